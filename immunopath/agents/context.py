@@ -1,0 +1,40 @@
+"""What a run carries beside the state: engines, pixels, the date. Never checkpointed."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from immunopath.domain.report import ReportProvenance
+from immunopath.imaging.tiles import TileStore
+from immunopath.models.protocols import NucleiTable
+
+
+class EngineHandle(Protocol):
+    """Gives the engine of a role, loading it on the first call."""
+
+    def get(self) -> object:
+        """Return the engine; raises `EngineError`."""
+
+
+@dataclass
+class Workspace:
+    """Pixels and nuclei of one running case."""
+
+    store: TileStore = field(default_factory=TileStore)
+    nuclei: NucleiTable | None = None
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """LangGraph runtime context of one case."""
+
+    predictor: EngineHandle
+    phenotype: EngineHandle
+    embedder: EngineHandle
+    drugs: EngineHandle
+    atlas: EngineHandle
+    as_of: date
+    provenance: ReportProvenance
+    neighbours: int = 8
+    engine_timeout_s: float | None = None
+    workspace: Workspace = field(default_factory=Workspace)

@@ -1,0 +1,80 @@
+"""The state that travels through the graph: plain dicts, so that any checkpointer can keep it.
+
+Every node owns one key and returns only that (plus its line in `trace`, which has a reducer).
+Pixels, nuclei and engines are not state: they live in `RunContext`.
+"""
+
+import operator
+from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
+
+from pydantic import TypeAdapter
+
+from immunopath.domain.case import Case
+from immunopath.domain.drug import DrugProfile
+from immunopath.domain.finding import Adjudication
+from immunopath.domain.guidance import Guidance
+from immunopath.domain.outcome import Ok, Outcome, Unavailable
+from immunopath.domain.prediction import PhenotypeScores, PredictorResult, RetrievalResult
+from immunopath.domain.quality import IntakeResult
+from immunopath.domain.report import CaseReport
+
+T = TypeVar("T")
+Plain = dict[str, Any]
+"""JSON-like: what `model_dump(mode="json")` gives."""
+
+
+class CaseState(TypedDict, total=False):
+    """Keys in the order in which they are written; `case` is the input."""
+
+    case: Plain
+    intake: Plain
+    prediction: Plain
+    phenotype: Plain
+    retrieval: Plain
+    adjudication: Plain
+    guidance: Plain
+    drugs: Plain
+    report: Plain
+    trace: Annotated[list[Plain], operator.add]
+
+
+class StateKey(Generic[T]):
+    """A key of the state with the type of the value behind its outcome."""
+
+    def __init__(self, name: str, value_type: type[T] | Any) -> None:
+        self.name = name
+        self._adapter: TypeAdapter[Outcome[T]] = TypeAdapter(Outcome[value_type])
+
+    def read(self, state: CaseState) -> Outcome[T]:
+        """Return the outcome under this key; a key that no node wrote reads as skipped."""
+        plain = state.get(self.name)
+        if plain is None:
+            return Unavailable(reason=SKIPPED)
+        return self._adapter.validate_python(plain)
+
+    def value(self, state: CaseState) -> T | None:
+        """Return the value when the outcome is `Ok`, else None."""
+        outcome = self.read(state)
+        return outcome.value if isinstance(outcome, Ok) else None
+
+    def dump(self, outcome: Outcome[T]) -> Plain:
+        """Return the outcome as plain JSON-like data: no numpy scalar survives this."""
+        plain: Plain = self._adapter.dump_python(outcome, mode="json")
+        return plain
+
+
+SKIPPED: Final = "not run: the case ended before this step"
+
+INTAKE = StateKey("intake", IntakeResult)
+PREDICTION = StateKey("prediction", PredictorResult)
+PHENOTYPE = StateKey("phenotype", PhenotypeScores)
+RETRIEVAL = StateKey("retrieval", RetrievalResult)
+ADJUDICATION = StateKey("adjudication", Adjudication)
+GUIDANCE = StateKey("guidance", Guidance)
+DRUGS: StateKey[tuple[DrugProfile, ...]] = StateKey("drugs", tuple[DrugProfile, ...])
+REPORT = StateKey("report", CaseReport)
+
+
+def read_case(state: CaseState) -> Case:
+    """Return the case that the graph was started with."""
+    return Case.model_validate(state["case"])

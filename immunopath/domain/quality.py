@@ -1,0 +1,82 @@
+"""The verdict on pixels: can an H&E engine use them?"""
+
+from enum import StrEnum
+
+from immunopath.domain.base import Frozen
+
+
+class Verdict(StrEnum):
+    """``flag`` is usable with a warning; ``refuse`` is not used by any engine."""
+
+    accept = "accept"
+    flag = "flag"
+    refuse = "refuse"
+
+
+class QualityCheck(Frozen):
+    """One check with the number it measured and the limit it crossed or kept."""
+
+    code: str
+    """Stable key such as ``tissue_share``, ``ink``, ``brown_stain``, ``blur``."""
+    verdict: Verdict
+    measured: float
+    limit: float
+    """The limit crossed, or the nearest one kept."""
+    message: str
+    """One sentence for the reader."""
+
+
+class QualityReport(Frozen):
+    """All checks on one tile or image; the verdict is the worst of them."""
+
+    verdict: Verdict
+    checks: tuple[QualityCheck, ...]
+    tissue_share: float
+    reason: str = ""
+    """The first refusing (else first flagging) check's message."""
+
+
+class TileSummary(Frozen):
+    """One tile as it entered the graph: where it lies and what quality control said."""
+
+    tile_id: str
+    """``<image digest prefix>:x,y,w,h`` in level-0 pixels."""
+    image_index: int
+    box: tuple[int, int, int, int]
+    """x, y, width, height in level-0 pixels of its image."""
+    mpp: float
+    quality: QualityReport
+
+
+class ImageSummary(Frozen):
+    """One input image after decoding."""
+
+    name: str
+    """File name only, without folders."""
+    sha256: str
+    pixels_sha256: str
+    """Of the decoded RGB pixels: finds exact duplicates in other containers."""
+    width: int
+    height: int
+    format: str
+    mpp: float
+    mpp_source: str
+    notes: tuple[str, ...] = ()
+    """Conversions applied, e.g. ``alpha composited on white``."""
+    quality: QualityReport
+
+
+class IntakeResult(Frozen):
+    """What intake hands to the engines."""
+
+    usable: bool
+    """False ends the graph early with ``status: refused``."""
+    reason: str = ""
+    images: tuple[ImageSummary, ...]
+    tiles: tuple[TileSummary, ...]
+    """All tiles, refused ones included: the count of what was left out is part of the result."""
+
+    @property
+    def accepted(self) -> tuple[TileSummary, ...]:
+        """The tiles that engines may see."""
+        return tuple(t for t in self.tiles if t.quality.verdict is not Verdict.refuse)

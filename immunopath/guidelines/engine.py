@@ -1,0 +1,149 @@
+"""`evaluate`: measured and clinical facts in, one guidance out. It takes no prediction."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from immunopath.domain.clinical import ClinicalContext, InputProblem
+from immunopath.domain.guidance import (
+    Category,
+    ConditionalBranch,
+    Flag,
+    Guidance,
+    ReferenceRow,
+    TestRequest,
+)
+from immunopath.guidelines.decide import decide
+from immunopath.guidelines.draft import Decision
+from immunopath.guidelines.facts import base_facts
+from immunopath.guidelines.hypotheses import conditional_tree, what_would_change
+from immunopath.guidelines.loader import Knowledge, load_knowledge
+from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
+from immunopath.guidelines.triage import triage
+from immunopath.guidelines.validity import date_problems
+
+_SHOWN_IF_MISSING = (
+    "histology", "primary_site", "stage", "line", "ecog", "smoking", "age", "tps_stratum",
+    "brain_mets", "transplant", "autoimmune", "ild", "prior_any",
+)  # fmt: skip
+
+_MEASURED = ("tps_stratum", "msi", "mmr", "msi_high", "driver_EGFR_ANY", "driver_ALK")
+
+
+def evaluate(
+    context: ClinicalContext, *, as_of: date, knowledge: Knowledge | None = None
+) -> Guidance:
+    """Return the guidance for a case.
+
+    Pure: no clock (``as_of`` is the day of the question), no state; the same input gives the
+    same bytes. Invalid or contradictory input is the category REJECT_INVALID_INPUT with the
+    list of fields, not an exception.
+    """
+    kb = knowledge or load_knowledge()
+    problems = (*context.problems, *date_problems(context, as_of))
+    checked = context.model_copy(update={"problems": problems})
+    pdl1 = read_pdl1(kb, checked, as_of)
+    base = base_facts(kb, checked, pdl1, as_of)
+    decision = decide(kb, base, pdl1.hits)
+    branches = conditional_tree(kb, base, decision)
+    rejected = _problems(checked, pdl1, decision)
+    return Guidance(
+        category=decision.category,
+        headline=kb.manifest.headlines[decision.category],
+        options=decision.options,
+        conditional=branches,
+        tests=_tests(kb, decision),
+        flags=_flags(kb, decision, as_of),
+        fired=tuple(hit.fired() for hit in decision.hits),
+        what_would_change=what_would_change(kb, base, decision),
+        problems=rejected,
+        missing=tuple(name for name in _SHOWN_IF_MISSING if base.get(name) is None)
+        + tuple(sorted(f"gene_{g}" for g in kb.genes.gate if base.get(f"gene_{g}") is None)),
+        measured=_measured(decision),
+        triage=triage(kb, decision),
+        references=_references(kb, decision, branches),
+        knowledge_version=kb.version,
+        knowledge_date=kb.manifest.knowledge_date,
+        as_of=as_of,
+        research_use=kb.manifest.research_use,
+    )
+
+
+def _measured(decision: Decision) -> dict[str, str]:
+    """Return the measured facts by name; ``true`` and ``false`` for findings."""
+    found: dict[str, str] = {}
+    for name in _MEASURED:
+        value = decision.facts.get(name)
+        if value is not None:
+            found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return found
+
+
+def _problems(
+    context: ClinicalContext, pdl1: Pdl1Reading, decision: Decision
+) -> tuple[InputProblem, ...]:
+    if decision.category is not Category.REJECT_INVALID_INPUT:
+        return ()
+    stated = [
+        InputProblem(
+            field=then.field or "",
+            code=then.reject,
+            message=f"{hit.rule.spec.id}: {hit.rule.spec.summary}",
+        )
+        for hit in decision.hits
+        for then in hit.thens
+        if then.reject and hit.rule.table == "validation"
+    ]
+    return (*context.problems, *pdl1.problems, *stated)
+
+
+def _tests(kb: Knowledge, decision: Decision) -> tuple[TestRequest, ...]:
+    """Return the tests by level, then in the order in which the rules asked for them."""
+    crisis = decision.facts.get("tempo") == "crisis"
+    found: list[TestRequest] = []
+    for code, rows in decision.tests.items():
+        info = kb.tests[code]
+        level = min([level for _, _, level in rows if level] or [info.level])
+        found.append(
+            TestRequest(
+                code=code,
+                name=info.name,
+                level="T0" if crisis and info.laboratory and level == "T1" else level,
+                turnaround=info.turnaround,
+                reason="; ".join(dict.fromkeys(reason for _, reason, _ in rows)),
+                rule_ids=tuple(dict.fromkeys(rule for rule, _, _ in rows)),
+            )
+        )
+    return tuple(sorted(found, key=lambda test: test.level))
+
+
+def _flags(kb: Knowledge, decision: Decision, as_of: date) -> tuple[Flag, ...]:
+    codes = dict(decision.flags)
+    if (as_of - kb.manifest.knowledge_date).days > kb.manifest.stale_after_days:
+        codes["KNOWLEDGE_STALE"] = "RG-11"
+    order = {"stop": 0, "caution": 1, "info": 2}
+    found = [
+        Flag(
+            code=code,
+            meaning=kb.flags[code].meaning,
+            severity=kb.flags[code].severity,
+            rule_id=rule_id,
+        )
+        for code, rule_id in codes.items()
+    ]
+    return tuple(sorted(found, key=lambda flag: order[flag.severity]))
+
+
+def _references(
+    kb: Knowledge, decision: Decision, branches: Iterable[ConditionalBranch]
+) -> tuple[ReferenceRow, ...]:
+    keys = [key for hit in decision.hits for key in hit.rule.spec.references]
+    keys += [key for option in decision.options for key in option.evidence]
+    keys += list(_branch_keys(branches))
+    return tuple(kb.references[key] for key in dict.fromkeys(keys))
+
+
+def _branch_keys(branches: Iterable[ConditionalBranch]) -> Iterable[str]:
+    for branch in branches:
+        for option in branch.options:
+            yield from option.evidence
+        yield from _branch_keys(branch.branches)

@@ -1,0 +1,105 @@
+"""Treatment history to facts: what was given, when, and what it did."""
+
+from datetime import date
+
+from immunopath.domain.clinical import ClinicalContext, PriorIo
+from immunopath.guidelines.loader import Knowledge
+from immunopath.guidelines.predicates import Value
+
+_SEVERE_IRAE_ANY_GRADE = frozenset({"myocarditis", "sjs", "ten", "dress", "sjs_ten", "sjs/ten"})
+_SEVERE_IRAE_G3 = frozenset(
+    {"pneumonitis", "neurological", "neurologic", "encephalitis", "myasthenia", "guillain_barre",
+     "gbs", "meningitis", "neuropathy", "neurotoxicity"}
+)  # fmt: skip
+_ENDOCRINE = frozenset(
+    {"thyroiditis", "hypothyroidism", "hyperthyroidism", "hypophysitis", "adrenal_insufficiency",
+     "endocrinopathy", "endocrine", "diabetes", "t1dm", "type_1_diabetes"}
+)  # fmt: skip
+
+
+def history_facts(kb: Knowledge, context: ClinicalContext, as_of: date) -> dict[str, Value]:
+    """Return what is stated of earlier therapies; a list that nobody gave stays unknown."""
+    regimens = context.prior_therapies
+    ids = None if regimens is None else frozenset(r.regimen for r in regimens)
+    drugs = frozenset(d for i in ids or () if i in kb.regimens for d in kb.regimens[i].all_drugs())
+    io = context.prior_io
+    ici_drugs = any("ICI" in kb.drug_classes.get(d, ()) for d in drugs)
+    prior_ici = True if ici_drugs or (io and io.given) else _none_given(io, ids)
+    before_surgery = context.neoadjuvant_given
+    return {
+        "line": _line(context),
+        "prior_none": None if ids is None else not ids and not (io and io.given),
+        "prior_any": None if ids is None and not (io and io.given) else bool(ids or io),
+        "prior_metastatic": None
+        if ids is None
+        else any(kb.regimens[i].setting == "metastatic" for i in ids if i in kb.regimens),
+        "prior_regimens": ids,
+        "prior_drugs": None if ids is None else drugs,
+        "prior_ici": prior_ici,
+        "last_ici_days": _days_since_ici(io, as_of),
+        "irae": io.worst_irae if io else None,
+        "irae_permanent": _irae_permanent(io),
+        "irae_caution": _irae_caution(io),
+        "neoadjuvant_ici": None
+        if before_surgery is None
+        else any(
+            "ICI" in kb.drug_classes.get(d, ())
+            for i in before_surgery
+            if i in kb.regimens
+            for d in kb.regimens[i].all_drugs()
+        ),
+    } | _prior_classes(kb, ids, drugs)
+
+
+def _none_given(io: PriorIo | None, ids: frozenset[str] | None) -> bool | None:
+    """Return False only when the record says so: a list of therapies without ICI, or 'none'."""
+    return False if io is not None or ids is not None else None
+
+
+def _prior_classes(
+    kb: Knowledge, ids: frozenset[str] | None, drugs: frozenset[str]
+) -> dict[str, Value]:
+    classes = frozenset(c for d in drugs for c in kb.drug_classes.get(d, ()))
+    names = {
+        "prior_platinum": "PLATINUM",
+        "prior_egfr_tki": "EGFR_TKI",
+        "prior_alk_tki": "ALK_TKI",
+        "prior_ret_tki": "RET_TKI",
+        "prior_kras_tki": "KRAS_TKI",
+        "prior_targeted": "TARGETED",
+    }
+    facts: dict[str, Value] = {
+        name: None if ids is None else token in classes for name, token in names.items()
+    }
+    trk = {"larotrectinib", "entrectinib", "repotrectinib"}
+    facts["prior_trk_tki"] = None if ids is None else bool(drugs & trk)
+    return facts
+
+
+def _line(context: ClinicalContext) -> int | None:
+    if context.line is not None:
+        return context.line
+    return 1 if context.question == "first_line_metastatic" else None
+
+
+def _days_since_ici(io: PriorIo | None, as_of: date) -> int | None:
+    if io is None or not io.given:
+        return None
+    if io.days_since_last_dose is not None:
+        return io.days_since_last_dose
+    return (as_of - io.end).days if io.end is not None else None
+
+
+def _irae_permanent(io: PriorIo | None) -> bool:
+    if io is None or io.worst_irae is None:
+        return False
+    event, grade = io.worst_irae.lower().replace(" ", "_"), io.worst_irae_grade or 0
+    if event in _SEVERE_IRAE_ANY_GRADE or (event in _SEVERE_IRAE_G3 and grade >= 3):
+        return True
+    if event in _SEVERE_IRAE_G3 and io.worst_irae_grade is None:
+        return True  # a grade that nobody stated cannot clear the barrier
+    return grade >= 4 and event not in _ENDOCRINE
+
+
+def _irae_caution(io: PriorIo | None) -> bool:
+    return io is not None and io.worst_irae is not None and not _irae_permanent(io)

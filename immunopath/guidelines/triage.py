@@ -1,0 +1,74 @@
+"""Who goes to the reference laboratory first (`guidelines.md` 3.3). Deterministic."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+
+from immunopath.domain.base import Frozen
+from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.guidance import Category, Guidance, Triage
+from immunopath.guidelines.draft import Decision
+from immunopath.guidelines.loader import Knowledge
+from immunopath.guidelines.tables import run_table
+
+_GATING = frozenset({Category.TEST_FIRST, Category.BRIDGE_CHEMO_PENDING_TESTS})
+_LEVELS = ("T0", "T1", "T2", "T3")
+
+
+def triage(kb: Knowledge, decision: Decision) -> Triage:
+    """Return the level of a case from clinical facts only; no prediction is read here."""
+    if decision.category in {Category.REJECT_INVALID_INPUT, Category.REFUSE_OUT_OF_SCOPE}:
+        return Triage(level=None, reasons=(f"{decision.category.value}: not queued",))
+    outstanding = frozenset(code for code in decision.tests if kb.tests[code].laboratory)
+    facts = decision.facts | {
+        "outstanding": outstanding,
+        "outstanding_gate": decision.category in _GATING and bool(outstanding),
+        "flags_so_far": frozenset(decision.flags),
+    }
+    for hit in run_table(kb.tables["triage"], facts):
+        return Triage(
+            level=hit.rule.spec.then.level,
+            reasons=(f"{hit.rule.spec.id}: {hit.rule.spec.summary}",),
+        )
+    return Triage(level=None, reasons=("no laboratory test is outstanding",))
+
+
+class QueueItem(Frozen):
+    """A case for the queue."""
+
+    case_id: str
+    guidance: Guidance
+    clinical: ClinicalContext
+    changing_probability: float | None = None
+    """Calibrated probability that the result changes the option set; only when informative."""
+
+
+def order_cohort(items: Iterable[QueueItem], *, as_of: date) -> tuple[QueueItem, ...]:
+    """Return the cases in laboratory order.
+
+    Level, then days since the tissue diagnosis (older first, unknown last), tissue at risk
+    (core, FNA, or cellularity 20-30 %), an informative prediction, and the digest of the case id.
+    """
+    return tuple(sorted(items, key=lambda item: _key(item, as_of)))
+
+
+def _key(item: QueueItem, as_of: date) -> tuple[int, int, int, float, str]:
+    level = item.guidance.triage.level
+    day = item.clinical.diagnosed_on
+    waited = (as_of - day).days if day is not None else -1
+    specimen = item.clinical.specimen
+    scant = specimen is not None and (
+        specimen.type in {"core", "fna_cellblock", "cytology"}
+        or (
+            specimen.tumour_cellularity_pct is not None
+            and 20 <= specimen.tumour_cellularity_pct <= 30
+        )
+    )
+    digest = hashlib.sha256(item.case_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return (
+        _LEVELS.index(level) if level else len(_LEVELS),
+        -waited,
+        0 if scant else 1,
+        -(item.changing_probability or 0.0),
+        digest,
+    )

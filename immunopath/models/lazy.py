@@ -1,0 +1,36 @@
+"""An engine that is loaded when first asked for, and once."""
+
+from threading import Lock
+from typing import Any
+
+from immunopath.domain.errors import EngineError
+from immunopath.models.registry import Role, build_engine
+from immunopath.models.spec import EngineSpec
+
+
+class LazyEngine:
+    """One engine behind a lock. A failure to load is remembered and raised again."""
+
+    def __init__(self, role: Role, spec: EngineSpec, device: str) -> None:
+        self.role, self.spec, self._device = role, spec, device
+        self._lock = Lock()
+        self._engine: Any = None
+        self._error: EngineError | None = None
+
+    def get(self) -> Any:  # noqa: ANN401 - the role decides the protocol
+        """Return the engine; raises the `EngineError` that its builder raised."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if self._engine is None:
+                try:
+                    self._engine = build_engine(self.role, self.spec, self._device)
+                except EngineError as error:
+                    self._error = error
+                    raise
+            return self._engine
+
+    def close(self) -> None:
+        """Let the engine go; the next `get` builds it anew."""
+        with self._lock:
+            self._engine, self._error = None, None

@@ -1,0 +1,136 @@
+"""Which engine names exist for each role, and the builders behind them.
+
+A builder is a short function that imports what it needs when it is called, so that listing
+engines costs nothing. Roles and names are data: nothing registers itself at run time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+from immunopath.domain.errors import EngineSpecError, EngineUnavailable
+from immunopath.models.spec import EngineSpec
+
+Role = Literal["predictor", "phenotype", "embedder", "drugs"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the registry.
+
+    builder: ``module:function`` taking the spec and the device, or None when this release lists
+    the engine but cannot run it; then `note` says so.
+    """
+
+    role: Role
+    name: str
+    builder: str | None
+    licence: str
+    gated: bool
+    description: str
+    note: str = ""
+
+
+_LATER = "not part of this release: only the embedded engines can run"
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "predictor",
+        "embedded",
+        "immunopath.models.embedded.predictor:build",
+        "MIT",
+        False,
+        "nuclei, lymphocytes and their layout by image analysis, CPU",
+    ),
+    Entry(
+        "predictor",
+        "medgemma",
+        None,
+        "HAI-DEF",
+        True,
+        "MedGemma 1.5 4B with a LoRA adapter",
+        _LATER,
+    ),
+    Entry(
+        "phenotype",
+        "embedded",
+        "immunopath.models.embedded.phenotype:build",
+        "MIT",
+        False,
+        "inflamed / excluded / desert from block texture, CPU",
+    ),
+    Entry("phenotype", "medsiglip", None, "HAI-DEF", True, "MedSigLIP zero-shot", _LATER),
+    Entry("phenotype", "open_clip", None, "per model", False, "any open_clip model", _LATER),
+    Entry(
+        "embedder",
+        "embedded",
+        "immunopath.models.embedded.embedder:build",
+        "MIT",
+        False,
+        "stain-robust texture and morphology vector, CPU",
+    ),
+    Entry("embedder", "path-foundation", None, "HAI-DEF", True, "Path Foundation ViT-S", _LATER),
+    Entry(
+        "drugs",
+        "embedded",
+        "immunopath.models.embedded.drug_knowledge:build",
+        "MIT",
+        False,
+        "curated drug records with source and grade",
+    ),
+    Entry("drugs", "txgemma", None, "HAI-DEF", True, "TxGemma for small molecules", _LATER),
+)
+
+PROFILES: dict[str, dict[Role, str]] = {
+    "embedded": dict.fromkeys(ROLES, "embedded"),
+    "foundation": {
+        "predictor": "medgemma",
+        "phenotype": "medsiglip",
+        "embedder": "path-foundation",
+        "drugs": "txgemma",
+    },
+}
+"""Default engine of every role by profile."""
+
+SWITCHED_OFF = "none"
+"""Engine name that leaves a role out on purpose; its node answers `Unavailable`."""
+
+
+def find_entry(role: Role, spec: EngineSpec) -> Entry:
+    """Return the registry line of a spec; raises `EngineSpecError` for an unknown name."""
+    for entry in ENTRIES:
+        if entry.role == role and entry.name == spec.name:
+            return entry
+    names = ", ".join(e.name for e in ENTRIES if e.role == role)
+    raise EngineSpecError(f"{role} engine {spec.name!r} does not exist; choose {names} or none")
+
+
+def check_spec(role: Role, spec: EngineSpec) -> None:
+    """Raise `EngineSpecError` unless `spec` names an engine of this role (or ``none``)."""
+    if spec.name == SWITCHED_OFF:
+        spec.refuse_extras()
+        return
+    find_entry(role, spec)
+
+
+def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN401 - per role
+    """Return the engine of a role, ready to work.
+
+    Raises `EngineUnavailable` when it was switched off, is not part of this release, or its
+    packages are missing; `EngineSpecError` when its options are wrong.
+    """
+    if spec.name == SWITCHED_OFF:
+        raise EngineUnavailable(f"the {role} engine was switched off")
+    entry = find_entry(role, spec)
+    if entry.builder is None:
+        raise EngineUnavailable(f"{entry.name}: {entry.note}")
+    module, _, function = entry.builder.partition(":")
+    try:
+        builder: Callable[[EngineSpec, str], Any] = getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(
+            f"{entry.name}: the package {error.name!r} is not installed"
+        ) from error
+    return builder(spec, device)

@@ -1,0 +1,35 @@
+"""The pixels that a report may show. They travel beside the report and are never serialised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class FigureImage:
+    """One input image, reduced for display, with what was found on it.
+
+    jpeg: encoded sRGB bytes; width, height: displayed pixels; um_per_px: displayed scale.
+    x, y: nuclei in displayed pixels (float32, length n); is_lymphocyte, in_nest: bool, length n.
+    """
+
+    name: str
+    jpeg: bytes
+    width: int
+    height: int
+    um_per_px: float
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.float32]
+    is_lymphocyte: npt.NDArray[np.bool_]
+    in_nest: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All pictures of one report."""
+
+    images: tuple[FigureImage, ...] = ()
+    neighbour_jpegs: Mapping[str, bytes] = field(default_factory=dict)
+    """Thumbnail bytes by `Neighbour.neighbour_id`."""

@@ -1,0 +1,211 @@
+"""Images, tiles, neighbours and drugs as blocks."""
+
+from immunopath.domain.drug import DrugProfile
+from immunopath.domain.outcome import Ok, why_not
+from immunopath.domain.prediction import Neighbour, RetrievalResult
+from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, Verdict
+from immunopath.domain.report import CaseReport
+from immunopath.reporting.card_view import field_name, source_text
+from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
+from immunopath.reporting.text import counted, listed, number, plain_name, share
+
+_SOURCES = {
+    "assumed": "assumed: nobody stated it",
+    "user": "stated by the user",
+    "tag": "from the image's metadata",
+    "vendor": "from the scanner's metadata",
+    "tiff_resolution": "from the TIFF resolution",
+}
+
+
+def resolution(image: ImageSummary) -> str:
+    """Return ``0.5 µm/px (stated by the user)``."""
+    source = _SOURCES.get(image.mpp_source, plain_name(image.mpp_source))
+    return f"{image.mpp:.4g} µm/px ({source})"
+
+
+def image_facts(report: CaseReport) -> tuple[Pair, ...]:
+    """Return one row per image and one for all tiles."""
+    rows = [
+        Pair(
+            "Image",
+            image.name,
+            f"{image.width} × {image.height} px, {resolution(image)}",
+        )
+        for image in report.images
+    ]
+    return (*rows, Pair("Tiles", _tile_counts(report.tiles)))
+
+
+def _tile_counts(tiles: tuple[TileSummary, ...]) -> str:
+    if not tiles:
+        return "none"
+    verdicts = [tile.quality.verdict for tile in tiles]
+    words = ((Verdict.accept, "accepted"), (Verdict.flag, "flagged"), (Verdict.refuse, "refused"))
+    parts = [f"{verdicts.count(v)} {word}" for v, word in words if verdicts.count(v)]
+    return f"{len(tiles)} ({', '.join(parts)})"
+
+
+def quality_section(report: CaseReport) -> Section:
+    """Return the checks on every image and the (long) table of tiles."""
+    blocks: list[Block] = [
+        Grid(
+            f"Image: {image.name}",
+            ("Check", "Verdict", "Measured (limit)", "Meaning"),
+            _checks(image.quality),
+        )
+        for image in report.images
+    ]
+    if report.tiles:
+        headers = ("Tile", "Verdict", "Tissue", "µm/px", "Reason")
+        rows = tuple(
+            (
+                tile.tile_id,
+                _verdict(tile.quality.verdict),
+                share(tile.quality.tissue_share),
+                f"{tile.mpp:.4g}",
+                tile.quality.reason,
+            )
+            for tile in report.tiles
+        )
+        caption = f"Quality control of {counted(len(rows), 'tile')}"
+        blocks.append(Grid(caption, headers, rows, collapsed=True))
+    notes = tuple(Pair(image.name, note) for image in report.images for note in image.notes)
+    if notes:
+        blocks.append(Entries("plain", (Entry("Conversions applied", lines=notes),)))
+    return Section("quality", "Image quality control", tuple(blocks))
+
+
+def refusal_section(report: CaseReport) -> Section:
+    """Return why a case was refused: each refusing check with its number against its limit."""
+    items = tuple(
+        Entry(
+            head=check.message,
+            mark=_verdict(check.verdict),
+            tone="stop" if check.verdict is Verdict.refuse else "caution",
+            tags=(check.code,),
+            lines=(
+                Pair("Measured", f"{number(check.measured, 3)}, limit {number(check.limit, 3)}"),
+                Pair("Image", image.name),
+            ),
+        )
+        for image in report.images
+        for check in image.quality.checks
+        if check.verdict is not Verdict.accept
+    )
+    reason = report.status_reason or "The image cannot be used."
+    blocks: tuple[Block, ...] = (Entries("severity", items),) if items else ()
+    if all(item.head != reason for item in items):
+        blocks = (Para(reason, "lead"), *blocks)
+    return Section(
+        "refused",
+        "Why no result is given",
+        blocks,
+        "No engine saw this image and no value is given in its place.",
+    )
+
+
+def _verdict(verdict: Verdict) -> str:
+    return {"accept": "accepted", "flag": "FLAGGED", "refuse": "REFUSED"}[verdict]
+
+
+def _checks(quality: QualityReport) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            plain_name(check.code),
+            _verdict(check.verdict),
+            f"{number(check.measured, 3)} ({number(check.limit, 3)})",
+            check.message,
+        )
+        for check in quality.checks
+    )
+
+
+def neighbours_section(report: CaseReport) -> Section:
+    """Return the nearest reference patches and what they vote."""
+    outcome = report.retrieval
+    title = "Similar reference patches"
+    if not isinstance(outcome, Ok):
+        text = f"No neighbours: {plain_name(outcome.status)}. {why_not(outcome)}"
+        return Section("neighbours", title, (Para(text),))
+    found = outcome.value
+    blocks: list[Block] = [Para(_atlas(found), "quiet")]
+    if found.neighbours:
+        blocks.append(Entries("gallery", tuple(_neighbour(n) for n in found.neighbours)))
+    if found.votes:
+        blocks.append(_votes(found))
+    note = "Similar in appearance, which is not the same as similar in biology."
+    return Section("neighbours", title, tuple(blocks), note)
+
+
+def _atlas(found: RetrievalResult) -> str:
+    left = ", ".join(f"{n} left out ({plain_name(why)})" for why, n in found.excluded.items())
+    size = counted(found.atlas_size, "patch", "patches")
+    return f"Atlas {found.atlas_id}, {size}{'; ' + left if left else ''}. " + source_text(
+        found.source
+    )
+
+
+def _neighbour(neighbour: Neighbour) -> Entry:
+    known = tuple(
+        f"{field_name(key)} {share(value) if isinstance(value, float) else value}"
+        for key, value in neighbour.labels.items()
+    )
+    return Entry(
+        head=neighbour.title,
+        mark=f"cosine {neighbour.similarity:.3f}",
+        lines=(
+            Pair("Tissue", neighbour.tissue or "unknown", known=bool(neighbour.tissue)),
+            Pair("Known labels", listed(known), known=bool(known)),
+            Pair("Source", f"{neighbour.attribution}; {neighbour.licence}"),
+        ),
+        picture=neighbour.neighbour_id,
+    )
+
+
+def _votes(found: RetrievalResult) -> Grid:
+    rows = tuple(
+        (
+            field_name(vote.field),
+            str(vote.n_votes),
+            "no opinion (fewer than 3 labelled)"
+            if vote.value is None
+            else share(vote.value)
+            if isinstance(vote.value, float)
+            else vote.value,
+            ", ".join(f"{name} {share(value)}" for name, value in vote.shares.items()),
+        )
+        for vote in found.votes
+    )
+    return Grid("Votes of labelled neighbours", ("Field", "Votes", "Opinion", "Shares"), rows)
+
+
+def drugs_section(report: CaseReport) -> Section:
+    """Return the curated drug facts, labelled as such."""
+    outcome = report.drugs
+    title = "Drug facts (curated knowledge base)"
+    if not isinstance(outcome, Ok):
+        text = f"No drug facts: {plain_name(outcome.status)}. {why_not(outcome)}"
+        return Section("drugs", title, (Para(text),))
+    if not outcome.value:
+        return Section("drugs", title, (Para("No drug is named in this report."),))
+    note = "Curated text with source and grade (V read, M from memory, ? uncertain); no model's."
+    items = tuple(_drug(drug) for drug in outcome.value)
+    return Section("drugs", title, (Entries("plain", items),), note)
+
+
+def _drug(drug: DrugProfile) -> Entry:
+    facts = tuple(
+        Pair(plain_name(fact.topic).capitalize(), fact.text, f"{fact.source}; grade {fact.grade}")
+        for fact in drug.facts
+    )
+    ids = ", ".join(f"{i.system} {i.value or 'none'} ({i.status})" for i in drug.ids)
+    origin = (
+        f"{drug.curated_by}, label as of {drug.label_asof.isoformat()}, {drug.knowledge_version}"
+    )
+    tail = (Pair("Registry ids", ids), Pair("Curated by", origin))
+    return Entry(
+        head=drug.name,
+        tags=(drug.drug_class, plain_name(drug.us_status)),
+        lines=(*facts, *(row for row in tail if row.value)),
+    )

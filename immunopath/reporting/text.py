@@ -1,0 +1,90 @@
+"""Text from outside made fit to show: one line, nothing hidden, nothing executable."""
+
+import unicodedata
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
+
+_ASCII = str.maketrans(
+    {
+        "µ": "u", "μ": "u", "²": "2", "³": "3", "±": "+/-", "×": "x", "·": "-", "–": "-", "—": "-",
+        "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "≥": ">=", "≤": "<=", "→": "->",
+        "≈": "~", "−": "-", "°": " deg", "α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa",
+    }
+)  # fmt: skip
+
+
+def visible(text: str) -> str:
+    """Return `text` on one line with every control, format or bidi character spelled out.
+
+    ``\\x1b``, ``\\n``, ``\\u202e`` and the like become their escape sequences in plain letters, so
+    that a hostile name can neither drive a terminal nor reorder or break a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _spelled(c) for c in text)
+
+
+def _spelled(char: str) -> str:
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def ascii_only(text: str) -> str:
+    """Return `text` for a terminal that cannot show Unicode: ``≥`` as ``>=``, the rest escaped."""
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def cleaned(model: M) -> M:
+    """Return a copy of `model` in which every string at any depth went through `visible`.
+
+    Renderers work on this copy only: no string can reach them uncleaned. The copy is for showing,
+    it is not validated again.
+    """
+    return model.model_copy(
+        update={name: _clean(getattr(model, name)) for name in type(model).model_fields}
+    )
+
+
+def _clean(value: object) -> object:
+    if type(value) is str:
+        return visible(value)
+    if isinstance(value, BaseModel):
+        return cleaned(value)
+    if isinstance(value, tuple):
+        return tuple(_clean(item) for item in value)
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return `value` with `digits` decimals below 10, one below 100, none above."""
+    size = abs(value)
+    if size >= 100 or float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.{1 if size >= 10 else digits}f}"
+
+
+def share(value: float) -> str:
+    """Return a value in [0, 1] with two decimals, or three near the ends (0.007, 0.993)."""
+    near_end = 0 < value < 0.01 or 0.99 < value < 1
+    return f"{value:.{3 if near_end else 2}f}"
+
+
+def plain_name(key: str) -> str:
+    """Return a key such as ``not_done`` in words."""
+    return key.replace("_", " ")
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return ``1 tile``, ``2 tiles``."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(items: tuple[str, ...]) -> str:
+    """Return the items joined by commas, or ``none`` when there are none."""
+    return ", ".join(items) if items else "none"

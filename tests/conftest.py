@@ -1,0 +1,33 @@
+"""Fixtures shared by the whole suite: real images and a network that is shut."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+class NetworkUsed(AssertionError):
+    """A test reached for the network."""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test fails on any connection or name look-up that leaves this process."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise NetworkUsed(f"network used: {args[:2]}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+
+
+@pytest.fixture(scope="session")
+def shared_images() -> Path:
+    """Folder of real images: he_other, lung_he_til, nucls_til, negatives (see SOURCES.md)."""
+    return DATA / "images"

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+from guideline_support import AS_OF
+
+from immunopath.domain.errors import CaseFileError
+from immunopath.domain.guidance import Category
+from immunopath.guidelines.casefile import MAX_BYTES, load_clinical
+from immunopath.guidelines.engine import evaluate
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    path = folder / "case.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_absent_keys_stay_unknown(tmp_path: Path) -> None:
+    context = load_clinical(write(tmp_path, "histology: squamous\n"))
+    assert context.histology == "squamous"
+    assert context.ecog is None
+    assert context.transplant == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("pdl1_tps: 150", "150"),
+        ("pdl1_tps: -1", "not a percentage"),
+        ("pdl1_tps: .nan", "pdl1"),
+        ("pdl1_tps: abc", "abc"),
+        ("pdl1_tps: 0.6\npdl1_unit: missing", "without a unit"),
+        ("ecog: 9", "ecog"),
+        ("histologie: squamous", "did you mean 'histology'"),
+        ("pred: {cd274: high}", "pred"),
+        ("pdl1_tps: {source: predicted, value: 80}", "measured value only"),
+        ("ecog: 1\necog: 2", "appears twice"),
+        ("a: &x [1]\nb: *x", "aliases"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("- a\n- b", "expected 'key: value'"),
+        ("", "expected 'key: value'"),
+        ("a: [", "not valid YAML"),
+        ("crt_end_date: 2026-13-45", "case.yaml"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        ("a: " + "[" * 2000, "not valid YAML"),
+        ("histology: [squamous]", "histology"),
+        ("? [1, 2]\n: 3", "not valid YAML"),
+    ],
+)
+def test_bad_files_are_one_line_with_the_file_name(
+    tmp_path: Path, text: str | bytes, word: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(CaseFileError) as caught:
+        load_clinical(path)
+    message = str(caught.value)
+    assert word in message
+    assert "case.yaml" in message
+    assert "\n" not in message
+
+
+def test_an_alias_bomb_is_refused_before_it_expands(tmp_path: Path) -> None:
+    levels = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+    with pytest.raises(CaseFileError, match="aliases are not allowed"):
+        load_clinical(write(tmp_path, "\n".join(levels)))
+
+
+def test_size_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(CaseFileError, match="larger than"):
+        load_clinical(write(tmp_path, "#" * (MAX_BYTES + 1)))
+    with pytest.raises(CaseFileError, match="no such file"):
+        load_clinical(tmp_path / "absent.yaml")
+    with pytest.raises(CaseFileError, match="no such file"):
+        load_clinical(tmp_path)
+
+
+def test_the_complete_example_reaches_options_and_drugs() -> None:
+    guidance = evaluate(load_clinical(EXAMPLES / "clinical_complete.yaml"), as_of=AS_OF)
+    assert guidance.category is Category.ICI_MONO_OPTIONS
+    assert "RX-PEMBRO" in guidance.regimen_ids()
+    assert guidance.missing == ()
+    assert guidance.named_drugs()
+
+
+def test_the_minimal_example_asks_for_tests_first() -> None:
+    guidance = evaluate(load_clinical(EXAMPLES / "clinical_minimal.yaml"), as_of=AS_OF)
+    assert guidance.category is Category.TEST_FIRST
+    assert guidance.conditional

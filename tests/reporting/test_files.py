@@ -1,0 +1,82 @@
+"""Results are written whole or not at all, under names that hold for any case id."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from immunopath.domain.errors import OutputError
+from immunopath.reporting.files import safe_name, write_bytes, write_text
+
+TEXTS = st.text(st.characters(), max_size=80)
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder" / "report.json"
+    write_text(target, "one")
+    write_text(target, "µm ≥ 2")
+    assert target.read_text("utf-8") == "µm ≥ 2"
+    assert [p.name for p in target.parent.iterdir()] == ["report.json"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.json"
+    write_text(target, "old")
+
+    def full(self: Path, other: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_text(target, "new")
+    assert target.read_text("utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_folder_in_the_way_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="not a regular file"):
+        write_bytes(tmp_path, b"x")
+
+
+def test_a_file_as_parent_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_bytes(tmp_path / "plain" / "report.json", b"x")
+
+
+def test_an_unwritable_folder_is_refused() -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_bytes(Path("/proc/immunopath/report.json"), b"x")
+
+
+def test_an_impossible_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        write_bytes(tmp_path / ("n" * 400), b"x")
+
+
+def test_text_that_utf8_cannot_hold_is_spelled_out(tmp_path: Path) -> None:
+    write_text(tmp_path / "r", "a\udcff")
+    assert (tmp_path / "r").read_bytes() == b"a\\udcff"
+
+
+@given(TEXTS)
+def test_names_are_plain_short_and_stay_in_their_folder(case_id: str) -> None:
+    name = safe_name(case_id)
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{10}", name)
+    assert len(name) <= 59
+    assert Path("/out", name).parent == Path("/out")
+
+
+@given(TEXTS, TEXTS)
+def test_different_ids_never_share_a_name(one: str, other: str) -> None:
+    assert (safe_name(one) == safe_name(other)) == (one == other)
+
+
+def test_names_are_readable_and_differ_by_case_of_letters() -> None:
+    assert safe_name("P-17").startswith("P-17-")
+    assert safe_name("p-17").lower() != safe_name("P-17").lower()
+    assert safe_name("../../etc/passwd").startswith("etc-passwd-")
