@@ -21,7 +21,7 @@ Body = Callable[[CaseState, RunContext], Outcome[T]]
 Node = Callable[[CaseState, Runtime[RunContext]], dict[str, Any]]
 
 
-def agent(key: StateKey[T], name: str) -> Callable[[Body[T]], Node]:
+def agent(key: StateKey[T], name: str, *, bounded: bool = True) -> Callable[[Body[T]], Node]:
     """Make a graph node called `name` that writes `key`, out of a body that may raise anything.
 
     `EngineUnavailable` becomes `Unavailable`, every other exception `Failed` with the class name
@@ -31,9 +31,10 @@ def agent(key: StateKey[T], name: str) -> Callable[[Body[T]], Node]:
     def decorate(body: Body[T]) -> Node:
         def node(state: CaseState, runtime: Runtime[RunContext]) -> dict[str, Any]:
             context = runtime.context
+            limit = context.engine_timeout_s if bounded else None
             runtime.stream_writer({"event": "started", "agent": name})
             started = perf_counter()
-            outcome = _bounded(lambda: _run(body, state, context), context.engine_timeout_s)
+            outcome = _bounded(lambda: _run(body, state, context), limit)
             runtime.stream_writer(
                 {
                     "event": "finished",

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from threading import Lock
 from typing import Protocol
 
 from immunopath.domain.report import ReportProvenance
 from immunopath.imaging.tiles import TileStore
-from immunopath.models.protocols import NucleiTable
+from immunopath.models.protocols import EngineInfo, NucleiTable
 
 
 class EngineHandle(Protocol):
@@ -15,6 +16,9 @@ class EngineHandle(Protocol):
     def get(self) -> object:
         """Return the engine; raises `EngineError`."""
 
+    def loaded_info(self) -> EngineInfo | None:
+        """Return what the loaded engine is, or None when it is not loaded."""
+
 
 @dataclass
 class Workspace:
@@ -22,6 +26,7 @@ class Workspace:
 
     store: TileStore = field(default_factory=TileStore)
     nuclei: NucleiTable | None = None
+    lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,6 @@ class RunContext:
     phenotype: EngineHandle
     embedder: EngineHandle
     drugs: EngineHandle
-    atlas: EngineHandle
     as_of: date
     provenance: ReportProvenance
     neighbours: int = 8

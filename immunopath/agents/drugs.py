@@ -18,4 +18,4 @@ def drugs_agent(state: CaseState, context: RunContext) -> Outcome[tuple[DrugProf
     if not names:
         return Abstained(reason="no drug is named")
     engine = cast("DrugKnowledge", context.drugs.get())
-    return Ok(value=engine.profiles(names))
+    return Ok[tuple[DrugProfile, ...]](value=engine.profiles(names))

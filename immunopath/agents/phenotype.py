@@ -15,4 +15,4 @@ from immunopath.models.protocols import PhenotypeScorer
 def phenotype_agent(state: CaseState, context: RunContext) -> Outcome[PhenotypeScores]:
     """Ask the phenotype scorer."""
     engine = cast("PhenotypeScorer", context.phenotype.get())
-    return Ok(value=engine.score(tiles_of(state, context)))
+    return Ok[PhenotypeScores](value=engine.score(tiles_of(state, context)))

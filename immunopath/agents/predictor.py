@@ -17,4 +17,4 @@ def predictor_agent(state: CaseState, context: RunContext) -> Outcome[PredictorR
     engine = cast("Predictor", context.predictor.get())
     answer = engine.predict(tiles_of(state, context))
     context.workspace.nuclei = answer.nuclei
-    return Ok(value=answer.result)
+    return Ok[PredictorResult](value=answer.result)

@@ -5,7 +5,7 @@ Pixels, nuclei and engines are not state: they live in `RunContext`.
 """
 
 import operator
-from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -13,7 +13,7 @@ from immunopath.domain.case import Case
 from immunopath.domain.drug import DrugProfile
 from immunopath.domain.finding import Adjudication
 from immunopath.domain.guidance import Guidance
-from immunopath.domain.outcome import Ok, Outcome, Unavailable
+from immunopath.domain.outcome import Abstained, Failed, Ok, Outcome, Unavailable
 from immunopath.domain.prediction import PhenotypeScores, PredictorResult, RetrievalResult
 from immunopath.domain.quality import IntakeResult
 from immunopath.domain.report import CaseReport
@@ -41,9 +41,9 @@ class CaseState(TypedDict, total=False):
 class StateKey(Generic[T]):
     """A key of the state with the type of the value behind its outcome."""
 
-    def __init__(self, name: str, value_type: type[T] | Any) -> None:
+    def __init__(self, name: str, adapter: TypeAdapter[Outcome[T]]) -> None:
         self.name = name
-        self._adapter: TypeAdapter[Outcome[T]] = TypeAdapter(Outcome[value_type])
+        self._adapter = adapter
 
     def read(self, state: CaseState) -> Outcome[T]:
         """Return the outcome under this key; a key that no node wrote reads as skipped."""
@@ -63,16 +63,27 @@ class StateKey(Generic[T]):
         return plain
 
 
+Missing: TypeAlias = Abstained | Unavailable | Failed
 SKIPPED: Final = "not run: the case ended before this step"
 
-INTAKE = StateKey("intake", IntakeResult)
-PREDICTION = StateKey("prediction", PredictorResult)
-PHENOTYPE = StateKey("phenotype", PhenotypeScores)
-RETRIEVAL = StateKey("retrieval", RetrievalResult)
-ADJUDICATION = StateKey("adjudication", Adjudication)
-GUIDANCE = StateKey("guidance", Guidance)
-DRUGS: StateKey[tuple[DrugProfile, ...]] = StateKey("drugs", tuple[DrugProfile, ...])
-REPORT = StateKey("report", CaseReport)
+INTAKE: StateKey[IntakeResult] = StateKey("intake", TypeAdapter(Ok[IntakeResult] | Missing))
+PREDICTION: StateKey[PredictorResult] = StateKey(
+    "prediction", TypeAdapter(Ok[PredictorResult] | Missing)
+)
+PHENOTYPE: StateKey[PhenotypeScores] = StateKey(
+    "phenotype", TypeAdapter(Ok[PhenotypeScores] | Missing)
+)
+RETRIEVAL: StateKey[RetrievalResult] = StateKey(
+    "retrieval", TypeAdapter(Ok[RetrievalResult] | Missing)
+)
+ADJUDICATION: StateKey[Adjudication] = StateKey(
+    "adjudication", TypeAdapter(Ok[Adjudication] | Missing)
+)
+GUIDANCE: StateKey[Guidance] = StateKey("guidance", TypeAdapter(Ok[Guidance] | Missing))
+DRUGS: StateKey[tuple[DrugProfile, ...]] = StateKey(
+    "drugs", TypeAdapter(Ok[tuple[DrugProfile, ...]] | Missing)
+)
+REPORT: StateKey[CaseReport] = StateKey("report", TypeAdapter(Ok[CaseReport] | Missing))
 
 
 def read_case(state: CaseState) -> Case:

@@ -1,6 +1,7 @@
 """The question: which images of which patient, and what is known from elsewhere."""
 
 from pathlib import Path
+
 from pydantic import Field, field_validator
 
 from immunopath.domain.base import Frozen

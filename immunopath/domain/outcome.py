@@ -1,6 +1,6 @@
 """What a graph node returns: a value, or the typed reason why there is none."""
 
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import TypeAliasType
 
@@ -41,7 +41,7 @@ class Failed(Frozen):
 Outcome = TypeAliasType("Outcome", Ok[T] | Abstained | Unavailable | Failed, type_params=(T,))
 
 
-def why_not(outcome: Outcome[T]) -> str:
+def why_not(outcome: Ok[Any] | Abstained | Unavailable | Failed) -> str:
     """Return the reason of an outcome without a value, or an empty string for `Ok`."""
     match outcome:
         case Abstained(reason=reason) | Unavailable(reason=reason):

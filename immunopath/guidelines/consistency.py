@@ -11,7 +11,12 @@ import yaml
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.finding import Finding, Severity
-from immunopath.domain.prediction import BiomarkerProfile, CutPoints, FieldPrediction
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    BiomarkerProfile,
+    CutPoints,
+    FieldPrediction,
+)
 
 V = TypeVar("V", str, float)
 
@@ -153,13 +158,15 @@ def check_tiles(profile: BiomarkerProfile) -> tuple[BiomarkerProfile, list[Findi
         findings.append(finding)
         # A fraction is a mean over the tissue and stays meaningful when tiles differ.
         if name != "til_fraction":
-            changed[name] = withdraw(field, f"indeterminate: {detail}")
+            changed[name] = withdraw(getattr(profile, name), f"indeterminate: {detail}")
     return profile.model_copy(update=changed), findings
 
 
 def suppress_all(profile: BiomarkerProfile, detail: str) -> tuple[BiomarkerProfile, list[Finding]]:
     """D-12: quality control failed in a way that makes every prediction meaningless."""
-    changed = {name: withdraw(field, f"suppressed: {detail}") for name, field in profile.items()}
+    changed: dict[str, object] = {}
+    for name in FIELD_VALUES:
+        changed[name] = withdraw(getattr(profile, name), f"suppressed: {detail}")
     names = [name for name, field in profile.items() if not field.abstained]
     return (
         profile.model_copy(update=changed),

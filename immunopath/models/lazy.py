@@ -4,6 +4,7 @@ from threading import Lock
 from typing import Any
 
 from immunopath.domain.errors import EngineError
+from immunopath.models.protocols import EngineInfo
 from immunopath.models.registry import Role, build_engine
 from immunopath.models.spec import EngineSpec
 
@@ -29,6 +30,11 @@ class LazyEngine:
                     self._error = error
                     raise
             return self._engine
+
+    def loaded_info(self) -> EngineInfo | None:
+        """Return what the loaded engine is, or None when it is not loaded."""
+        info = getattr(self._engine, "info", None)
+        return info if isinstance(info, EngineInfo) else None
 
     def close(self) -> None:
         """Let the engine go; the next `get` builds it anew."""

@@ -34,9 +34,7 @@ class EngineSpec(Frozen):
                 "see 'immunopath models list'"
             )
         if colon and not source:
-            raise EngineSpecError(
-                f"engine {text!r}: nothing follows the colon (an id or folder)"
-            )
+            raise EngineSpecError(f"engine {text!r}: nothing follows the colon (an id or folder)")
         options: dict[str, str] = {}
         for pair in pairs:
             key, equals, value = pair.partition("=")

@@ -1,0 +1,5 @@
+"""``python -m immunopath``."""
+
+from immunopath.cli.main import run
+
+run()

@@ -1,0 +1,121 @@
+"""Reporter agent: one typed `CaseReport` out of everything the graph knows."""
+
+from immunopath.agents.boundary import agent
+from immunopath.agents.context import EngineHandle, RunContext
+from immunopath.agents.state import (
+    ADJUDICATION,
+    DRUGS,
+    GUIDANCE,
+    INTAKE,
+    PHENOTYPE,
+    PREDICTION,
+    REPORT,
+    RETRIEVAL,
+    CaseState,
+    read_case,
+)
+from immunopath.domain.errors import ImmunoPathError
+from immunopath.domain.finding import Adjudication
+from immunopath.domain.outcome import Ok, Outcome, why_not
+from immunopath.domain.quality import IntakeResult
+from immunopath.domain.report import CaseReport, CaseStatus, EngineStatus
+from immunopath.guidelines.adjudication import empty_profile
+
+_LIMITATIONS = (
+    "Lymphocyte-like nuclei include plasma cells and may include neutrophils and apoptotic cells.",
+    "The lymphocyte classifier was fitted on ten breast patches of one source; nothing here "
+    "proves its value on frozen sections or other scanners.",
+    "No field carries an external validation, so no prediction takes part in triage.",
+    "CD274 expression, MSI, CD8 and the TME class cannot be seen in H&E morphology: the embedded "
+    "engine abstains on them.",
+    "The guideline knowledge was not reviewed by a clinician.",
+)
+
+
+@agent(REPORT, "reporter", bounded=False)
+def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]:
+    """Assemble the report; it holds no clock, no host and no pixel."""
+    intake = INTAKE.value(state)
+    if intake is None:
+        raise ImmunoPathError("the reporter was reached without an intake result")
+    case, judged = read_case(state), ADJUDICATION.value(state)
+    predicted, guidance = PREDICTION.value(state), GUIDANCE.value(state)
+    retrieval = RETRIEVAL.value(state)
+    engines = _engines(state, context)
+    status, reason = _status(intake, engines)
+    report = CaseReport(
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        as_of=context.as_of,
+        status=status,
+        status_reason=reason,
+        images=intake.images,
+        tiles=intake.tiles,
+        clinical=case.clinical,
+        profile=judged.profile if judged else empty_profile(_no_profile(intake, judged)),
+        layout_note=predicted.layout_note if predicted else "",
+        morphometry=predicted.morphometry if predicted else None,
+        phenotype=PHENOTYPE.read(state),
+        retrieval=RETRIEVAL.read(state),
+        agreement=judged.agreement if judged else (),
+        trust=judged.trust if judged else (),
+        findings=judged.findings if judged else (),
+        guidance=GUIDANCE.read(state),
+        drugs=DRUGS.read(state),
+        engines=engines,
+        limitations=_LIMITATIONS,
+        provenance=context.provenance.model_copy(
+            update={
+                "knowledge_version": guidance.knowledge_version if guidance else None,
+                "atlas_id": retrieval.atlas_id if retrieval else None,
+            }
+        ),
+    )
+    return Ok[CaseReport](value=report)
+
+
+def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:
+    return f"image refused: {intake.reason}" if not intake.usable else "the adjudicator failed"
+
+
+def _status(intake: IntakeResult, engines: tuple[EngineStatus, ...]) -> tuple[CaseStatus, str]:
+    if not intake.usable:
+        return CaseStatus.refused, intake.reason
+    missing = [e.agent for e in engines if e.status in ("unavailable", "failed")]
+    if missing:
+        return CaseStatus.partial, "without " + ", ".join(missing)
+    return CaseStatus.ok, ""
+
+
+def _engines(state: CaseState, context: RunContext) -> tuple[EngineStatus, ...]:
+    """Return how every agent ended; `skipped` when the graph did not reach it."""
+    ran = {entry["agent"] for entry in state.get("trace", [])}
+    handles: dict[str, EngineHandle] = {
+        "predictor": context.predictor,
+        "phenotype": context.phenotype,
+        "retrieval": context.embedder,
+        "drugs": context.drugs,
+    }
+    rows: list[EngineStatus] = []
+    for agent_name, key in (
+        ("predictor", PREDICTION),
+        ("phenotype", PHENOTYPE),
+        ("retrieval", RETRIEVAL),
+        ("adjudicator", ADJUDICATION),
+        ("guideline", GUIDANCE),
+        ("drugs", DRUGS),
+    ):
+        outcome = key.read(state)
+        handle = handles.get(agent_name)
+        info = handle.loaded_info() if handle else None
+        rows.append(
+            EngineStatus(
+                agent=agent_name,
+                status=outcome.status if agent_name in ran else "skipped",
+                reason=why_not(outcome),
+                engine=info.name if info else None,
+                revision=info.revision if info else None,
+                weights_digest=info.weights_digest if info else None,
+            )
+        )
+    return tuple(rows)

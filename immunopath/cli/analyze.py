@@ -1,0 +1,121 @@
+"""``immunopath analyze``: one case from files to reports."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from immunopath.domain.case import Case
+from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.errors import CaseFileError, OutputError
+from immunopath.domain.report import CaseStatus
+from immunopath.domain.units import checked_mpp
+from immunopath.guidelines.casefile import load_clinical
+from immunopath.pipeline.run import ImmunoPath
+from immunopath.pipeline.settings import Settings
+from immunopath.reporting.rendered import RenderedReport
+
+EXIT_REFUSED = 3
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked on the command line."""
+
+    images: tuple[Path, ...]
+    mpp: float | None
+    clinical: Path | None
+    case_id: str | None
+    patient_id: str | None
+    config: Path | None
+    engines: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the report goes."""
+
+    json_path: str | None
+    html: Path | None
+    md: Path | None
+    nuclei: Path | None
+    quiet: bool
+
+
+def analyze_case(request: Request, outputs: Outputs, as_of: date) -> int:
+    """Run one case and write its reports; returns the exit code (0, or 3 when refused)."""
+    _refuse_overwriting(request, outputs)
+    settings = _settings(request)
+    case = _case(request)
+    with ImmunoPath(settings=settings) as engines:
+        report = _with_progress(engines, case, outputs, as_of)
+    _write(report, outputs)
+    return EXIT_REFUSED if report.status is CaseStatus.refused else 0
+
+
+def _settings(request: Request) -> Settings:
+    values = {key: value for key, value in request.engines.items() if value is not None}
+    if request.config is not None:
+        return Settings.from_toml(request.config, **values)
+    return Settings.make(dict(values), origin="command line")
+
+
+def _case(request: Request) -> Case:
+    mpp = None if request.mpp is None else checked_mpp(request.mpp)
+    clinical = load_clinical(request.clinical) if request.clinical else ClinicalContext()
+    case_id = request.images[0].stem if request.case_id is None else request.case_id
+    try:
+        return Case(
+            case_id=case_id,
+            images=request.images,
+            mpp=mpp,
+            patient_id=request.patient_id,
+            clinical=clinical,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CaseFileError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
+    """No output may name an input, and no two outputs the same file."""
+    json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
+    targets = [p for p in (json_file, outputs.html, outputs.md, outputs.nuclei) if p is not None]
+    taken = [p.resolve() for p in (*request.images, *filter(None, [request.clinical]))]
+    for target in targets:
+        if target.resolve() in taken:
+            raise OutputError(f"{target}: is named twice; give every output a file of its own")
+        taken.append(target.resolve())
+
+
+def _with_progress(
+    engines: ImmunoPath, case: Case, outputs: Outputs, as_of: date
+) -> RenderedReport:
+    console = Console(stderr=True)
+    if outputs.quiet or not console.is_terminal:
+        return engines.analyze(case, as_of=as_of, nuclei=outputs.nuclei)
+    with console.status("intake") as status:
+
+        def show(event: dict[str, Any]) -> None:
+            status.update(f"{event['agent']} {event['event']}")
+
+        return engines.analyze(case, as_of=as_of, on_event=show, nuclei=outputs.nuclei)
+
+
+def _write(report: RenderedReport, outputs: Outputs) -> None:
+    if outputs.html is not None:
+        report.to_html(outputs.html)
+    if outputs.md is not None:
+        report.to_markdown(outputs.md)
+    if outputs.json_path == "-":
+        sys.stdout.write(report.to_json())
+        return
+    if outputs.json_path is not None:
+        report.to_json(outputs.json_path)
+    if not outputs.quiet:
+        Console().print(report)

@@ -1,0 +1,105 @@
+"""What the inspecting commands show: engines, installation, drugs, vignettes."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from immunopath.domain.drug import NotInKnowledgeBase
+from immunopath.guidelines.check import check_file
+from immunopath.models.embedded.drug_knowledge import load_drugs
+from immunopath.models.registry import ENTRIES
+
+_CORE = (
+    "langgraph", "pydantic", "pillow", "numpy", "scipy", "opencv-python-headless", "tifffile",
+    "faiss-cpu", "openslide-python", "rich", "typer", "pyyaml", "jinja2",
+)  # fmt: skip
+_OPTIONAL = {
+    "torch": "foundation",
+    "transformers": "foundation",
+    "peft": "foundation",
+    "bitsandbytes": "foundation",
+    "open-clip-torch": "openclip",
+    "pyarrow": "cohort",
+    "ray": "ray",
+}
+
+
+def show_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a plain table; cells are text, never markup."""
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def doctor_rows() -> list[tuple[str, str, str]]:
+    """Return (check, state, remedy) rows for this installation."""
+    rows = [("Python", platform.python_version(), "")]
+    for name in _CORE:
+        found = _version(name)
+        rows.append((name, found or "missing", "" if found else f"pip install {name}"))
+    for name, extra in _OPTIONAL.items():
+        found = _version(name)
+        remedy = "" if found else f"optional: pip install 'immunopath[{extra}]'"
+        rows.append((name, found or "not installed", remedy))
+    return rows
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def model_rows() -> list[tuple[str, str, str, str, str]]:
+    """Return one row per engine of the registry."""
+    return [
+        (
+            entry.role,
+            entry.name,
+            entry.licence + (" (gated)" if entry.gated else ""),
+            "ready" if entry.builder else entry.note,
+            entry.description,
+        )
+        for entry in ENTRIES
+    ]
+
+
+def show_drug(name: str) -> bool:
+    """Print the curated record of `name` or of its class; returns whether there is one."""
+    knowledge, console = load_drugs(), Console()
+    found = knowledge.by_class(name)
+    answer = knowledge.lookup(name)
+    if isinstance(answer, NotInKnowledgeBase) and not found:
+        near = f"; nearest: {', '.join(answer.nearest)}" if answer.nearest else ""
+        console.print(Text(f"{name}: not in the knowledge base{near}"))
+        return False
+    for profile in found if isinstance(answer, NotInKnowledgeBase) else (answer,):
+        console.print(Text(f"{profile.name} · {profile.drug_class} · curated"), style="bold")
+        rows = [(f.topic, f.text, f"{f.source} [{f.grade}]") for f in profile.facts]
+        show_table(("topic", "fact", "source [grade]"), rows)
+    return True
+
+
+def vignette_rows(path: Path, as_of: date) -> tuple[list[tuple[str, str, str, str]], int]:
+    """Return a row per vignette and how many failed; raises `CaseFileError`."""
+    results = check_file(path, as_of=as_of)
+    rows = [
+        (
+            result.id,
+            str(result.category.value),
+            "pass" if result.passed else "FAIL",
+            "; ".join(f"{a.name}: {a.detail}" for a in result.aspects if not a.passed),
+        )
+        for result in results
+    ]
+    return rows, sum(not result.passed for result in results)

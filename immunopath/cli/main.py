@@ -1,0 +1,155 @@
+"""The command line. Nothing heavy is imported until a command needs it."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from immunopath import __version__
+from immunopath.domain.errors import ImmunoPathError
+
+EXIT_ERROR = 2
+EXIT_REFUSED = 3
+
+app = typer.Typer(
+    name="immunopath",
+    help="Immune biomarkers of NSCLC from H&E images. Research use only.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
+guidelines_app = typer.Typer(help="The guideline knowledge.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(guidelines_app, name="guidelines")
+
+
+def run() -> None:
+    """Entry point: an ImmunoPath error is one line on stderr and exit code 2."""
+    try:
+        app()
+    except ImmunoPathError as error:
+        sys.stderr.write(f"immunopath: {error}\n")
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.stderr.write("immunopath: interrupted\n")
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+Engine = Annotated[str | None, typer.Option(metavar="ENGINE", help="name[:id][,key=value…]")]
+
+
+@app.command()
+def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E of one case.")],
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel of the images.")] = None,
+    clinical: Annotated[Path | None, typer.Option(help="Measured clinical facts (YAML).")] = None,
+    case_id: Annotated[str | None, typer.Option(help="Default: the first image's name.")] = None,
+    patient_id: Annotated[str | None, typer.Option(help="Left out of retrieval.")] = None,
+    profile: Annotated[str | None, typer.Option(help="embedded or foundation.")] = None,
+    predictor: Engine = None,
+    phenotype: Engine = None,
+    embedder: Engine = None,
+    drugs: Engine = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH|-", help="Write the report as JSON.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    md: Annotated[Path | None, typer.Option(help="Write Markdown.")] = None,
+    nuclei: Annotated[Path | None, typer.Option(help="Write nuclei as QuPath GeoJSON.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No report on the terminal.")] = False,
+) -> None:
+    """Analyse the images of one case. Exit code 3 when they were refused."""
+    from immunopath.cli.analyze import Outputs, Request, analyze_case
+
+    engines = {
+        "profile": profile,
+        "predictor": predictor,
+        "phenotype": phenotype,
+        "embedder": embedder,
+        "drugs": drugs,
+        "device": device,
+    }
+    request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
+    outputs = Outputs(json_path, html, md, nuclei, quiet)
+    raise typer.Exit(analyze_case(request, outputs, _date(as_of)))
+
+
+def _date(text: str | None) -> date:
+    if text is None:
+        return date.today()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ImmunoPathError(f"--as-of {text!r}: is not a date YYYY-MM-DD") from error
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation; every failing line says what to do."""
+    from immunopath.cli.inspect import doctor_rows, show_table
+
+    rows = doctor_rows()
+    show_table(("check", "state", "what to do"), rows)
+    raise typer.Exit(1 if any(row[1] == "missing" for row in rows) else 0)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the report."""
+    import json
+
+    from immunopath.domain.report import CaseReport
+
+    typer.echo(json.dumps(CaseReport.model_json_schema(), indent=2))
+
+
+@app.command()
+def drug(name: Annotated[str, typer.Argument(help="Generic name, synonym or class.")]) -> None:
+    """Show the curated record of a drug. Exit code 1 when there is none."""
+    from immunopath.cli.inspect import show_drug
+
+    raise typer.Exit(0 if show_drug(name) else 1)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List every engine and whether it can run here."""
+    from immunopath.cli.inspect import model_rows, show_table
+
+    show_table(("role", "name", "licence", "state", "what"), model_rows())
+
+
+@guidelines_app.command("check")
+def guidelines_check(
+    vignettes: Annotated[Path, typer.Argument(help="A vignette file (YAML).")],
+    as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
+) -> None:
+    """Run vignettes through the engine; exit code 1 if one fails."""
+    from immunopath.cli.inspect import show_table, vignette_rows
+
+    rows, failed = vignette_rows(vignettes, _date(as_of))
+    show_table(("id", "category", "result", "what failed"), rows)
+    typer.echo(f"{len(rows) - failed} of {len(rows)} vignettes pass")
+    raise typer.Exit(1 if failed else 0)

@@ -1,0 +1,192 @@
+"""Adjudication: do the engines agree, which values stand, and what limits the report."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from immunopath.domain.finding import Adjudication, Agreement, Finding, Opinion, TrustRow
+from immunopath.domain.outcome import Abstained, Failed, Ok, Outcome, Unavailable, why_not
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    BiomarkerProfile,
+    FieldPrediction,
+    PhenotypeScores,
+    PredictorResult,
+    RetrievalResult,
+)
+from immunopath.domain.provenance import Provenance
+from immunopath.domain.quality import IntakeResult, Verdict
+from immunopath.guidelines.consistency import (
+    check_density_label,
+    check_phenotype,
+    check_tiles,
+    discordance_table,
+    suppress_all,
+    withdraw,
+)
+from immunopath.guidelines.trust import trust_gate
+
+COMPARED = ("immune_phenotype", "til_density")
+SMALL_NUCLEI = 100
+SMALL_MM2 = 0.04
+"""Below either, layout cannot be read (morphometry.md section 3, item 10)."""
+_EXCHANGED = "channel_order"
+
+
+def adjudicate(
+    prediction: Outcome[PredictorResult],
+    phenotype: Outcome[PhenotypeScores],
+    retrieval: Outcome[RetrievalResult],
+    intake: IntakeResult,
+) -> Adjudication:
+    """Return the profile after the consistency rules, with agreement, trust and findings."""
+    findings = [*_image_findings(intake), *_field_findings(prediction, intake)]
+    if isinstance(prediction, Ok):
+        result = prediction.value
+        profile, cuts = result.profile, result.cut_points
+        steps: tuple[Callable[[BiomarkerProfile], tuple[BiomarkerProfile, list[Finding]]], ...] = (
+            lambda p: check_density_label(p, cuts),
+            lambda p: check_phenotype(p, cuts),
+            check_tiles,
+            lambda p: _suppressed(p, intake),
+        )
+        for step in steps:
+            profile, found = step(profile)
+            findings += found
+    else:
+        profile = empty_profile(f"predictor {prediction.status}: {why_not(prediction)}")
+    agreement = tuple(_agreement(f, profile, phenotype, retrieval) for f in COMPARED)
+    profile, found = _on_disagreement(profile, agreement)
+    findings += found
+    trust = tuple(_trust(name, field) for name, field in profile.items())
+    return Adjudication(profile=profile, agreement=agreement, trust=trust, findings=tuple(findings))
+
+
+def empty_profile(reason: str) -> BiomarkerProfile:
+    """Return eight abstentions that say why there is no prediction at all; no priors."""
+    source = Provenance(engine="none", revision="-", kind="rule")
+    fields: dict[str, object] = {}
+    for name, allowed in FIELD_VALUES.items():
+        kind = FieldPrediction[float] if allowed is None else FieldPrediction[str]
+        fields[name] = kind(
+            quantity="none",
+            n_tiles=0,
+            qc_pass=False,
+            value=None,
+            abstained=True,
+            reason=reason,
+            source=source,
+        )
+    return BiomarkerProfile.model_validate(fields)
+
+
+def _trust(name: str, field: FieldPrediction[str] | FieldPrediction[float]) -> TrustRow:
+    informative, reason = trust_gate(name, field)
+    return TrustRow(field=name, informative=informative, reason=reason)
+
+
+def _suppressed(
+    profile: BiomarkerProfile, intake: IntakeResult
+) -> tuple[BiomarkerProfile, list[Finding]]:
+    """D-12 when every accepted tile looks as if its red and blue channels were exchanged."""
+    accepted = intake.accepted
+    exchanged = [
+        any(c.code == _EXCHANGED and c.verdict is not Verdict.accept for c in t.quality.checks)
+        for t in accepted
+    ]
+    if not accepted or not all(exchanged):
+        return profile, []
+    return suppress_all(profile, "Red and blue look exchanged in every tile.")
+
+
+def _image_findings(intake: IntakeResult) -> Iterable[Finding]:
+    table = discordance_table()
+    for mpp in sorted({i.mpp for i in intake.images if i.mpp_source == "assumed"}):
+        yield table.finding("IMG-1", mpp=mpp)
+    total = len(intake.tiles)
+    for rule, verdict in (("IMG-3", Verdict.flag), ("IMG-4", Verdict.refuse)):
+        bad = [t for t in intake.tiles if t.quality.verdict is verdict]
+        if bad:
+            counts = Counter(t.quality.reason.rstrip(".") for t in bad)
+            shown = "; ".join(reason for reason, _ in counts.most_common(2))
+            yield table.finding(rule, n=len(bad), total=total, reasons=shown)
+
+
+def _field_findings(
+    prediction: Outcome[PredictorResult], intake: IntakeResult
+) -> Iterable[Finding]:
+    """Findings on the resolution and the size of the field, from the predictor's counts."""
+    seen = prediction.value.morphometry if isinstance(prediction, Ok) else None
+    if seen is None:
+        return
+    table = discordance_table()
+    if seen.mpp_plausible is False and seen.median_nuclear_area_um2 is not None:
+        first = intake.images[0]
+        yield table.finding(
+            "IMG-2", area=seen.median_nuclear_area_um2, mpp=first.mpp, source=first.mpp_source
+        )
+    if seen.n_nuclei < SMALL_NUCLEI or seen.tissue_mm2 < SMALL_MM2:
+        yield table.finding("IMG-5", area=seen.tissue_mm2, nuclei=seen.n_nuclei)
+    for warning in seen.warnings:
+        yield Finding(
+            code="MORPHOMETRY_WARNING",
+            severity=table.rules["IMG-5"].severity,
+            message=warning,
+            action="Look at the overlay before reading the lymphocyte share.",
+            fields=("til_fraction", "til_density"),
+        )
+
+
+def _agreement(
+    field: str,
+    profile: BiomarkerProfile,
+    phenotype: Outcome[PhenotypeScores],
+    retrieval: Outcome[RetrievalResult],
+) -> Agreement:
+    own = getattr(profile, field)
+    opinions = [Opinion(engine="predictor", value=own.value, reason=own.reason)]
+    if field == "immune_phenotype":
+        opinions.append(_phenotype_opinion(phenotype))
+    opinions.append(_neighbours_opinion(field, retrieval))
+    values = [o.value for o in opinions if o.value is not None]
+    if len(values) < 2:
+        state = "single" if values else "none"
+    else:
+        state = "agree" if len(set(values)) == 1 else "disagree"
+    return Agreement.model_validate({"field": field, "opinions": opinions, "state": state})
+
+
+def _phenotype_opinion(outcome: Outcome[PhenotypeScores]) -> Opinion:
+    match outcome:
+        case Ok(value=scores):
+            return Opinion(engine="phenotype", value=scores.value, reason=scores.reason)
+        case Abstained() | Unavailable() | Failed():
+            return Opinion(engine="phenotype", value=None, reason=why_not(outcome))
+
+
+def _neighbours_opinion(field: str, outcome: Outcome[RetrievalResult]) -> Opinion:
+    if not isinstance(outcome, Ok):
+        return Opinion(engine="neighbours", value=None, reason=why_not(outcome))
+    for vote in outcome.value.votes:
+        if vote.field == field and isinstance(vote.value, str):
+            return Opinion(engine="neighbours", value=vote.value)
+    reason = "fewer than three neighbours carry a label for this field"
+    return Opinion(engine="neighbours", value=None, reason=reason)
+
+
+def _on_disagreement(
+    profile: BiomarkerProfile, agreement: tuple[Agreement, ...]
+) -> tuple[BiomarkerProfile, list[Finding]]:
+    """Withdraw a phenotype on which independent engines differ; say so for every field."""
+    table = discordance_table()
+    findings: list[Finding] = []
+    for row in agreement:
+        said = ", ".join(f"{o.engine} {o.value}" for o in row.opinions if o.value is not None)
+        if row.state == "single":
+            findings.append(table.finding("AGR-2", row.field, field=row.field))
+        if row.state != "disagree":
+            continue
+        findings.append(table.finding("AGR-1", row.field, field=row.field, opinions=said))
+        if row.field == "immune_phenotype":
+            held = withdraw(profile.immune_phenotype, f"indeterminate: engines differ ({said})")
+            profile = profile.model_copy(update={"immune_phenotype": held})
+    return profile, findings

@@ -1,0 +1,55 @@
+"""Pictures for the HTML report, made from the pixels of a finished run."""
+
+import cv2
+import numpy as np
+
+from immunopath.agents.context import Workspace
+from immunopath.domain.outcome import Ok
+from immunopath.domain.report import CaseReport
+from immunopath.models.protocols import NucleiTable
+from immunopath.reporting.figures import FigureImage, Figures
+
+MAX_SIDE_PX = 1100
+JPEG_QUALITY = 85
+
+
+def make_figures(report: CaseReport, workspace: Workspace, neighbours: dict[str, bytes]) -> Figures:
+    """Return the display images with their nuclei; `neighbours` are thumbnails by id."""
+    images = tuple(
+        _figure(report, workspace, index, MAX_SIDE_PX) for index in range(len(report.images))
+    )
+    shown = report.retrieval.value.neighbours if isinstance(report.retrieval, Ok) else ()
+    wanted = {n.neighbour_id for n in shown}
+    return Figures(
+        images=images,
+        neighbour_jpegs={key: jpeg for key, jpeg in neighbours.items() if key in wanted},
+    )
+
+
+def _figure(report: CaseReport, workspace: Workspace, index: int, max_px: int) -> FigureImage:
+    summary = report.images[index]
+    rgb = workspace.store.image(index, max_px)
+    height, width = rgb.shape[:2]
+    um_per_px = summary.mpp * summary.width / width
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    nuclei = workspace.nuclei if report.morphometry is not None else None
+    table = nuclei or _none()
+    here = table.image_index == index
+    return FigureImage(
+        name=summary.name,
+        jpeg=encoded.tobytes(),
+        width=width,
+        height=height,
+        um_per_px=um_per_px,
+        x=table.x_um[here] / np.float32(um_per_px),
+        y=table.y_um[here] / np.float32(um_per_px),
+        is_lymphocyte=table.is_lymphocyte[here],
+        in_nest=table.in_nest[here],
+    )
+
+
+def _none() -> NucleiTable:
+    empty = np.zeros(0, np.float32)
+    no = np.zeros(0, np.bool_)
+    return NucleiTable(empty, empty, np.zeros(0, np.int32), empty, empty, no, no)

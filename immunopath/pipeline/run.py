@@ -1,0 +1,206 @@
+"""`ImmunoPath`: engines loaded lazily and once, cases run through the one graph."""
+
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from immunopath import __version__
+from immunopath.agents.context import RunContext
+from immunopath.agents.state import INTAKE, REPORT, CaseState
+from immunopath.domain import errors
+from immunopath.domain.case import Case
+from immunopath.domain.outcome import Failed, Ok, why_not
+from immunopath.domain.report import ReportProvenance
+from immunopath.models.lazy import LazyEngine
+from immunopath.models.registry import ROLES
+from immunopath.pipeline.figures import make_figures
+from immunopath.pipeline.graph import build_graph
+from immunopath.pipeline.settings import ProfileName, Settings
+from immunopath.reporting.geojson import write_nuclei_geojson
+from immunopath.reporting.rendered import RenderedReport
+
+Event = dict[str, Any]
+EventSink = Callable[[Event], None]
+
+
+class ImmunoPath:
+    """A context manager that holds the engines and analyses cases.
+
+    ::
+
+        with ImmunoPath(profile="embedded") as path:
+            report = path.analyze(Case(case_id="P-17", images="core.tif", mpp=0.5))
+
+    Raises `EngineSpecError` at once for an engine string that cannot be understood; loading an
+    engine waits until a case needs it.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword per role, as users type them
+        self,
+        profile: ProfileName = "embedded",
+        *,
+        predictor: str | None = None,
+        phenotype: str | None = None,
+        embedder: str | None = None,
+        drugs: str | None = None,
+        device: str = "cpu",
+        settings: Settings | None = None,
+        checkpoints: str | Path | None = None,
+    ) -> None:
+        values: dict[str, object] = {
+            "profile": profile,
+            "predictor": predictor,
+            "phenotype": phenotype,
+            "embedder": embedder,
+            "drugs": drugs,
+            "device": device,
+        }
+        self.settings = settings.checked() if settings else Settings.make(values)
+        self._engines = {
+            role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
+        }
+        self._closing = contextlib.ExitStack()
+        self._graph = build_graph(self._saver(checkpoints))
+        self._checkpointed = checkpoints is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the engines go and close the checkpoint file."""
+        for engine in self._engines.values():
+            engine.close()
+        self._closing.close()
+
+    def analyze(
+        self,
+        case: Case,
+        *,
+        as_of: date | None = None,
+        on_event: EventSink | None = None,
+        nuclei: str | Path | None = None,
+    ) -> RenderedReport:
+        """Run a case through the graph and return its report.
+
+        `as_of` is the date of the question (default: today). `on_event` receives start and end
+        of every agent with its milliseconds. `nuclei` writes every nucleus as QuPath GeoJSON.
+        Raises `ImageReadError` and its kin for input that cannot be read at all; unusable input
+        (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
+        """
+        context = self._context(case, as_of)
+        state: CaseState = {}
+        stream = self._graph.stream(
+            _start(case), self._config(case), context=context, stream_mode=["custom", "values"]
+        )
+        for mode, payload in stream:
+            state = _take(mode, payload, state, on_event)
+        return self._finish(state, context, nuclei)
+
+    async def aanalyze(
+        self,
+        case: Case,
+        *,
+        as_of: date | None = None,
+        on_event: EventSink | None = None,
+        nuclei: str | Path | None = None,
+    ) -> RenderedReport:
+        """Like `analyze`, for a running event loop."""
+        context = self._context(case, as_of)
+        state: CaseState = {}
+        stream: AsyncIterator[Any] = self._graph.astream(
+            _start(case), self._config(case), context=context, stream_mode=["custom", "values"]
+        )
+        async for mode, payload in stream:
+            state = _take(mode, payload, state, on_event)
+        return self._finish(state, context, nuclei)
+
+    def _saver(self, path: str | Path | None) -> Any:  # noqa: ANN401 - a LangGraph saver
+        if path is None:
+            return None
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        return self._closing.enter_context(SqliteSaver.from_conn_string(str(path)))
+
+    def _config(self, case: Case) -> dict[str, Any]:
+        return {"configurable": {"thread_id": case.case_id}} if self._checkpointed else {}
+
+    def _context(self, case: Case, as_of: date | None) -> RunContext:
+        return RunContext(
+            predictor=self._engines["predictor"],
+            phenotype=self._engines["phenotype"],
+            embedder=self._engines["embedder"],
+            drugs=self._engines["drugs"],
+            as_of=as_of or date.today(),
+            provenance=ReportProvenance(
+                package_version=__version__,
+                configuration_digest=self.settings.digest(),
+                input_digest="",
+            ),
+            neighbours=self.settings.neighbours,
+            engine_timeout_s=self.settings.engine_timeout_s,
+        )
+
+    def _finish(
+        self, state: CaseState, context: RunContext, nuclei: str | Path | None
+    ) -> RenderedReport:
+        _raise_if_unreadable(state)
+        outcome = REPORT.read(state)
+        if not isinstance(outcome, Ok):
+            raise errors.ImmunoPathError(f"no report could be made: {why_not(outcome)}")
+        plain = outcome.value
+        report = RenderedReport.model_validate(plain.model_dump() | {"provenance": _stamped(plain)})
+        if nuclei is not None:
+            self._write_nuclei(Path(nuclei), report, context)
+        return report.with_figures(make_figures(report, context.workspace, {}))
+
+    def _write_nuclei(self, path: Path, report: RenderedReport, context: RunContext) -> None:
+        table = context.workspace.nuclei
+        if table is None or report.morphometry is None:
+            raise errors.OutputError(f"{path}: no nuclei were counted, so none can be written")
+        mpp = [image.mpp for image in report.images]
+        write_nuclei_geojson(path, table, mpp, [image.name for image in report.images])
+
+
+def _start(case: Case) -> dict[str, Any]:
+    return {"case": case.model_dump(mode="json"), "trace": []}
+
+
+def _take(mode: str, payload: Any, state: CaseState, sink: EventSink | None) -> CaseState:  # noqa: ANN401
+    if mode == "values":
+        final: CaseState = payload
+        return final
+    if sink is not None:
+        sink(payload)
+    return state
+
+
+def _raise_if_unreadable(state: CaseState) -> None:
+    """Raise intake's failure as the exception of the tree that it was."""
+    outcome = INTAKE.read(state)
+    if isinstance(outcome, Ok):
+        return
+    if isinstance(outcome, Failed):
+        kind = getattr(errors, outcome.error_id, errors.ImmunoPathError)
+        raise kind(outcome.message)
+    raise errors.ImmunoPathError(f"intake: {why_not(outcome)}")
+
+
+def _stamped(report: Any) -> ReportProvenance:  # noqa: ANN401 - a CaseReport
+    """Return the provenance with the digest of the case's parameters and image bytes."""
+    parts = [report.case_id, report.patient_id or "", report.clinical.model_dump_json()]
+    parts += [f"{image.sha256}@{image.mpp}" for image in report.images]
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    stamped: ReportProvenance = report.provenance.model_copy(update={"input_digest": digest})
+    return stamped
