@@ -1,0 +1,136 @@
+"""The command line: exit codes, one line per error, nothing but the result on stdout."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLI = [sys.executable, "-m", "immunopath"]
+ROOT = Path(__file__).parents[2]
+
+
+def call(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CLI, *map(str, args)], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+@pytest.fixture
+def lung(shared_images: Path) -> Path:
+    return shared_images / "lung_he_til/u24_cae100/image_99.png"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv=['immunopath','--help']\n"
+        "from immunopath.cli.main import run\n"
+        "try:\n run()\nexcept SystemExit: pass\n"
+        "print([m for m in ('numpy','cv2','torch','langgraph','scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_json_on_stdout_is_only_json(lung: Path, tmp_path: Path) -> None:
+    done = call("analyze", lung, "--mpp", 0.5, "--json", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert list(report["profile"]) == [
+        "cd274_expression", "msi_status", "tme_subtype", "til_fraction", "til_density",
+        "immune_phenotype", "cd8_infiltration", "immune_score",
+    ]  # fmt: skip
+    for field in report["profile"].values():
+        assert {"value", "probabilities", "interval", "abstained", "reason", "calibrated",
+                "source"} <= set(field)  # fmt: skip
+    assert {"n_nuclei", "n_lymphocytes", "tissue_mm2", "lymphocytes_per_mm2"} <= set(
+        report["morphometry"]
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_image_is_exit_code_3_with_its_report(
+    shared_images: Path, tmp_path: Path
+) -> None:
+    done = call("analyze", shared_images / "negatives/skimage_chelsea.png", "--json", "r.json",
+                cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 3
+    assert json.loads((tmp_path / "r.json").read_text())["status"] == "refused"
+
+
+@pytest.mark.parametrize("mpp", ["0", "-1", "nan", "400"])
+def test_a_wrong_mpp_is_one_line_and_exit_code_2(lung: Path, mpp: str) -> None:
+    done = call("analyze", lung, f"--mpp={mpp}")
+    _one_line(done)
+    assert "mpp" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "empty", "text"])
+def test_an_unreadable_file_is_one_line_that_names_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "bad.png"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("no image")
+    done = call("analyze", path, "--html", tmp_path / "out.html")
+    _one_line(done)
+    assert "bad.png" in done.stderr
+    assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.parametrize("line", ["pdl1_tps: 150", "colour: red", "age: [1", "age: twelve"])
+def test_a_wrong_clinical_file_is_one_line(lung: Path, tmp_path: Path, line: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(line)
+    done = call("analyze", lung, "--mpp", 0.5, "--clinical", path)
+    _one_line(done)
+    assert "case.yaml" in done.stderr
+
+
+def test_a_hostile_case_id_reaches_no_terminal_escape_and_no_folder(
+    lung: Path, tmp_path: Path
+) -> None:
+    hostile = "../../x\x1b[31m<b>\n"
+    done = call(
+        "analyze", lung, "--mpp", 0.5, "--case-id", hostile, "--html", "o.html", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[31m" not in done.stdout
+    assert "x\x1b" not in (tmp_path / "o.html").read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["o.html"]
+
+
+def test_an_output_may_not_be_an_input(lung: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "a.png"
+    copy.write_bytes(lung.read_bytes())
+    done = call("analyze", copy, "--mpp", 0.5, "--html", copy)
+    _one_line(done)
+    assert copy.read_bytes() == lung.read_bytes()
+
+
+def test_given_vignettes_pass_and_a_wrong_expectation_fails(tmp_path: Path) -> None:
+    good = ROOT / "tests/guidelines/vignettes.yaml"
+    assert call("guidelines", "check", good).returncode == 0
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(good.read_text().replace("category: ICI_MONO_OPTIONS", "category: CHEMO_NO_ICI"))
+    assert call("guidelines", "check", bad).returncode == 1
+
+
+def test_inspecting_commands_answer() -> None:
+    assert "embedded" in call("models", "list").stdout
+    assert call("doctor").returncode == 0
+    assert json.loads(call("schema").stdout)["title"] == "CaseReport"
+    assert "curated" in call("drug", "pembrolizumab").stdout
+    unknown = call("drug", "aspirinol")
+    assert unknown.returncode == 1
+    assert "not in the knowledge base" in unknown.stdout
+
+
+def _one_line(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
