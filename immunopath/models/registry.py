@@ -56,11 +56,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "phenotype",
         "embedded",
-        None,
+        "immunopath.models.embedded.phenotype:build",
         "MIT",
         False,
         "inflamed / excluded / desert from block texture, CPU",
-        "not built yet",
     ),
     Entry("phenotype", "medsiglip", None, "HAI-DEF", True, "MedSigLIP zero-shot", _LATER),
     Entry("phenotype", "open_clip", None, "per model", False, "any open_clip model", _LATER),

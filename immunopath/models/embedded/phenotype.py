@@ -59,7 +59,7 @@ class EmbeddedPhenotype:
 
         `features` hold ``lymphoid_share`` (of nuclei, in [0, 1], all tissue), ``tissue_mm2``,
         ``field_um`` and, where nests were found, ``nest_mm2`` and the densities per mm² in and
-        outside them. An abstention has no scores: a guess would look like one.
+        outside them. An abstention has no scores, unless it comes from their closeness.
         """
         maps = field_maps(source, self._model)
         layout = self._model.constants.layout
@@ -67,6 +67,7 @@ class EmbeddedPhenotype:
         features = _field_features(maps) | _nest_features(judged)
         reason = _why_not(judged, features, layout)
         scores = {} if reason else phenotype_scores(features, layout)
+        reason = reason or _too_close(scores, layout)
         return PhenotypeScores(
             scores=scores,
             value=None if reason else max(scores, key=lambda name: scores[name]),
@@ -132,6 +133,16 @@ def _why_not(judged: Sequence[FieldMap], features: dict[str, float], layout: Lay
             f"{layout.min_nest_mm2:g} needed): tumour is not confirmed in the field"
         )
     return ""
+
+
+def _too_close(scores: dict[str, float], layout: Layout) -> str:
+    leading = max(scores, key=lambda name: scores[name])
+    if scores[leading] >= layout.min_leading_score:
+        return ""
+    return (
+        f"the scores are too close: {leading} leads with {scores[leading]:.2f}, "
+        f"{layout.min_leading_score:g} needed"
+    )
 
 
 def phenotype_scores(features: dict[str, float], layout: Layout) -> dict[str, float]:

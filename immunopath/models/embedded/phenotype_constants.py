@@ -53,6 +53,8 @@ class Layout(Frozen):
     """Density inside over outside nests at which exclusion is a coin toss."""
     ratio_width: float = 0.35
     """Widths are in natural logarithms."""
+    min_leading_score: float = 0.5
+    """A leading phenotype below this is no answer."""
 
 
 class PhenotypeConstants(Frozen):
