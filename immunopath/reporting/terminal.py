@@ -27,6 +27,15 @@ MAX_WIDTH = 100
 _SIDE_BY_SIDE = 72
 _BAR_CELLS = 16
 _MIN_COLUMN = 28
+_LEAVES = 3
+"""Conditional options named per branch; the others are counted."""
+_HEADS_ONLY = {
+    "drugs": "Facts with source and grade: 'immunopath drug NAME', or the HTML, Markdown and JSON.",
+    "path": "Citations: the HTML, Markdown and JSON.",
+    "references": "In full: the HTML, Markdown and JSON.",
+    "change": "In full: the HTML, Markdown and JSON.",
+}
+"""Long sections of which the terminal names the items only, and where the rest stands."""
 _STYLES = {"stop": "bold red", "caution": "bold yellow", "info": "bold", "plain": "bold"}
 
 
@@ -79,8 +88,20 @@ class _Page:
         yield Padding(self.rule(section.title.upper()), (1, 0, 0, 0))
         if section.note:
             yield self.text(section.note, "italic")
+        brief = _HEADS_ONLY.get(section.key)
         for block in section.blocks:
-            yield from self.block(block)
+            if brief and isinstance(block, doc.Entries):
+                yield self.heads(block)
+            elif brief and isinstance(block, doc.Grid):
+                yield self.text(f"{block.caption}: {counted(len(block.rows), 'row')}.")
+            else:
+                yield from self.block(block)
+        if brief:
+            yield self.text(brief, "italic")
+
+    def heads(self, entries: doc.Entries) -> Text:
+        """Return the heads of a long list as one wrapping line."""
+        return self.text("; ".join(f"{item.mark} {item.head}".strip() for item in entries.items))
 
     def block(self, block: doc.Block) -> "Iterator[RenderableType]":
         match block:
@@ -181,9 +202,10 @@ class _Page:
         if branch.note:
             label.append_text(self.text(f" ({branch.note})", "not bold"))
         grown = root.add(label)
-        for leaf in branch.leaves:
-            tags = f" [{'; '.join(leaf.tags)}]" if leaf.tags else ""
-            grown.add(self.text(f"would list: {leaf.head}{tags}"))
+        if branch.leaves:
+            more = len(branch.leaves) - _LEAVES
+            named = "; ".join(leaf.head for leaf in branch.leaves[:_LEAVES])
+            grown.add(self.text(f"would list: {named}" + (f"; {more} more" if more > 0 else "")))
         for question in branch.questions:
             grown.add(self.tree(question))
 
