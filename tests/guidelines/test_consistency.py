@@ -168,4 +168,4 @@ def test_rules_have_resolvable_references_and_the_gates_agree() -> None:
     for rule in discordance_table().rules.values():
         assert set(rule.references) <= set(knowledge.references)
     limit = discordance_table().limits["tile_disagreement"]
-    assert limit == knowledge.trust.tile_disagreement_max
+    assert limit == knowledge.trust.max_tile_disagreement
