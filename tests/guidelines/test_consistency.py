@@ -152,7 +152,7 @@ def test_without_a_predictor_every_field_says_why_and_gives_no_prior() -> None:
     judged = adjudicate(
         Unavailable(reason="no weights"), scores(None), Unavailable(reason="x"), NOTHING
     )
-    for _, each in judged.profile.items():
+    for _name, each in judged.profile.items():
         assert each.abstained
         assert "no weights" in each.reason
         assert each.prior is None

@@ -12,8 +12,6 @@ from immunopath.models.spec import EngineSpec
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,10}", fullmatch=True)
 LETTERS = st.characters(exclude_characters=",", exclude_categories=["Cs", "Cc", "Z"])
 VALUES = st.text(LETTERS, min_size=1)
-    st.characters(exclude_characters=",", exclude_categories=["Cs", "Cc", "Z"]), min_size=1
-)
 OPTIONS = st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True), VALUES)
 
 
