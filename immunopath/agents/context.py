@@ -7,6 +7,7 @@ from typing import Protocol
 
 from immunopath.domain.report import ReportProvenance
 from immunopath.imaging.tiles import TileStore
+from immunopath.models.lazy import LazyAtlas
 from immunopath.models.protocols import EngineInfo, NucleiTable
 
 
@@ -37,6 +38,7 @@ class RunContext:
     phenotype: EngineHandle
     embedder: EngineHandle
     drugs: EngineHandle
+    atlas: LazyAtlas
     as_of: date
     provenance: ReportProvenance
     neighbours: int = 8

@@ -1,15 +1,30 @@
 """Retrieval agent: similar reference patches and what is known of them."""
 
+from typing import cast
+
 from immunopath.agents.boundary import agent
 from immunopath.agents.context import RunContext
-from immunopath.agents.state import RETRIEVAL, CaseState
-from immunopath.domain.errors import EngineUnavailable
-from immunopath.domain.outcome import Outcome
+from immunopath.agents.pixels import tiles_of
+from immunopath.agents.state import INTAKE, RETRIEVAL, CaseState, read_case
+from immunopath.domain.outcome import Ok, Outcome
 from immunopath.domain.prediction import RetrievalResult
+from immunopath.models.atlas import LeaveOut
+from immunopath.models.protocols import Embedder
+from immunopath.models.retrieval import retrieve
 
 
 @agent(RETRIEVAL, "retrieval")
 def retrieval_agent(state: CaseState, context: RunContext) -> Outcome[RetrievalResult]:
-    """Embed the tiles and search the atlas. No atlas is part of this build yet: it says so."""
-    context.embedder.get()
-    raise EngineUnavailable("no reference atlas is part of this build yet")
+    """Embed the tiles and search the atlas, the case's own patient and pixels left out."""
+    embedder = cast("Embedder", context.embedder.get())
+    intake = INTAKE.value(state)
+    images = intake.images if intake else ()
+    own = LeaveOut(
+        patient_id=read_case(state).patient_id,
+        pixels_sha256s=frozenset(image.pixels_sha256 for image in images),
+        image_sha256s=frozenset(image.sha256 for image in images),
+    )
+    result = retrieve(
+        tiles_of(state, context), embedder, context.atlas.get(), context.neighbours, own
+    )
+    return Ok[RetrievalResult](value=result)

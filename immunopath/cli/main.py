@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
 guidelines_app = typer.Typer(help="The guideline knowledge.", no_args_is_help=True)
+atlas_app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
 
 
@@ -153,3 +155,29 @@ def guidelines_check(
     show_table(("id", "category", "result", "what failed"), rows)
     typer.echo(f"{len(rows) - failed} of {len(rows)} vignettes pass")
     raise typer.Exit(1 if failed else 0)
+
+
+@atlas_app.command("build")
+def atlas_build(
+    manifest: Annotated[Path, typer.Argument(help="CSV or TSV: one image a row.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the atlas goes.")],
+    embedder: Engine = None,
+) -> None:
+    """Build an atlas from labelled images; images left out are listed."""
+    from immunopath.cli.atlas import build
+
+    build(manifest, out, embedder)
+
+
+@atlas_app.command("search")
+def atlas_search(
+    image: Annotated[Path, typer.Argument(help="An H&E image.")],
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel.")] = None,
+    atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
+    embedder: Engine = None,
+    k: Annotated[int, typer.Option(min=1, max=100, help="Neighbours to show.")] = 8,
+) -> None:
+    """Show the nearest reference patches of an image; exit code 3 when it is refused."""
+    from immunopath.cli.atlas import search
+
+    raise typer.Exit(EXIT_REFUSED if search(image, mpp, atlas, embedder, k) is None else 0)

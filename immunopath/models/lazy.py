@@ -1,9 +1,11 @@
 """An engine that is loaded when first asked for, and once."""
 
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from immunopath.domain.errors import EngineError
+from immunopath.models.atlas import Atlas, load_atlas
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.registry import Role, build_engine
 from immunopath.models.spec import EngineSpec
@@ -40,3 +42,26 @@ class LazyEngine:
         """Let the engine go; the next `get` builds it anew."""
         with self._lock:
             self._engine, self._error = None, None
+
+
+class LazyAtlas:
+    """An atlas behind a lock; `path` None = the shipped reference atlas."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._atlas: Atlas | None = None
+
+    def get(self) -> Atlas:
+        """Return the atlas; raises `ImmunoPathError` when it cannot be opened."""
+        with self._lock:
+            if self._atlas is None:
+                self._atlas = load_atlas(self._path)
+            return self._atlas
+
+    def thumbnails(self) -> dict[str, bytes]:
+        """Return JPEG bytes by entry id; empty while no atlas was opened."""
+        if self._atlas is None:
+            return {}
+        pairs = ((entry.entry_id, entry.thumbnail_jpeg) for entry in self._atlas.entries)
+        return {key: jpeg for key, jpeg in pairs if jpeg is not None}

@@ -66,11 +66,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "embedder",
         "embedded",
-        None,
+        "immunopath.models.embedded.embedder:build",
         "MIT",
         False,
         "stain-robust texture and morphology vector, CPU",
-        "not built yet",
     ),
     Entry("embedder", "path-foundation", None, "HAI-DEF", True, "Path Foundation ViT-S", _LATER),
     Entry(

@@ -15,7 +15,7 @@ from immunopath.domain import errors
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.report import ReportProvenance
-from immunopath.models.lazy import LazyEngine
+from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.figures import make_figures
 from immunopath.pipeline.graph import build_graph
@@ -63,6 +63,7 @@ class ImmunoPath:
         self._engines = {
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }
+        self._atlas = LazyAtlas(self.settings.atlas)
         self._closing = contextlib.ExitStack()
         self._graph = build_graph(self._saver(checkpoints))
         self._checkpointed = checkpoints is not None
@@ -142,6 +143,7 @@ class ImmunoPath:
             phenotype=self._engines["phenotype"],
             embedder=self._engines["embedder"],
             drugs=self._engines["drugs"],
+            atlas=self._atlas,
             as_of=as_of or date.today(),
             provenance=ReportProvenance(
                 package_version=__version__,
@@ -163,7 +165,8 @@ class ImmunoPath:
         report = RenderedReport.model_validate(plain.model_dump() | {"provenance": _stamped(plain)})
         if nuclei is not None:
             self._write_nuclei(Path(nuclei), report, context)
-        return report.with_figures(make_figures(report, context.workspace, {}))
+        pictures = make_figures(report, context.workspace, self._atlas.thumbnails())
+        return report.with_figures(pictures)
 
     def _write_nuclei(self, path: Path, report: RenderedReport, context: RunContext) -> None:
         table = context.workspace.nuclei

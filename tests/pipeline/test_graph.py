@@ -15,7 +15,7 @@ from immunopath.agents.state import ADJUDICATION, PREDICTION, REPORT, CaseState
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, Unavailable
 from immunopath.domain.report import CaseStatus, ReportProvenance
-from immunopath.models.lazy import LazyEngine
+from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.graph import build_graph
 
@@ -33,7 +33,7 @@ def lung(shared_images: Path) -> Case:
 def context(**handles: Any) -> RunContext:
     real = {r: LazyEngine(r, EngineSpec(name="embedded"), "cpu") for r in ROLES}  # type: ignore[arg-type]
     return RunContext(
-        **(real | handles),
+        **(real | {"atlas": LazyAtlas()} | handles),
         as_of=AS_OF,
         provenance=ReportProvenance(
             package_version="0", configuration_digest="c", input_digest="i"
