@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.report import ReportProvenance
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
+from immunopath.pipeline.cohort import CohortResult, run_cohort
 from immunopath.pipeline.figures import make_figures
 from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.settings import ProfileName, Settings
@@ -126,6 +127,12 @@ class ImmunoPath:
         async for mode, payload in stream:
             state = _take(mode, payload, state, on_event)
         return self._finish(state, context, nuclei)
+
+    def cohort(
+        self, cases: Iterable[Case], out: str | Path, *, as_of: date | None = None
+    ) -> CohortResult:
+        """Analyse many cases into the folder `out` (see `pipeline.cohort.run_cohort`)."""
+        return run_cohort(self, cases, Path(out), as_of or date.today())
 
     def _saver(self, path: str | Path | None) -> Any:  # noqa: ANN401 - a LangGraph saver
         if path is None:
