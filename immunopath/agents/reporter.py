@@ -106,7 +106,7 @@ def _engines(state: CaseState, context: RunContext) -> tuple[EngineStatus, ...]:
         ("drugs", DRUGS),
     ):
         outcome = key.read(state)
-        handle = handles.get(agent_name)
+        handle = handles.get(agent_name) if agent_name in ran else None
         info = handle.loaded_info() if handle else None
         rows.append(
             EngineStatus(

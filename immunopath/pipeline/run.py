@@ -1,8 +1,8 @@
 """`ImmunoPath`: engines loaded lazily and once, cases run through the one graph."""
 
-import contextlib
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.report import ReportProvenance
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
+from immunopath.pipeline.checkpoints import Checkpoints
 from immunopath.pipeline.cohort import CohortResult, run_cohort
 from immunopath.pipeline.figures import make_figures
 from immunopath.pipeline.graph import build_graph
@@ -65,9 +66,8 @@ class ImmunoPath:
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }
         self._atlas = LazyAtlas(self.settings.atlas)
-        self._closing = contextlib.ExitStack()
-        self._graph = build_graph(self._saver(checkpoints))
-        self._checkpointed = checkpoints is not None
+        self._checkpoints = None if checkpoints is None else Checkpoints(checkpoints)
+        self._graph = build_graph(self._checkpoints.saver if self._checkpoints else None)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,8 @@ class ImmunoPath:
         """Let the engines go and close the checkpoint file."""
         for engine in self._engines.values():
             engine.close()
-        self._closing.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
 
     def analyze(
         self,
@@ -102,9 +103,10 @@ class ImmunoPath:
         (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
         """
         context = self._context(case, as_of)
+        given, config = self._input(case, context)
         state: CaseState = {}
         stream = self._graph.stream(
-            _start(case), self._config(case), context=context, stream_mode=["custom", "values"]
+            given, config, context=context, stream_mode=["custom", "values"]
         )
         for mode, payload in stream:
             state = _take(mode, payload, state, on_event)
@@ -118,15 +120,14 @@ class ImmunoPath:
         on_event: EventSink | None = None,
         nuclei: str | Path | None = None,
     ) -> RenderedReport:
-        """Like `analyze`, for a running event loop."""
-        context = self._context(case, as_of)
-        state: CaseState = {}
-        stream: AsyncIterator[Any] = self._graph.astream(
-            _start(case), self._config(case), context=context, stream_mode=["custom", "values"]
+        """Like `analyze`, without blocking the running event loop.
+
+        The agents compute; nothing in them waits. So the same call runs in a worker thread, and
+        `on_event` is called from that thread.
+        """
+        return await asyncio.to_thread(
+            self.analyze, case, as_of=as_of, on_event=on_event, nuclei=nuclei
         )
-        async for mode, payload in stream:
-            state = _take(mode, payload, state, on_event)
-        return self._finish(state, context, nuclei)
 
     def cohort(
         self, cases: Iterable[Case], out: str | Path, *, as_of: date | None = None
@@ -134,15 +135,12 @@ class ImmunoPath:
         """Analyse many cases into the folder `out` (see `pipeline.cohort.run_cohort`)."""
         return run_cohort(self, cases, Path(out), as_of or date.today())
 
-    def _saver(self, path: str | Path | None) -> Any:  # noqa: ANN401 - a LangGraph saver
-        if path is None:
-            return None
-        from langgraph.checkpoint.sqlite import SqliteSaver
-
-        return self._closing.enter_context(SqliteSaver.from_conn_string(str(path)))
-
-    def _config(self, case: Case) -> dict[str, Any]:
-        return {"configurable": {"thread_id": case.case_id}} if self._checkpointed else {}
+    def _input(self, case: Case, context: RunContext) -> tuple[CaseState | None, dict[str, Any]]:
+        fresh: CaseState = {"case": case.model_dump(mode="json"), "trace": []}
+        if self._checkpoints is None:
+            return fresh, {}
+        config = self._checkpoints.config(case, context.as_of, self.settings.digest())
+        return self._checkpoints.start(self._graph, config, context, fresh), config
 
     def _context(self, case: Case, as_of: date | None) -> RunContext:
         return RunContext(
@@ -181,10 +179,6 @@ class ImmunoPath:
             raise errors.OutputError(f"{path}: no nuclei were counted, so none can be written")
         mpp = [image.mpp for image in report.images]
         write_nuclei_geojson(path, table, mpp, [image.name for image in report.images])
-
-
-def _start(case: Case) -> dict[str, Any]:
-    return {"case": case.model_dump(mode="json"), "trace": []}
 
 
 def _take(mode: str, payload: Any, state: CaseState, sink: EventSink | None) -> CaseState:  # noqa: ANN401

@@ -76,14 +76,6 @@ def test_events_name_every_agent_once_with_its_time(lung: Case) -> None:
     ]  # fmt: skip
 
 
-def test_checkpoints_are_kept_in_a_sqlite_file(lung: Case, tmp_path: Path) -> None:
-    with ImmunoPath(checkpoints=tmp_path / "run.sqlite") as engines:
-        report = engines.analyze(lung, as_of=AS_OF)
-    with ImmunoPath() as engines:
-        assert engines.analyze(lung, as_of=AS_OF).to_json() == report.to_json()
-    assert (tmp_path / "run.sqlite").stat().st_size > 0
-
-
 def test_an_engine_string_is_refused_before_any_image_is_read() -> None:
     with pytest.raises(EngineSpecError, match="does not exist"):
         ImmunoPath(predictor="oracle")
