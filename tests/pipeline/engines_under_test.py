@@ -4,6 +4,14 @@ from threading import Event, Lock
 
 from immunopath.domain.errors import EngineUnavailable
 from immunopath.models.protocols import EngineInfo
+from immunopath.models.registry import build_engine
+from immunopath.models.spec import EngineSpec
+
+
+def embedder_info() -> EngineInfo:
+    """The shipped embedder's, so that the atlas takes the misbehaving engine for its own."""
+    info: EngineInfo = build_engine("embedder", EngineSpec(name="embedded"), "cpu").info
+    return info
 
 
 class Handle:
@@ -28,6 +36,9 @@ def absent(role: str) -> Handle:
 class Failing:
     """Every call raises something that no engine documents."""
 
+    def __init__(self) -> None:
+        self.info = embedder_info()
+
     def predict(self, source: object) -> object:
         raise ZeroDivisionError("broken\nengine")
 
@@ -38,7 +49,7 @@ class Stuck:
     """Every call waits until it is released."""
 
     def __init__(self) -> None:
-        self.released = Event()
+        self.released, self.info = Event(), embedder_info()
 
     def predict(self, source: object) -> object:
         self.released.wait(60)

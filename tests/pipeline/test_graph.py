@@ -11,7 +11,16 @@ from engines_under_test import Failing, Handle, Stuck, absent
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from immunopath.agents.context import RunContext
-from immunopath.agents.state import ADJUDICATION, PREDICTION, REPORT, CaseState
+from immunopath.agents.state import (
+    ADJUDICATION,
+    DRUGS,
+    PHENOTYPE,
+    PREDICTION,
+    REPORT,
+    RETRIEVAL,
+    CaseState,
+    StateKey,
+)
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, Unavailable
 from immunopath.domain.report import CaseStatus, ReportProvenance
@@ -68,31 +77,43 @@ def test_every_subset_of_engines_meets_one_adjudicator_and_one_reporter(
         assert report.status is CaseStatus.partial
 
 
-@pytest.mark.parametrize("role", ["predictor", "phenotype", "embedder"])
+KEYS: dict[str, StateKey[Any]] = {
+    "predictor": PREDICTION,
+    "phenotype": PHENOTYPE,
+    "embedder": RETRIEVAL,
+    "drugs": DRUGS,
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_a_failing_engine_is_a_failed_outcome_and_the_others_go_on(lung: Case, role: str) -> None:
     state = run(lung, context(**{role: Handle(Failing())}))
     report = REPORT.value(state)
     assert report is not None
     assert report.status is CaseStatus.partial
     assert ADJUDICATION.value(state) is not None
-    if role == "predictor":
-        outcome = PREDICTION.read(state)
-        assert isinstance(outcome, Failed)
-        assert outcome.error_id == "ZeroDivisionError"
-        assert "\n" not in outcome.message
+    for name, key in KEYS.items():
+        outcome = key.read(state)
+        assert isinstance(outcome, Failed) is (name == role)
+        if isinstance(outcome, Failed):
+            assert outcome.error_id == "ZeroDivisionError"
+            assert "\n" not in outcome.message
 
 
-def test_a_stuck_engine_is_given_up_and_the_report_stands(lung: Case) -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_a_stuck_engine_is_given_up_and_the_report_stands(lung: Case, role: str) -> None:
     stuck = Stuck()
-    ctx = replace(context(predictor=Handle(stuck)), engine_timeout_s=0.05)
+    ctx = replace(context(**{role: Handle(stuck)}), engine_timeout_s=1.5)
     try:
         state = run(lung, ctx)
     finally:
         stuck.released.set()
-    outcome = PREDICTION.read(state)
+    outcome = KEYS[role].read(state)
     assert isinstance(outcome, Failed)
     assert outcome.error_id == "EngineTimeout"
-    assert REPORT.value(state) is not None
+    report = REPORT.value(state)
+    assert report is not None
+    assert report.status is CaseStatus.partial
 
 
 def test_refused_input_goes_straight_to_the_reporter(shared_images: Path) -> None:
