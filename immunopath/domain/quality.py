@@ -1,5 +1,6 @@
 """The verdict on pixels: can an H&E engine use them?"""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from immunopath.domain.base import Frozen
@@ -45,6 +46,9 @@ class TileSummary(Frozen):
     box: tuple[int, int, int, int]
     """x, y, width, height in level-0 pixels of its image."""
     mpp: float
+    """Of its image, µm per pixel."""
+    mpp_source: str | None = None
+    """A `MppSource`; None where nobody said how the resolution is known."""
     quality: QualityReport
 
 
@@ -80,3 +84,9 @@ class IntakeResult(Frozen):
     def accepted(self) -> tuple[TileSummary, ...]:
         """The tiles that engines may see."""
         return tuple(t for t in self.tiles if t.quality.verdict is not Verdict.refuse)
+
+
+def mpp_sources(tiles: Iterable[TileSummary]) -> str | None:
+    """Return how the resolution of the tiles is known, every way once; None when nobody said."""
+    known = sorted({tile.mpp_source for tile in tiles if tile.mpp_source is not None})
+    return ", ".join(known) or None

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from immunopath.domain.errors import InputError
 from immunopath.domain.quality import ImageSummary, IntakeResult, TileSummary, Verdict
 from immunopath.domain.units import Resolution
 from immunopath.imaging.decode import MAX_PIXELS, DecodedImage, decode_image
@@ -21,14 +22,16 @@ def take_in(
     """Decode images into `store`, resolve their scale, lay out and check their tiles.
 
     The result is usable when at least one tile is not refused; otherwise `reason` says why.
-    Raises `ImageReadError` or `ResolutionError` for the first image that cannot be used at all.
+    Raises `ImageReadError` or `ResolutionError` for the first image that cannot be used at all,
+    and `InputError` for two images with the same pixels: their nuclei would count twice.
     """
     images: list[ImageSummary] = []
     tiles: list[TileSummary] = []
     for path in paths:
         image = decode_image(path, max_pixels=max_pixels)
         resolution = resolve_resolution(image.embedded, stated_mpp)
-        added = store.add_image(image, resolution.mpp)
+        _refuse_twin(image, images)
+        added = store.add_image(image, resolution.mpp, resolution.source.value)
         images.append(_summary(image, resolution, added))
         tiles.extend(added.tiles)
     usable = any(tile.quality.verdict is not Verdict.refuse for tile in tiles)
@@ -38,6 +41,15 @@ def take_in(
         images=tuple(images),
         tiles=tuple(tiles),
     )
+
+
+def _refuse_twin(image: DecodedImage, earlier: Sequence[ImageSummary]) -> None:
+    for other in earlier:
+        if other.pixels_sha256 == image.pixels_sha256:
+            raise InputError(
+                f"{image.name}: holds the same pixels as {other.name} of the same case; "
+                "give every field once"
+            )
 
 
 def _summary(image: DecodedImage, resolution: Resolution, added: AddedImage) -> ImageSummary:

@@ -114,7 +114,9 @@ class TileStore:
         self._cache: OrderedDict[tuple[str, float, float], RGB] = OrderedDict()
         self._cached = 0
 
-    def add_image(self, image: DecodedImage, mpp: float) -> AddedImage:
+    def add_image(
+        self, image: DecodedImage, mpp: float, mpp_source: str | None = None
+    ) -> AddedImage:
         """Lay out, check and register the tiles of an image at `mpp` µm per pixel.
 
         Tiles finer than the working resolution are checked at 0.5 µm per pixel, others as they are.
@@ -140,7 +142,14 @@ class TileStore:
             if whole is not None:
                 quality = _inherited(quality, whole)
             tiles.append(
-                TileSummary(tile_id=tile_id, image_index=index, box=box, mpp=mpp, quality=quality)
+                TileSummary(
+                    tile_id=tile_id,
+                    image_index=index,
+                    box=box,
+                    mpp=mpp,
+                    mpp_source=mpp_source,
+                    quality=quality,
+                )
             )
         with self._lock:
             self._summaries.extend(tiles)

@@ -11,6 +11,7 @@ from immunopath.domain.prediction import (
     RetrievalResult,
 )
 from immunopath.domain.provenance import Provenance
+from immunopath.domain.quality import mpp_sources
 from immunopath.models.atlas import NOBODY, Atlas, Hit, LeaveOut
 from immunopath.models.atlas_entry import EXTRA_LABELS, AtlasEntry, Encoder
 from immunopath.models.protocols import Embedder, TileSource
@@ -51,6 +52,7 @@ def retrieve(
             weights_digest=embedder.info.weights_digest,
             tile_ids=tuple(t.tile_id for t in source.tiles),
             mpp=embedder.info.expected_mpp,
+            mpp_source=mpp_sources(source.tiles),
         ),
     )
 

@@ -6,7 +6,7 @@ from immunopath.domain.prediction import FieldPrediction, PhenotypeScores, Valid
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.document import Bar, Card, Pair
-from immunopath.reporting.text import counted, number, plain_name, share
+from immunopath.reporting.text import counted, number, plain_name, scale_origin, share
 
 AnyField = FieldPrediction[str] | FieldPrediction[float]
 
@@ -134,7 +134,8 @@ def source_text(source: Provenance) -> str:
     if source.rule_id:
         parts.append(f"rule {source.rule_id}")
     if source.mpp is not None:
-        origin = f" ({plain_name(source.mpp_source)})" if source.mpp_source else ""
+        known = source.mpp_source
+        origin = f" (scale of the image {scale_origin(known)})" if known else ""
         parts.append(f"{source.mpp:g} µm/px{origin}")
     if source.tile_ids:
         parts.append(counted(len(source.tile_ids), "tile"))

@@ -7,21 +7,12 @@ from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, 
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import field_name, source_text
 from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
-from immunopath.reporting.text import counted, listed, number, plain_name, share
-
-_SOURCES = {
-    "assumed": "assumed: nobody stated it",
-    "user": "stated by the user",
-    "tag": "from the image's metadata",
-    "vendor": "from the scanner's metadata",
-    "tiff_resolution": "from the TIFF resolution",
-}
+from immunopath.reporting.text import counted, listed, number, plain_name, scale_origin, share
 
 
 def resolution(image: ImageSummary) -> str:
     """Return ``0.5 µm/px (stated by the user)``."""
-    source = _SOURCES.get(image.mpp_source, plain_name(image.mpp_source))
-    return f"{image.mpp:.4g} µm/px ({source})"
+    return f"{image.mpp:.4g} µm/px ({scale_origin(image.mpp_source)})"
 
 
 def image_facts(report: CaseReport) -> tuple[Pair, ...]:

@@ -88,3 +88,18 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 def listed(items: tuple[str, ...]) -> str:
     """Return the items joined by commas, or ``none`` when there are none."""
     return ", ".join(items) if items else "none"
+
+
+_SCALE_ORIGINS = {
+    "assumed": "assumed: nobody stated it",
+    "user": "stated by the user",
+    "tag": "from the image's metadata",
+    "vendor": "from the scanner's metadata",
+    "tiff_resolution": "from the TIFF resolution",
+}
+
+
+def scale_origin(sources: str) -> str:
+    """Return in words how a resolution is known; `sources` are `MppSource` names and commas."""
+    names = [name.strip() for name in sources.split(",")]
+    return ", ".join(_SCALE_ORIGINS.get(name, plain_name(name)) for name in names)

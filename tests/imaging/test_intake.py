@@ -7,7 +7,7 @@ import pytest
 from he_fields import he_field
 from PIL import Image
 
-from immunopath.domain.errors import ImageReadError, ResolutionError
+from immunopath.domain.errors import ImageReadError, InputError, ResolutionError
 from immunopath.domain.quality import IntakeResult, Verdict
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
@@ -31,6 +31,18 @@ def test_a_small_image_is_one_tile_as_it_is(field: Path) -> None:
     assert [tile.box for tile in found.accepted] == [(0, 0, 300, 300)]
     assert store.tiles == found.accepted
     assert image.quality == found.tiles[0].quality
+
+
+def test_every_tile_says_how_its_scale_is_known(field: Path) -> None:
+    assert {t.mpp_source for t in take_in([field], 0.5, TileStore()).tiles} == {"user"}
+    assert {t.mpp_source for t in take_in([field], None, TileStore()).tiles} == {"assumed"}
+
+
+def test_the_same_pixels_twice_in_one_case_are_refused(field: Path, tmp_path: Path) -> None:
+    """Also in another container: every nucleus would count twice."""
+    Image.open(field).save(tmp_path / "copy.tif")
+    with pytest.raises(InputError, match=r"copy\.tif: holds the same pixels as field\.png"):
+        take_in([field, tmp_path / "copy.tif"], 0.5, TileStore())
 
 
 def test_an_assumed_scale_is_said(field: Path) -> None:

@@ -66,6 +66,17 @@ def test_the_instanseg_core_is_excluded_and_shows_why(shared_images: Path) -> No
     assert "<svg" in page
 
 
+def test_every_value_says_how_the_scale_is_known(lung: Case) -> None:
+    with ImmunoPath() as engines:
+        report = engines.analyze(lung, as_of=AS_OF)
+    assert isinstance(report.phenotype, Ok)
+    assert isinstance(report.retrieval, Ok)
+    sources = [field.source for _, field in report.profile.items()]
+    sources += [report.phenotype.value.source, report.retrieval.value.source]
+    assert {source.mpp_source for source in sources} == {"user"}
+    assert "scale of the image stated by the user" in report.to_html()
+
+
 def test_events_name_every_agent_once_with_its_time(lung: Case) -> None:
     counter = Counter()
     with ImmunoPath() as engines:

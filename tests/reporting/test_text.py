@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.quality import Verdict
-from immunopath.reporting.text import ascii_only, cleaned, counted, number, share, visible
+from immunopath.domain.units import MppSource
+from immunopath.reporting.text import (
+    ascii_only,
+    cleaned,
+    counted,
+    number,
+    scale_origin,
+    share,
+    visible,
+)
 
 
 @given(st.text(st.characters()))
@@ -57,3 +66,10 @@ def test_numbers_keep_their_meaning() -> None:
     assert (share(0), share(1), share(0.31)) == ("0.00", "1.00", "0.31")
     assert (number(2543.0), number(33.44), number(0.412, 3)) == ("2543", "33.4", "0.412")
     assert (counted(1, "tile"), counted(2, "patch", "patches")) == ("1 tile", "2 patches")
+
+
+def test_every_way_of_knowing_a_scale_has_words() -> None:
+    for source in MppSource:
+        assert "_" not in scale_origin(source.value)
+    assert scale_origin("tag, user") == "from the image's metadata, stated by the user"
+    assert scale_origin("guess_work") == "guess work"

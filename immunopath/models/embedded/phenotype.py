@@ -19,6 +19,7 @@ import numpy as np
 
 from immunopath.domain.prediction import PhenotypeScores
 from immunopath.domain.provenance import Provenance
+from immunopath.domain.quality import mpp_sources
 from immunopath.domain.units import WORKING_MPP
 from immunopath.models.embedded.phenotype_constants import Layout, PhenotypeModel, shipped
 from immunopath.models.embedded.phenotype_maps import BLOCK_MM2, FieldMap, field_maps
@@ -81,6 +82,7 @@ class EmbeddedPhenotype:
                 weights_digest=self._model.digest,
                 tile_ids=tuple(t.tile_id for t in source.tiles),
                 mpp=WORKING_MPP,
+                mpp_source=mpp_sources(source.tiles),
             ),
         )
 

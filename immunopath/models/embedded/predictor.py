@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from immunopath.domain.prediction import BiomarkerProfile, Morphometry, PredictorResult
 from immunopath.domain.provenance import Provenance
-from immunopath.domain.quality import Verdict
+from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.embedded import fields
 from immunopath.models.embedded.cautions import median_area, mpp_plausible, warnings_of
 from immunopath.models.embedded.classifier import NucleiClassifier, shipped
@@ -74,7 +74,7 @@ class EmbeddedPredictor:
             n_tiles=len(case.boxes),
             qc_pass=bool(source.tiles)
             and all(t.quality.verdict is Verdict.accept for t in source.tiles),
-            source=self._provenance(case),
+            source=self._provenance(case, source),
         )
         profile = BiomarkerProfile(
             **fields.unseen_fields(common),
@@ -93,13 +93,14 @@ class EmbeddedPredictor:
         )
         return Prediction(result, _table(case, layout))
 
-    def _provenance(self, case: CaseNuclei) -> Provenance:
+    def _provenance(self, case: CaseNuclei, source: TileSource) -> Provenance:
         return Provenance(
             engine=NAME,
             revision=self._classifier.constants.version,
             weights_digest=self._classifier.digest,
             tile_ids=tuple(b.tile_id for b in case.boxes),
             mpp=WORK_MPP,
+            mpp_source=mpp_sources(source.tiles),
         )
 
     def _share(self, case: CaseNuclei) -> Share | None:
