@@ -1,4 +1,4 @@
-"""Speed and rank of the embedded engines: one JSON object.
+"""Speed of the embedded engines and the rank of their lymphocyte share: one JSON object.
 
 ``python benchmarks/embedded.py --json -``. One core: set OMP_NUM_THREADS=1. Medians over repeats on
 the first 512 px tile (0.5 µm/px) of the shipped core; memory is the peak of this process.
@@ -19,7 +19,6 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
-from scipy.stats import spearmanr
 
 from immunopath.domain.case import Case
 from immunopath.imaging.intake import take_in
@@ -99,24 +98,19 @@ def graph_times(path: Path, repeats: int) -> tuple[float, float]:
     return round(statistics.median(totals), 2), round(statistics.median(overheads), 2)
 
 
-def nucls_spearman() -> dict[str, float]:
-    """Spearman of til_fraction over the ten NuCLS patches (not leave-one-out: fitted on them)."""
-    rows = [
-        line.split("\t") for line in (IMAGES / "nucls_til/counts.tsv").read_text().splitlines()[1:]
-    ]
-    seen, dark = [], []
-    with ImmunoPath() as engines:
-        for row in rows:
-            path = IMAGES / "nucls_til/images" / row[1]
-            case = Case(case_id=row[1], images=(path,), mpp=0.2)
-            value = engines.analyze(case, as_of=AS_OF).profile.til_fraction.raw_value
-            seen.append(0.0 if value is None else float(value))
-            red = np.asarray(Image.open(path).convert("RGB"))[..., 0]
-            dark.append(float((red < 255 * np.exp(-0.9)).mean()))
-    truth = [float(row[-1]) for row in rows]
+def nucls_figures() -> dict[str, Any]:
+    """Return the leave-one-image-out rank of the lymphocyte share, its interval and baselines."""
+    script, data = ROOT / "scripts/fit_nuclei.py", IMAGES / "nucls_til"
+    command = [sys.executable, str(script), str(data), "--loio", "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return {
-        "nucls_spearman_in_sample": round(float(spearmanr(seen, truth).statistic), 3),
-        "dark_pixel_spearman": round(float(spearmanr(dark, truth).statistic), 3),
+        "nucls_spearman": round(found["clean"]["share_spearman"], 3),
+        "nucls_spearman_95": [round(bound, 3) for bound in found["spearman_95"]],
+        "nucls_n_images": found["n_images"],
+        "nucls_baseline_spearman": {
+            name: None if row["share_spearman"] is None else round(row["share_spearman"], 3)
+            for name, row in found["baselines"].items()
+        },
     }
 
 
@@ -147,7 +141,7 @@ def main() -> None:
         "stages_ms": parts,
         "case_ms": total,
         "graph_overhead_ms": overhead,
-        **nucls_spearman(),
+        **nucls_figures(),
         "help_s": help_s(),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }

@@ -162,12 +162,12 @@ def correction_with(rates: dict[str, float]) -> dict[str, float | str]:
     }
 
 
-def baselines(samples: list[Sample]) -> dict[str, dict[str, float]]:
+def baselines(samples: list[Sample]) -> dict[str, dict[str, float | None]]:
     """Return what simple rules reach on the same patches, each fitted on the other nine."""
     truth = np.array([s.patch.share for s in samples])
     dark = np.array([float((s.clean.red_od > DARK_RED_OD).mean()) for s in samples])
     haem = np.array([float(s.clean.red_od.mean()) for s in samples])
-    out = {}
+    out: dict[str, dict[str, float | None]] = {}
     for name, x in (("constant", None), ("mean_haematoxylin", haem), ("dark_pixels", dark)):
         guess = np.empty(len(truth))
         for i in range(len(truth)):
@@ -176,7 +176,7 @@ def baselines(samples: list[Sample]) -> dict[str, dict[str, float]]:
             if x is not None:
                 slope, start = np.polyfit(x[others], truth[others], 1)
                 guess[i] = np.clip(start + slope * x[i], 0, 1)
-        rho = rank_correlation(x, truth) if x is not None else float("nan")
+        rho = rank_correlation(x, truth) if x is not None else None
         out[name] = {"share_mae": float(np.abs(guess - truth).mean()), "share_spearman": rho}
     return out
 
