@@ -1,10 +1,12 @@
-"""A `CaseReport` that shows itself: to rich, JSON, Markdown and HTML."""
+"""A `CaseReport` that shows itself: to rich, JSON, Markdown, HTML and FHIR."""
 
+import html
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
 
+from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.files import write_text
 
@@ -45,6 +47,18 @@ class RenderedReport(CaseReport):
 
         return self._out(render_html(self, self._figures), path)
 
+    def fhir(self) -> dict[str, Any]:
+        """Return the report as a FHIR R4B bundle; raises `EngineUnavailable` without the extra."""
+        from immunopath.reporting.fhir import fhir_bundle
+
+        return fhir_bundle(self)
+
+    def to_fhir(self, path: str | Path | None = None) -> str:
+        """Return the FHIR R4B bundle as JSON text; write it to `path` when given."""
+        from immunopath.reporting.fhir import render_fhir
+
+        return self._out(render_fhir(self), path)
+
     def _out(self, text: str, path: str | Path | None) -> str:
         if path is not None:
             write_text(Path(path), text)
@@ -55,3 +69,19 @@ class RenderedReport(CaseReport):
         from immunopath.reporting.terminal import render_terminal
 
         return render_terminal(self)
+
+    def __repr__(self) -> str:
+        """Return one line: the whole report is what ``print`` of rich shows."""
+        guidance = self.guidance.value.category if isinstance(self.guidance, Ok) else "no guidance"
+        parts = [f"case {self.case_id!r}", self.status.value, str(guidance)]
+        return f"<{type(self).__name__} {', '.join(parts)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, in a frame of its own: its style stays inside."""
+        page = html.escape(self.to_html(), quote=True)
+        return (
+            f'<iframe srcdoc="{page}" sandbox '
+            'style="width:100%;height:80vh;border:1px solid #ccc"></iframe>'
+        )

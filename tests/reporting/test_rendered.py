@@ -1,5 +1,6 @@
 """The report that `analyze` returns shows and stores itself."""
 
+import html
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def test_pictures_are_shown_and_never_stored() -> None:
     assert "<image href=" not in report.to_html()
     assert pictured.to_json() == report.to_json()
     assert "<image href=" not in RenderedReport.model_validate_json(pictured.to_json()).to_html()
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_prompt_shows_one_line_and_a_notebook_the_page(name: str) -> None:
+    report = SAMPLES[name]
+    assert len(repr(report).splitlines()) == 1
+    assert len(repr(report)) < 300
+    assert report.status.value in str(report)
+    frame = report._repr_html_()
+    inner = html.unescape(frame[frame.index('srcdoc="') + 8 : frame.index('" sandbox')])
+    assert inner == report.to_html()
