@@ -1,17 +1,14 @@
-"""What the inspecting commands show: engines, installation, drugs, vignettes."""
+"""What the inspecting commands show: engines, installation, drugs."""
 
 import platform
 from collections.abc import Iterable, Sequence
-from datetime import date
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from immunopath.domain.drug import NotInKnowledgeBase
-from immunopath.guidelines.check import check_file
 from immunopath.models.embedded.drug_knowledge import load_drugs
 from immunopath.models.registry import ENTRIES
 
@@ -88,18 +85,3 @@ def show_drug(name: str) -> bool:
         rows = [(f.topic, f.text, f"{f.source} [{f.grade}]") for f in profile.facts]
         show_table(("topic", "fact", "source [grade]"), rows)
     return True
-
-
-def vignette_rows(path: Path, as_of: date) -> tuple[list[tuple[str, str, str, str]], int]:
-    """Return a row per vignette and how many failed; raises `CaseFileError`."""
-    results = check_file(path, as_of=as_of)
-    rows = [
-        (
-            result.id,
-            str(result.category.value),
-            "pass" if result.passed else "FAIL",
-            "; ".join(f"{a.name}: {a.detail}" for a in result.aspects if not a.passed),
-        )
-        for result in results
-    ]
-    return rows, sum(not result.passed for result in results)
