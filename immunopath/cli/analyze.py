@@ -43,6 +43,7 @@ class Outputs:
     json_path: str | None
     html: Path | None
     md: Path | None
+    fhir: Path | None
     nuclei: Path | None
     quiet: bool
 
@@ -85,7 +86,11 @@ def _case(request: Request) -> Case:
 def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
     """No output may name an input, and no two outputs the same file."""
     json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
-    targets = [p for p in (json_file, outputs.html, outputs.md, outputs.nuclei) if p is not None]
+    targets = [
+        p
+        for p in (json_file, outputs.html, outputs.md, outputs.fhir, outputs.nuclei)
+        if p is not None
+    ]
     taken = [p.resolve() for p in (*request.images, *filter(None, [request.clinical]))]
     for target in targets:
         if target.resolve() in taken:
@@ -112,6 +117,8 @@ def _write(report: RenderedReport, outputs: Outputs) -> None:
         report.to_html(outputs.html)
     if outputs.md is not None:
         report.to_markdown(outputs.md)
+    if outputs.fhir is not None:
+        report.to_fhir(outputs.fhir)
     if outputs.json_path == "-":
         sys.stdout.write(report.to_json())
         return
