@@ -14,9 +14,10 @@ from immunopath.agents.state import (
     CaseState,
     read_case,
 )
+from immunopath.domain.drug import DrugProfile
 from immunopath.domain.errors import ImmunoPathError
 from immunopath.domain.finding import Adjudication
-from immunopath.domain.outcome import Ok, Outcome, why_not
+from immunopath.domain.outcome import Abstained, Ok, Outcome, why_not
 from immunopath.domain.quality import IntakeResult
 from immunopath.domain.report import CaseReport, CaseStatus, EngineStatus
 from immunopath.guidelines.adjudication import empty_profile
@@ -61,7 +62,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         trust=judged.trust if judged else (),
         findings=judged.findings if judged else (),
         guidance=GUIDANCE.read(state),
-        drugs=DRUGS.read(state),
+        drugs=_drugs(state, intake),
         engines=engines,
         limitations=_LIMITATIONS,
         provenance=context.provenance.model_copy(
@@ -72,6 +73,13 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         ),
     )
     return Ok[CaseReport](value=report)
+
+
+def _drugs(state: CaseState, intake: IntakeResult) -> Outcome[tuple[DrugProfile, ...]]:
+    """Return the drugs; the graph skips their agent when guidance names none."""
+    if "drugs" not in state and intake.usable:
+        return Abstained(reason="no drug is named")
+    return DRUGS.read(state)
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:

@@ -124,7 +124,11 @@ def load_drugs() -> DrugKnowledge:
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> DrugKnowledge:
-    """Return the shipped knowledge base; it takes no options and needs no device."""
+    """Return the shipped knowledge base; it takes no options and needs no device.
+
+    Raises `EngineSpecError` for options.
+    """
+    spec.refuse_extras()
     return load_drugs()
 
 
