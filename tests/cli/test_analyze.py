@@ -35,7 +35,7 @@ def request(*images: Path, **changes: Any) -> Request:
 
 
 def outputs(**changes: Any) -> Outputs:
-    values: dict[str, Any] = dict.fromkeys(("json_path", "html", "md", "nuclei"))
+    values: dict[str, Any] = dict.fromkeys(("json_path", "html", "md", "fhir", "nuclei"))
     return Outputs(**values | {"quiet": True} | changes)
 
 
