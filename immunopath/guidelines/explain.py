@@ -21,8 +21,8 @@ from immunopath.guidelines.casefile import load_clinical, read_yaml
 from immunopath.guidelines.check import load_vignettes, parse_pred
 from immunopath.guidelines.contradictions import contradictions
 from immunopath.guidelines.decide import decide
+from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.derive import derive
-from immunopath.guidelines.draft import Decision
 from immunopath.guidelines.engine import evaluate
 from immunopath.guidelines.facts import base_facts
 from immunopath.guidelines.loader import Knowledge, Rule, Table, load_knowledge

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from immunopath.domain.guidance import WITHOUT_OPTIONS, Category, Option
-from immunopath.guidelines.draft import Decision
+from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.loader import Knowledge
 
 STOPS = frozenset({"CI-1", "CI-2", "CI-3", "CI-4", "CI-6"})
