@@ -69,6 +69,11 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{1 if size >= 10 else digits}f}"
 
 
+def as_stated(value: float) -> str:
+    """Return a measured or stated number unrounded: 49.96 must not read as 50."""
+    return f"{value:.12g}"
+
+
 def share(value: float) -> str:
     """Return a value in [0, 1] with two decimals, or three near the ends (0.007, 0.993)."""
     near_end = 0 < value < 0.01 or 0.99 < value < 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from agent_states import PATCH, asked, context, embedded, given, run
 from engines_under_test import Failing, Stuck
+from PIL import Image
 
 from immunopath.agents.context import RunContext
 from immunopath.agents.intake import intake_agent
@@ -53,10 +54,15 @@ def test_as_many_as_were_asked_for(patch: Path, wanted: int) -> None:
     assert len(neighbours(ctx, asked(patch)).neighbours) == wanted
 
 
-def test_the_pixels_of_the_case_itself_are_left_out(ctx: RunContext, shared_images: Path) -> None:
-    """A patch of the atlas finds itself, but not once intake knows its pixels."""
+@pytest.mark.parametrize("container", ["png", "bmp"])
+def test_the_pixels_of_the_case_itself_are_left_out(
+    ctx: RunContext, shared_images: Path, tmp_path: Path, container: str
+) -> None:
+    """A patch of the atlas finds itself, but not once intake knows its pixels, in any container."""
     (entry,) = (e for e in ctx.atlas.get().entries if e.entry_id == "nucls-train_1")
-    state = asked(shared_images / "nucls_til/images/train_1.png", mpp=entry.mpp)
+    copy = tmp_path / f"a.{container}"
+    Image.open(shared_images / "nucls_til/images/train_1.png").convert("RGB").save(copy)
+    state = asked(copy, mpp=entry.mpp)
     best = neighbours(ctx, state).neighbours[0]
     assert best.neighbour_id == entry.entry_id
     assert best.similarity > 0.99

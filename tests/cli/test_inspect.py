@@ -1,18 +1,14 @@
 """The inspecting commands: what is installed, which engines and drugs there are."""
 
-from datetime import date
 from importlib.metadata import requires, version
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from immunopath.cli.inspect import doctor_rows, model_rows, show_drug, show_table, vignette_rows
+from immunopath.cli.inspect import doctor_rows, model_rows, show_drug, show_table
 from immunopath.models.embedded.drug_knowledge import load_drugs
 from immunopath.models.registry import ENTRIES
-
-VIGNETTES = Path(__file__).parents[1] / "guidelines" / "vignettes.yaml"
 
 
 def squeezed(text: str) -> str:
@@ -105,16 +101,3 @@ def test_an_unknown_drug_is_said_to_be_unknown(
     assert "not in the knowledge base" in shown
     assert "\x1b" not in shown
     assert ("nearest: pembrolizumab" in shown) is (name == "pembrolizumap")
-
-
-def test_vignettes_are_counted_and_a_wrong_one_says_what_failed(tmp_path: Path) -> None:
-    rows, failed = vignette_rows(VIGNETTES, date(2026, 6, 1))
-    assert failed == 0
-    assert {row[2] for row in rows} == {"pass"}
-    wrong = tmp_path / "wrong.yaml"
-    text = VIGNETTES.read_text().replace("category: ICI_MONO_OPTIONS", "category: CHEMO_NO_ICI")
-    wrong.write_text(text)
-    worse, more = vignette_rows(wrong, date(2026, 6, 1))
-    assert more >= 1
-    assert len(worse) == len(rows)
-    assert all(bool(row[3]) is (row[2] == "FAIL") for row in worse)

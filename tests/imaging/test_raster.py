@@ -104,6 +104,20 @@ def test_a_changed_byte_in_a_png_is_found() -> None:
     assert "truncated or damaged" in refused(bytes(data), "PNG")
 
 
+@pytest.mark.parametrize(("kind", "tail"), [("JPEG", 2), ("PNG", 12)])
+def test_a_file_without_its_end_marker_is_refused_although_its_pixels_are_there(
+    kind: str, tail: int
+) -> None:
+    assert "truncated or damaged" in refused(bytes_of(kind)[:-tail], kind)
+
+
+def test_a_checksum_that_does_not_fit_is_damage() -> None:
+    """The pixels would unpack: only the checksum of their chunk says that a byte was changed."""
+    data = bytearray(bytes_of("PNG"))
+    data[len(data) - 12 - 1] ^= 0xFF  # last byte before the end chunk: checksum of IDAT
+    assert "truncated or damaged" in refused(bytes(data), "PNG")
+
+
 def answer(data: bytes, kind: str) -> str:
     try:
         return str(decoded(data, kind).pixels.dtype)

@@ -117,7 +117,7 @@ def test_every_result_names_its_source() -> None:
 def test_a_unit_that_nobody_stated_is_not_made_up() -> None:
     stated = Measured[float | str](state=State.measured, value=0.5)
     clinical = ClinicalContext(pdl1=(Pdl1Result(tps=stated, unit="missing"),))
-    assert doc.Pair("PD-L1 score", "0.50 (unit not stated)") in measured_rows(clinical)
+    assert doc.Pair("PD-L1 score", "0.5 (unit not stated)") in measured_rows(clinical)
 
 
 def test_no_prior_therapy_differs_from_nobody_said() -> None:
