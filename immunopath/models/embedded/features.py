@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from immunopath.models.embedded.candidates import I32, BaseMaps, Candidates
+from immunopath.models.embedded.candidates import BaseMaps, Candidates
 from immunopath.models.embedded.density import F32, WORK_MPP, Workspace, blur
 from immunopath.models.embedded.regions import BASIN_RADIUS_UM, Regions, measure_regions
 
@@ -67,7 +67,9 @@ def measure(od: F32, maps: BaseMaps, found: Candidates, work: Workspace) -> Meas
     red8 = blur(np.ascontiguousarray(red4[::2, ::2]), float(np.sqrt(48.0)) / 2)
     log3: F32 = _laplacian(red3, 3.0)
     log4 = _laplacian(red4, 4.0)
-    p1, p2, p4 = (_Reader(found, step) for step in (1, 2, 4))
+    p1, p2, p4 = (
+        _Reader(found, step, m.shape) for step, m in ((1, maps.red1), (2, red2), (4, red8))
+    )
     r1, g1, b1 = (p1.read(m) for m in (maps.red1, maps.green1, maps.blue1))
     r2, g2, b2 = (p2.read(m) for m in (red2, green2, blue2))
     columns = [p1.read(red05), r1, r2, p2.read(red4), p4.read(red8)]
@@ -108,41 +110,48 @@ class _Jet:
 
 
 class _Reader:
-    """Reads maps that keep every `step`-th pixel at the candidates, between pixels bilinearly."""
+    """Reads maps that keep every `step`-th pixel at the candidates, between pixels bilinearly.
 
-    def __init__(self, found: Candidates, step: int) -> None:
-        self._x, self._y, self._step = found.x, found.y, step
+    Pixel indices and weights are worked out once for all maps of one shape; borders repeat.
+    """
 
-    def read(self, image: F32, dx: int = 0, dy: int = 0) -> F32:
-        """Return the values at the points displaced by whole map pixels; borders repeat."""
-        height, width = image.shape
-        step = self._step
-        x0, y0 = self._x // step + dx, self._y // step + dy
-        fx = (self._x % step).astype(np.float32) / step
-        fy = (self._y % step).astype(np.float32) / step
-        flat = image.ravel()
+    def __init__(self, found: Candidates, step: int, shape: tuple[int, ...]) -> None:
+        self._step = step
+        reach = 1 if step == 1 else 2
+        height, width = shape
+        around = np.arange(-1, reach + 1, dtype=np.int32)
+        row = np.clip(found.y // step + around[:, None], 0, height - 1) * width
+        column = np.clip(found.x // step + around[:, None], 0, width - 1)
+        self._index = row[:, None, :] + column[None, :, :]
+        self._fx = (found.x % step).astype(np.float32) / step
+        self._fy = (found.y % step).astype(np.float32) / step
 
-        def at(y: I32, x: I32) -> F32:
-            index = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
-            value: F32 = flat[index]
-            return value
+    def read(self, image: F32) -> F32:
+        """Return the values at the points."""
+        if self._step == 1:
+            return _f32(image.ravel()[self._index[1, 1]])
+        values: F32 = self._between(image.ravel()[self._index[1:3, 1:3]])[0, 0]
+        return values
 
-        if step == 1:
-            return at(y0, x0)
-        upper = at(y0, x0) * (1 - fx) + at(y0, x0 + 1) * fx
-        lower = at(y0 + 1, x0) * (1 - fx) + at(y0 + 1, x0 + 1) * fx
-        return _f32(upper * (1 - fy) + lower * fy)
+    def around(self, image: F32) -> F32:
+        """Return the values at the points displaced by -1, 0, 1 map pixels, shape (3, 3, n)."""
+        values = image.ravel()[self._index]
+        return _f32(values if self._step == 1 else self._between(values))
+
+    def _between(self, values: F32) -> F32:
+        across = values[:, :-1] * (1 - self._fx) + values[:, 1:] * self._fx
+        return _f32(across[:-1] * (1 - self._fy) + across[1:] * self._fy)
 
     def jet(self, image: F32, sigma: float) -> _Jet:
         """Return derivatives of a blurred map; `sigma` is its blur in the map's own pixels."""
-        v = {(i, j): self.read(image, i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+        v = self.around(image)
         s2 = sigma * sigma
-        xx = s2 * (2 * v[0, 0] - v[1, 0] - v[-1, 0])
-        yy = s2 * (2 * v[0, 0] - v[0, 1] - v[0, -1])
-        xy = s2 * (v[1, -1] + v[-1, 1] - v[1, 1] - v[-1, -1]) / 4
+        xx = s2 * (2 * v[1, 1] - v[1, 2] - v[1, 0])
+        yy = s2 * (2 * v[1, 1] - v[2, 1] - v[0, 1])
+        xy = s2 * (v[0, 2] + v[2, 0] - v[2, 2] - v[0, 0]) / 4
         middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
         strong, weak = middle + half, middle - half
-        gradient = sigma * np.hypot(v[1, 0] - v[-1, 0], v[0, 1] - v[0, -1]) / 2
+        gradient = sigma * np.hypot(v[1, 2] - v[1, 0], v[2, 1] - v[0, 1]) / 2
         ratio = np.clip(weak / np.maximum(strong, 1e-3), -1, 1)
         return _Jet(_f32(xx + yy), _f32(gradient), (_f32(strong), _f32(weak), _f32(ratio)))
 
@@ -191,7 +200,8 @@ def _crowding(found: Candidates, shape: tuple[int, ...]) -> list[F32]:
     points = np.stack([found.x, found.y], axis=1).astype(np.float32) * WORK_MPP
     distance = np.full((n, 6), NEIGHBOUR_CAP_UM, np.float32)
     if n:
-        got, _ = cKDTree(points).query(points, k=6, distance_upper_bound=NEIGHBOUR_CAP_UM)
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        got, _ = tree.query(points, k=6, distance_upper_bound=NEIGHBOUR_CAP_UM)
         distance = np.minimum(got, NEIGHBOUR_CAP_UM).astype(np.float32)
     # One pixel of the counting grid is 2 µm; borders mirror, so a field's edge is not a void.
     grid_shape = (shape[0] // 4 + 1, shape[1] // 4 + 1)
