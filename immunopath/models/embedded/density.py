@@ -104,12 +104,17 @@ def optical_density(rgb: RGB, white: F32, work: Workspace) -> F32:
     return out
 
 
+def reach(sigma_px: float) -> int:
+    """Return how many pixels a Gaussian of `sigma_px` reaches: it is cut at three sigma."""
+    return math.ceil(3 * sigma_px)
+
+
 def blur(src: F32, sigma_px: float, dst: F32 | None = None) -> F32:
     """Return `src` under a Gaussian of `sigma_px` pixels, cut at three sigma, mirrored borders.
 
     The cut bounds the support, so that a halo makes tiles agree exactly.
     """
-    size = 2 * int(np.ceil(3 * sigma_px)) + 1
+    size = 2 * reach(sigma_px) + 1
     out: Any = cv2.GaussianBlur(src, (size, size), sigma_px, dst=dst)
     blurred: F32 = out
     return blurred

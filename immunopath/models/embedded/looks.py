@@ -62,13 +62,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Ready:
-    """A look with its densities (3, h, w), shared blurs and candidates.
+    """A look with its densities, their shared blurs and candidates.
 
     The maps lie in buffers of the workspace: they are good until the next look is made ready.
     """
 
     look: Look
-    od: F32
     maps: BaseMaps
     found: Candidates
 
@@ -106,9 +105,8 @@ def look_at(source: TileSource, box: TileBox) -> Look:
 
 def make_ready(look: Look, white: F32, work: Workspace) -> Ready:
     """Return the stages before the features, in buffers of `work`."""
-    od = optical_density(look.rgb, white, work)
-    maps = base_maps(od, work)
-    return Ready(look, od, maps, find_candidates(maps, work))
+    maps = base_maps(optical_density(look.rgb, white, work), work)
+    return Ready(look, maps, find_candidates(maps, work))
 
 
 def look_at_stain(source: TileSource, work: Workspace) -> Stain:
@@ -140,5 +138,5 @@ def _candidate_density(ready: Ready) -> F32:
     found, (rows, columns) = ready.found, ready.look.core
     inside = (found.y >= rows.start) & (found.y < rows.stop)
     inside &= (found.x >= columns.start) & (found.x < columns.stop)
-    values: F32 = ready.maps.red1[found.y[inside], found.x[inside]]
+    values: F32 = found.colour[0, inside]
     return values

@@ -62,7 +62,7 @@ def nuclei_in(
 ) -> FieldNuclei:
     """Return the nuclei of a look that was made ready, given the gain of its case."""
     found = ready.found
-    measured = measure(ready.od, ready.maps, found, work)
+    measured = measure(ready.maps, found, work)
     called = call_nuclei(found, measured, classifier, gain)
     peaks = len(found) + found.n_pigment + found.n_red
     return FieldNuclei(merge_nuclei(called, measured, gain), found.n_pigment, peaks)
@@ -86,7 +86,7 @@ def detect_nuclei(
         if ready is None or ready.look.tile_id != box.tile_id:
             ready = make_ready(look_at(source, box), stain.white[box.image_index], work)
         rows, columns = ready.look.core
-        tissue.append(tissue_area_um2(ready.od[:, rows, columns]))
+        tissue.append(tissue_area_um2(ready.maps.od[:, rows, columns]))
         field = nuclei_in(ready, stain.gain, classifier, work)
         own = _inside(field.nuclei, ready.look.margin, box)
         parts.append(own)
