@@ -84,8 +84,8 @@ def see(rgb: RGB, mpp: float = NUCLS_MPP) -> Seen:
     od = optical_density(small, white_point(channel_histogram(small)), work)
     maps = base_maps(od, work)
     found = find_candidates(maps, work)
-    gain = gain_from(maps.red1[found.y, found.x])
-    return Seen(found, measure(od, maps, found, work), gain, od[0].copy())
+    gain = gain_from(found.colour[0])
+    return Seen(found, measure(maps, found, work), gain, od[0].copy())
 
 
 def nuclei_of(seen: Seen, classifier: NucleiClassifier) -> Nuclei:

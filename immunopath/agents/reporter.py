@@ -1,5 +1,7 @@
 """Reporter agent: one typed `CaseReport` out of everything the graph knows."""
 
+from typing import Any
+
 from immunopath.agents.boundary import agent
 from immunopath.agents.context import EngineHandle, RunContext
 from immunopath.agents.state import (
@@ -12,6 +14,7 @@ from immunopath.agents.state import (
     REPORT,
     RETRIEVAL,
     CaseState,
+    StateKey,
     read_case,
 )
 from immunopath.domain.drug import DrugProfile
@@ -32,6 +35,15 @@ _LIMITATIONS = (
     "The guideline knowledge was not reviewed by a clinician.",
 )
 
+_REPORTED: tuple[tuple[str, StateKey[Any]], ...] = (
+    ("predictor", PREDICTION),
+    ("phenotype", PHENOTYPE),
+    ("retrieval", RETRIEVAL),
+    ("adjudicator", ADJUDICATION),
+    ("guideline", GUIDANCE),
+    ("drugs", DRUGS),
+)
+
 
 @agent(REPORT, "reporter", bounded=False)
 def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]:
@@ -39,10 +51,13 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
     intake = INTAKE.value(state)
     if intake is None:
         raise ImmunoPathError("the reporter was reached without an intake result")
-    case, judged = read_case(state), ADJUDICATION.value(state)
-    predicted, guidance = PREDICTION.value(state), GUIDANCE.value(state)
-    retrieval = RETRIEVAL.value(state)
-    engines = _engines(state, context)
+    case = read_case(state)
+    # Each key is read once: reading validates, and guidance is large.
+    seen = {key.name: key.read(state) for _, key in _REPORTED}
+    judged, predicted, guidance, retrieval = (
+        _value(seen[key.name]) for key in (ADJUDICATION, PREDICTION, GUIDANCE, RETRIEVAL)
+    )
+    engines = _engines(state, context, seen)
     status, reason = _status(intake, engines)
     report = CaseReport(
         case_id=case.case_id,
@@ -56,13 +71,13 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         profile=judged.profile if judged else empty_profile(_no_profile(intake, judged)),
         layout_note=predicted.layout_note if predicted else "",
         morphometry=predicted.morphometry if predicted else None,
-        phenotype=PHENOTYPE.read(state),
-        retrieval=RETRIEVAL.read(state),
+        phenotype=seen[PHENOTYPE.name],
+        retrieval=seen[RETRIEVAL.name],
         agreement=judged.agreement if judged else (),
         trust=judged.trust if judged else (),
         findings=judged.findings if judged else (),
-        guidance=GUIDANCE.read(state),
-        drugs=_drugs(state, intake),
+        guidance=seen[GUIDANCE.name],
+        drugs=_drugs(state, intake, seen[DRUGS.name]),
         engines=engines,
         limitations=_LIMITATIONS,
         provenance=context.provenance.model_copy(
@@ -75,11 +90,13 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
     return Ok[CaseReport](value=report)
 
 
-def _drugs(state: CaseState, intake: IntakeResult) -> Outcome[tuple[DrugProfile, ...]]:
+def _drugs(
+    state: CaseState, intake: IntakeResult, found: Outcome[tuple[DrugProfile, ...]]
+) -> Outcome[tuple[DrugProfile, ...]]:
     """Return the drugs; the graph skips their agent when guidance names none."""
-    if "drugs" not in state and intake.usable:
+    if DRUGS.name not in state and intake.usable:
         return Abstained(reason="no drug is named")
-    return DRUGS.read(state)
+    return found
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:
@@ -95,7 +112,13 @@ def _status(intake: IntakeResult, engines: tuple[EngineStatus, ...]) -> tuple[Ca
     return CaseStatus.ok, ""
 
 
-def _engines(state: CaseState, context: RunContext) -> tuple[EngineStatus, ...]:
+def _value(outcome: Outcome[Any]) -> Any:  # noqa: ANN401 - one of the types of `_REPORTED`
+    return outcome.value if isinstance(outcome, Ok) else None
+
+
+def _engines(
+    state: CaseState, context: RunContext, seen: dict[str, Outcome[Any]]
+) -> tuple[EngineStatus, ...]:
     """Return how every agent ended; `skipped` when the graph did not reach it."""
     ran = {entry["agent"] for entry in state.get("trace", [])}
     handles: dict[str, EngineHandle] = {
@@ -105,15 +128,8 @@ def _engines(state: CaseState, context: RunContext) -> tuple[EngineStatus, ...]:
         "drugs": context.drugs,
     }
     rows: list[EngineStatus] = []
-    for agent_name, key in (
-        ("predictor", PREDICTION),
-        ("phenotype", PHENOTYPE),
-        ("retrieval", RETRIEVAL),
-        ("adjudicator", ADJUDICATION),
-        ("guideline", GUIDANCE),
-        ("drugs", DRUGS),
-    ):
-        outcome = key.read(state)
+    for agent_name, key in _REPORTED:
+        outcome = seen[key.name]
         handle = handles.get(agent_name) if agent_name in ran else None
         info = handle.loaded_info() if handle else None
         rows.append(

@@ -72,7 +72,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[RGB, str]:
             if converted is not None:
                 kind = "CMYK was" if image.mode == "CMYK" else "colours were"
                 return _array(converted), f"{kind} converted to sRGB through the embedded profile"
-    return _array(image.convert("RGB")), note
+    return _array(image if image.mode == "RGB" else image.convert("RGB")), note
 
 
 def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
@@ -89,4 +89,6 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def _array(image: Image.Image) -> RGB:
-    return np.array(image, dtype=np.uint8)
+    """Return the pixels of an RGB image with one copy, where `np.array` makes two."""
+    width, height = image.size
+    return np.frombuffer(bytearray(image.tobytes()), np.uint8).reshape(height, width, 3)

@@ -1,5 +1,6 @@
 """An engine that is loaded when first asked for, and once."""
 
+from collections.abc import Collection
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -59,9 +60,10 @@ class LazyAtlas:
                 self._atlas = load_atlas(self._path)
             return self._atlas
 
-    def thumbnails(self) -> dict[str, bytes]:
-        """Return JPEG bytes by entry id; empty while no atlas was opened."""
+    def thumbnails(self, entry_ids: Collection[str]) -> dict[str, bytes]:
+        """Return JPEG bytes of the entries named; empty while no atlas was opened."""
         if self._atlas is None:
             return {}
-        pairs = ((entry.entry_id, entry.thumbnail_jpeg) for entry in self._atlas.entries)
+        shown = (entry for entry in self._atlas.entries if entry.entry_id in entry_ids)
+        pairs = ((entry.entry_id, entry.thumbnail_jpeg) for entry in shown)
         return {key: jpeg for key, jpeg in pairs if jpeg is not None}

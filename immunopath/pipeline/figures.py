@@ -13,13 +13,18 @@ MAX_SIDE_PX = 1100
 JPEG_QUALITY = 85
 
 
+def neighbour_ids(report: CaseReport) -> frozenset[str]:
+    """Return the reference patches that the report shows."""
+    shown = report.retrieval.value.neighbours if isinstance(report.retrieval, Ok) else ()
+    return frozenset(n.neighbour_id for n in shown)
+
+
 def make_figures(report: CaseReport, workspace: Workspace, neighbours: dict[str, bytes]) -> Figures:
     """Return the display images with their nuclei; `neighbours` are thumbnails by id."""
     images = tuple(
         _figure(report, workspace, index, MAX_SIDE_PX) for index in range(len(report.images))
     )
-    shown = report.retrieval.value.neighbours if isinstance(report.retrieval, Ok) else ()
-    wanted = {n.neighbour_id for n in shown}
+    wanted = neighbour_ids(report)
     return Figures(
         images=images,
         neighbour_jpegs={key: jpeg for key, jpeg in neighbours.items() if key in wanted},

@@ -20,7 +20,7 @@ from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.checkpoints import Checkpoints
 from immunopath.pipeline.cohort import CohortResult, run_cohort
-from immunopath.pipeline.figures import make_figures
+from immunopath.pipeline.figures import make_figures, neighbour_ids
 from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.settings import ProfileName, Settings
 from immunopath.reporting.geojson import write_nuclei_geojson
@@ -168,11 +168,11 @@ class ImmunoPath:
         outcome = REPORT.read(state)
         if not isinstance(outcome, Ok):
             raise errors.ImmunoPathError(f"no report could be made: {why_not(outcome)}")
-        plain = outcome.value
-        report = RenderedReport.model_validate(plain.model_dump() | {"provenance": _stamped(plain)})
+        report = RenderedReport.of(outcome.value, _stamped(outcome.value))
         if nuclei is not None:
             self._write_nuclei(Path(nuclei), report, context)
-        pictures = make_figures(report, context.workspace, self._atlas.thumbnails())
+        thumbnails = self._atlas.thumbnails(neighbour_ids(report))
+        pictures = make_figures(report, context.workspace, thumbnails)
         return report.with_figures(pictures)
 
     def _write_nuclei(self, path: Path, report: RenderedReport, context: RunContext) -> None:

@@ -2,12 +2,12 @@
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import PrivateAttr
 
 from immunopath.domain.outcome import Ok
-from immunopath.domain.report import CaseReport
+from immunopath.domain.report import CaseReport, ReportProvenance
 from immunopath.reporting.files import write_text
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ class RenderedReport(CaseReport):
     """The report that `analyze` returns. Renderers are imported when they are used."""
 
     _figures: "Figures | None" = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, report: CaseReport, provenance: ReportProvenance) -> Self:
+        """Return `report` with `provenance`; nothing in it is validated a second time."""
+        values: dict[str, Any] = {name: getattr(report, name) for name in CaseReport.model_fields}
+        values["provenance"] = provenance
+        return cast("Self", cls.model_construct(report.model_fields_set, **values))
 
     def with_figures(self, figures: "Figures | None") -> Self:
         """Return the same report with pictures for the HTML (they are never serialised)."""

@@ -14,8 +14,9 @@ from pixel_store import store_of
 from immunopath.agents.context import Workspace
 from immunopath.domain.outcome import Unavailable
 from immunopath.domain.report import CaseReport
+from immunopath.models.lazy import LazyAtlas
 from immunopath.models.protocols import RGB, NucleiTable
-from immunopath.pipeline.figures import MAX_SIDE_PX, make_figures
+from immunopath.pipeline.figures import MAX_SIDE_PX, make_figures, neighbour_ids
 
 SMALL, WIDE = he_field(120, 160, seed=1), he_field(200, 1400, seed=2)
 
@@ -116,3 +117,23 @@ def test_figures_are_values() -> None:
     assert replace(figure, name="x").name == "x"
     with pytest.raises(AttributeError):
         figure.name = "y"  # type: ignore[misc]
+
+
+def test_an_atlas_that_was_not_opened_has_no_thumbnails() -> None:
+    assert LazyAtlas().thumbnails({"any"}) == {}
+
+
+def test_only_the_entries_named_are_unpacked() -> None:
+    lazy = LazyAtlas()
+    entries = [e for e in lazy.get().entries if e.thumbnail is not None][:2]
+    wanted = {entry.entry_id for entry in entries}
+    found = lazy.thumbnails(wanted | {"not there"})
+    assert set(found) == wanted
+    assert all(jpeg.startswith(b"\xff\xd8") for jpeg in found.values())
+
+
+def test_a_report_without_retrieval_shows_no_neighbour() -> None:
+    shown = samples.full()
+    assert neighbour_ids(shown)
+    without = shown.model_copy(update={"retrieval": Unavailable(reason="none")})
+    assert neighbour_ids(without) == frozenset()

@@ -62,3 +62,16 @@ def test_a_prompt_shows_one_line_and_a_notebook_the_page(name: str) -> None:
     frame = report._repr_html_()
     inner = html.unescape(frame[frame.index('srcdoc="') + 8 : frame.index('" sandbox')])
     assert inner == report.to_html()
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_report_made_without_validating_again_is_the_same(name: str) -> None:
+    report = SAMPLES[name]
+    provenance = report.provenance.model_copy(update={"input_digest": "f" * 64})
+    made = RenderedReport.of(report, provenance)
+    checked = RenderedReport.model_validate(
+        report.model_dump() | {"provenance": provenance.model_dump()}
+    )
+    assert made == checked
+    assert made.to_json() == checked.to_json()
+    assert made.to_html() == checked.to_html()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from immunopath.models.embedded.density import F32, WORK_MPP, Workspace, blur
+from immunopath.models.embedded.windows import I32, gaussian_means
 
 SIGMA_UM = 1.5
+SIGMA1_PX = 1.0 / WORK_MPP
 PEAK_RADIUS_UM = 1.5
 MIN_RESPONSE = 0.06
 MIN_RED_TO_GREEN = 0.35
@@ -20,20 +21,20 @@ MIN_RED_TO_BLUE = 0.45
 PIGMENT_OD = 1.6
 PIGMENT_SPREAD = 0.15
 
-I32 = npt.NDArray[np.int32]
-
 
 @dataclass(frozen=True)
 class Candidates:
     """Peaks that passed the gate, in reading order; pixels at the working resolution.
 
-    x, y: int32, shape (n,); response: the scale-normalised Laplacian (float32);
+    x, y: int32, shape (n,); response: the scale-normalised Laplacian (float32); colour: red, green
+    and blue density under sigma 1 µm, (3, n);
     n_pigment, n_red: how many peaks the gate dropped as black pigment and as eosin or red cells.
     """
 
     x: I32
     y: I32
     response: F32
+    colour: F32
     n_pigment: int
     n_red: int
 
@@ -43,25 +44,20 @@ class Candidates:
 
 @dataclass(frozen=True)
 class BaseMaps:
-    """Blurred densities that candidates and features share, each (h, w) float32.
+    """Densities `od`, shape (3, h, w), and red under sigma 1 and 1.5 µm, (h, w); float32."""
 
-    red: sigma 1.5 µm; red1, green1, blue1: sigma 1 µm.
-    """
-
-    red15: F32
+    od: F32
     red1: F32
-    green1: F32
-    blue1: F32
+    red15: F32
 
 
 def base_maps(od: F32, work: Workspace) -> BaseMaps:
-    """Return the shared blurs of densities `od`, shape (3, h, w)."""
+    """Return densities `od`, shape (3, h, w), with the shared blurs of red."""
     shape = (od.shape[1], od.shape[2])
-    sigma1 = 1.0 / WORK_MPP
-    red1, green1, blue1 = (blur(od[c], sigma1, work.get(f"blur1_{c}", shape)) for c in range(3))
+    red1 = blur(od[0], SIGMA1_PX, work.get("red1", shape))
     # Gaussians compose: 1.0 then sqrt(1.5² - 1.0²) µm is 1.5 µm, with a smaller kernel.
     rest = float(np.sqrt(SIGMA_UM**2 - 1.0)) / WORK_MPP
-    return BaseMaps(blur(red1, rest, work.get("red15", shape)), red1, green1, blue1)
+    return BaseMaps(od, red1, blur(red1, rest, work.get("red15", shape)))
 
 
 def find_candidates(maps: BaseMaps, work: Workspace) -> Candidates:
@@ -73,30 +69,30 @@ def find_candidates(maps: BaseMaps, work: Workspace) -> Candidates:
     )
     radius = round(PEAK_RADIUS_UM / WORK_MPP)
     y, x, height = _peaks(response, radius, work)
-    red, green, blue = (m[y, x] for m in (maps.red1, maps.green1, maps.blue1))
+    red = maps.red1[y, x]
+    green, blue = (gaussian_means(m, x, y, (SIGMA1_PX,))[0][0] for m in maps.od[1:])
     reddish = (red < MIN_RED_TO_GREEN * green) | (red < MIN_RED_TO_BLUE * blue)
     darkest = np.minimum(np.minimum(red, green), blue)
     even = np.maximum(np.abs(red - green), np.abs(blue - green)) < PIGMENT_SPREAD * green
     pigment = (darkest > PIGMENT_OD) & even
     keep = ~(reddish | pigment)
     return Candidates(
-        x[keep].astype(np.int32),
-        y[keep].astype(np.int32),
+        x[keep],
+        y[keep],
         height[keep],
+        np.stack([red, green, blue])[:, keep],
         int(pigment.sum()),
         int((reddish & ~pigment).sum()),
     )
 
 
-def _peaks(
-    response: F32, radius: int, work: Workspace
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], F32]:
+def _peaks(response: F32, radius: int, work: Workspace) -> tuple[I32, I32, F32]:
     """Return y, x and height of maxima within `radius` pixels, in reading order."""
     top = work.get("top", response.shape)
     cv2.dilate(response, np.ones((3, 3), np.uint8), dst=top)
     flat = np.flatnonzero((response >= top) & (response > MIN_RESPONSE))
     if flat.size == 0:
-        none = np.zeros(0, np.int64)
+        none = np.zeros(0, np.int32)
         return none, none, np.zeros(0, np.float32)
     y, x = np.divmod(flat, response.shape[1])
     padded = cv2.copyMakeBorder(
@@ -117,4 +113,4 @@ def _peaks(
     # On a plateau the first pixel in reading order wins, so that one blob is one candidate.
     earlier = offsets < 0
     wins = np.all(np.where(earlier, height[:, None] > around, height[:, None] >= around), axis=1)
-    return y[wins], x[wins], height[wins]
+    return y[wins].astype(np.int32), x[wins].astype(np.int32), height[wins]

@@ -36,10 +36,17 @@ def neighbour_distance(case: CaseNuclei) -> float | None:
         mine = case.nuclei.take(case.image_index == image)
         points = np.stack([mine.x_um, mine.y_um], axis=1)
         if len(points) > 1:
-            found, _ = cKDTree(points).query(points, k=2)
+            # Unbalanced trees give the same distances and are built in half the time.
+            tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+            found, _ = tree.query(points, k=2)
             distances.append(np.asarray(found)[:, 1])
     every = np.concatenate(distances) if distances else np.zeros(0)
     return float(np.median(every)) if every.size >= MIN_NUCLEI else None
+
+
+def _crowded(case: CaseNuclei) -> bool:
+    distance = neighbour_distance(case)
+    return distance is not None and distance < CROWDED_UM
 
 
 def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> tuple[str, ...]:
@@ -61,9 +68,7 @@ def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> t
             f"{case.n_pigment} dark spots look like pigment and were left out; pigment beside "
             "nuclei can still be counted as lymphocytes."
         )
-    distance = neighbour_distance(case)
-    crowded = distance is not None and distance < CROWDED_UM
-    if share is not None and share.value >= DENSE_SHARE and crowded:
+    if share is not None and share.value >= DENSE_SHARE and _crowded(case):
         out.append(
             "Small dark nuclei lie close together: necrosis with shrunken nuclei and crowded "
             "small epithelium are counted as lymphocytes too, look at the field."

@@ -5,6 +5,10 @@ entries per channel. The white point belongs to the image, not to the tile: two 
 must see the same stain.
 """
 
+import math
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -34,21 +38,44 @@ class Workspace:
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[str, tuple[int, ...]], F32] = {}
+        self._buffers: dict[str, F32] = {}
 
     def get(self, name: str, shape: tuple[int, ...]) -> F32:
-        """Return the float32 buffer of this name and shape, uninitialised at first use."""
-        key = (name, shape)
-        if key not in self._buffers:
-            self._buffers[key] = np.empty(shape, np.float32)
-        buffer: F32 = self._buffers[key]
+        """Return the float32 buffer of this name, uninitialised, in the shape asked for.
+
+        A name keeps one block of memory as large as its largest request.
+        """
+        size = math.prod(shape)
+        block = self._buffers.get(name)
+        if block is None or block.size < size:
+            block = self._buffers[name] = np.empty(size, np.float32)
+        buffer: F32 = block[:size].reshape(shape)
         return buffer
+
+
+class SparePool:
+    """Workspaces that wait for the next case; safe for threads, keeps at most two."""
+
+    def __init__(self) -> None:
+        self._spare: deque[Workspace] = deque(maxlen=2)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """Lend a workspace to one caller at a time."""
+        try:
+            work = self._spare.pop()
+        except IndexError:
+            work = Workspace()
+        try:
+            yield work
+        finally:
+            self._spare.append(work)
 
 
 def channel_histogram(rgb: RGB) -> I64:
     """Return the grey-level counts of every second pixel per axis, shape (3, 256)."""
-    sampled = rgb[::2, ::2]
-    counts = [np.bincount(sampled[..., c].ravel(), minlength=256) for c in range(3)]
+    sampled = np.ascontiguousarray(rgb[::2, ::2])
+    counts = [cv2.calcHist([sampled], [c], None, [256], [0, 256]).ravel() for c in range(3)]
     return np.stack(counts).astype(np.int64)
 
 
@@ -77,12 +104,17 @@ def optical_density(rgb: RGB, white: F32, work: Workspace) -> F32:
     return out
 
 
+def reach(sigma_px: float) -> int:
+    """Return how many pixels a Gaussian of `sigma_px` reaches: it is cut at three sigma."""
+    return math.ceil(3 * sigma_px)
+
+
 def blur(src: F32, sigma_px: float, dst: F32 | None = None) -> F32:
     """Return `src` under a Gaussian of `sigma_px` pixels, cut at three sigma, mirrored borders.
 
     The cut bounds the support, so that a halo makes tiles agree exactly.
     """
-    size = 2 * int(np.ceil(3 * sigma_px)) + 1
+    size = 2 * reach(sigma_px) + 1
     out: Any = cv2.GaussianBlur(src, (size, size), sigma_px, dst=dst)
     blurred: F32 = out
     return blurred

@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from immunopath.models.embedded.candidates import I32, BaseMaps, Candidates
+from immunopath.models.embedded.candidates import BaseMaps, Candidates
 from immunopath.models.embedded.density import F32, WORK_MPP, Workspace, blur
 from immunopath.models.embedded.regions import BASIN_RADIUS_UM, Regions, measure_regions
+from immunopath.models.embedded.windows import gaussian_means
 
 NEIGHBOUR_CAP_UM = 20.0
 """Distances to neighbours are cut here: a halo of 32 µm then holds all that counts."""
+
+_ONE_AND_TWO_UM = (1.0 / WORK_MPP, 2.0 / WORK_MPP)
 
 NAMES = (
     "red05", "red1", "red2", "red4", "red8", "green1", "green2", "green4", "blue1", "blue2",
@@ -52,23 +55,23 @@ class Measured:
     """Red density, sigma 1 µm, every second pixel."""
 
 
-def measure(od: F32, maps: BaseMaps, found: Candidates, work: Workspace) -> Measured:
-    """Return the features of `found` on densities `od`, shape (3, h, w)."""
-    shape = maps.red1.shape
-    red05 = blur(od[0], 0.5 / WORK_MPP, work.get("red05", shape))
-    half = [np.ascontiguousarray(m[::2, ::2]) for m in (maps.red1, maps.green1, maps.blue1)]
+def measure(maps: BaseMaps, found: Candidates, work: Workspace) -> Measured:
+    """Return the features of `found` on the densities and blurs of `maps`."""
+    red, shape = maps.od[0], maps.red1.shape
+    red05 = blur(red, 0.5 / WORK_MPP, work.get("red05", shape))
+    red_half = np.ascontiguousarray(maps.red1[::2, ::2])
     # Gaussians compose: from sigma 1 µm at half size (1 µm per pixel) to 2 µm.
-    red2, green2, blue2 = (blur(m, float(np.sqrt(3.0))) for m in half)
+    red2 = blur(red_half, float(np.sqrt(3.0)))
     red3 = blur(red2, float(np.sqrt(5.0)))
     red4 = blur(red3, float(np.sqrt(7.0)))
-    green4, blue4 = (
-        blur(np.ascontiguousarray(m[::2, ::2]), float(np.sqrt(12.0)) / 2) for m in (green2, blue2)
-    )
     red8 = blur(np.ascontiguousarray(red4[::2, ::2]), float(np.sqrt(48.0)) / 2)
+    (green2, green4), (blue2, blue4) = (_coarse(plane) for plane in maps.od[1:])
     log3: F32 = _laplacian(red3, 3.0)
     log4 = _laplacian(red4, 4.0)
-    p1, p2, p4 = (_Reader(found, step) for step in (1, 2, 4))
-    r1, g1, b1 = (p1.read(m) for m in (maps.red1, maps.green1, maps.blue1))
+    p1, p2, p4 = (
+        _Reader(found, step, m.shape) for step, m in ((1, maps.red1), (2, red2), (4, red8))
+    )
+    r1, g1, b1 = found.colour
     r2, g2, b2 = (p2.read(m) for m in (red2, green2, blue2))
     columns = [p1.read(red05), r1, r2, p2.read(red4), p4.read(red8)]
     columns += [g1, g2, p4.read(green4), b1, b2, p4.read(blue4)]
@@ -76,18 +79,26 @@ def measure(od: F32, maps: BaseMaps, found: Candidates, work: Workspace) -> Meas
     j1, j15, j2 = p1.jet(maps.red1, 2.0), p1.jet(maps.red15, 3.0), p2.jet(red2, 2.0)
     columns += [j1.log, j15.log, j2.log, p2.read(log3), p2.read(log4)]
     columns += [*j15.eigenvalues, *j2.eigenvalues, j1.gradient, j2.gradient]
-    columns += _spread(od[0], (r1, r2), p1, p2, work)
-    columns += _fine_energy(od[0], p1, p2, work)
+    columns += _spread(red, found)
+    columns += _fine_energy(red, found, work)
     columns += _crowding(found, shape)
-    regions = measure_regions(red05, _lowest(half[0], p2), found, work)
+    regions = measure_regions(red05, _lowest(red_half, p2), found, work)
     columns += [regions.area, regions.axis_ratio, regions.compactness, regions.mean]
     columns += [regions.spread, regions.contrast, regions.offset]
     values = np.stack(columns, axis=1).astype(np.float32)
-    return Measured(values, regions, log3, half[0])
+    return Measured(values, regions, log3, red_half)
 
 
 def _f32(values: npt.NDArray[np.floating[Any]]) -> F32:
     return values.astype(np.float32, copy=False)
+
+
+def _coarse(plane: F32) -> tuple[F32, F32]:
+    """Return a density under 2 µm at half size and under 4 µm at quarter size."""
+    half: Any = cv2.pyrDown(plane)
+    # The pyramid's kernel has the variance of 1 px, a quarter of that at half size.
+    at2 = blur(half, float(np.sqrt(2.0**2 - 0.25)))
+    return at2, blur(np.ascontiguousarray(at2[::2, ::2]), float(np.sqrt(12.0)) / 2)
 
 
 def _laplacian(image: F32, sigma: float) -> F32:
@@ -108,73 +119,68 @@ class _Jet:
 
 
 class _Reader:
-    """Reads maps that keep every `step`-th pixel at the candidates, between pixels bilinearly."""
+    """Reads maps that keep every `step`-th pixel at the candidates, between pixels bilinearly.
 
-    def __init__(self, found: Candidates, step: int) -> None:
-        self._x, self._y, self._step = found.x, found.y, step
+    Pixel indices and weights are worked out once for all maps of one shape; borders repeat.
+    """
 
-    def read(self, image: F32, dx: int = 0, dy: int = 0) -> F32:
-        """Return the values at the points displaced by whole map pixels; borders repeat."""
-        height, width = image.shape
-        step = self._step
-        x0, y0 = self._x // step + dx, self._y // step + dy
-        fx = (self._x % step).astype(np.float32) / step
-        fy = (self._y % step).astype(np.float32) / step
-        flat = image.ravel()
+    def __init__(self, found: Candidates, step: int, shape: tuple[int, ...]) -> None:
+        self._step = step
+        reach = 1 if step == 1 else 2
+        height, width = shape
+        around = np.arange(-1, reach + 1, dtype=np.int32)
+        row = np.clip(found.y // step + around[:, None], 0, height - 1) * width
+        column = np.clip(found.x // step + around[:, None], 0, width - 1)
+        self._index = row[:, None, :] + column[None, :, :]
+        self._fx = (found.x % step).astype(np.float32) / step
+        self._fy = (found.y % step).astype(np.float32) / step
 
-        def at(y: I32, x: I32) -> F32:
-            index = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
-            value: F32 = flat[index]
-            return value
+    def read(self, image: F32) -> F32:
+        """Return the values at the points."""
+        if self._step == 1:
+            return _f32(image.ravel()[self._index[1, 1]])
+        values: F32 = self._between(image.ravel()[self._index[1:3, 1:3]])[0, 0]
+        return values
 
-        if step == 1:
-            return at(y0, x0)
-        upper = at(y0, x0) * (1 - fx) + at(y0, x0 + 1) * fx
-        lower = at(y0 + 1, x0) * (1 - fx) + at(y0 + 1, x0 + 1) * fx
-        return _f32(upper * (1 - fy) + lower * fy)
+    def around(self, image: F32) -> F32:
+        """Return the values at the points displaced by -1, 0, 1 map pixels, shape (3, 3, n)."""
+        values = image.ravel()[self._index]
+        return _f32(values if self._step == 1 else self._between(values))
+
+    def _between(self, values: F32) -> F32:
+        across = values[:, :-1] * (1 - self._fx) + values[:, 1:] * self._fx
+        return _f32(across[:-1] * (1 - self._fy) + across[1:] * self._fy)
 
     def jet(self, image: F32, sigma: float) -> _Jet:
         """Return derivatives of a blurred map; `sigma` is its blur in the map's own pixels."""
-        v = {(i, j): self.read(image, i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+        v = self.around(image)
         s2 = sigma * sigma
-        xx = s2 * (2 * v[0, 0] - v[1, 0] - v[-1, 0])
-        yy = s2 * (2 * v[0, 0] - v[0, 1] - v[0, -1])
-        xy = s2 * (v[1, -1] + v[-1, 1] - v[1, 1] - v[-1, -1]) / 4
+        xx = s2 * (2 * v[1, 1] - v[1, 2] - v[1, 0])
+        yy = s2 * (2 * v[1, 1] - v[2, 1] - v[0, 1])
+        xy = s2 * (v[0, 2] + v[2, 0] - v[2, 2] - v[0, 0]) / 4
         middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
         strong, weak = middle + half, middle - half
-        gradient = sigma * np.hypot(v[1, 0] - v[-1, 0], v[0, 1] - v[0, -1]) / 2
+        gradient = sigma * np.hypot(v[1, 2] - v[1, 0], v[2, 1] - v[0, 1]) / 2
         ratio = np.clip(weak / np.maximum(strong, 1e-3), -1, 1)
         return _Jet(_f32(xx + yy), _f32(gradient), (_f32(strong), _f32(weak), _f32(ratio)))
 
 
-def _spread(
-    red: F32, means: tuple[F32, F32], p1: _Reader, p2: _Reader, work: Workspace
-) -> list[F32]:
-    """Return local standard deviations of red density at 1 and 2 µm, given its local means."""
-    square = work.get("square", red.shape)
-    np.multiply(red, red, out=square)
-    mean_squares = _local_means(square, p1, p2, work)
-    pairs = zip(mean_squares, means, strict=True)
-    return [np.sqrt(np.maximum(square - mean * mean, 0)) for square, mean in pairs]
+def _spread(red: F32, found: Candidates) -> list[F32]:
+    """Return local standard deviations of red density at 1 and 2 µm."""
+    mean, square = gaussian_means(red, found.x, found.y, _ONE_AND_TWO_UM)
+    return list(np.sqrt(np.maximum(square - mean * mean, 0)))
 
 
-def _fine_energy(red: F32, p1: _Reader, p2: _Reader, work: Workspace) -> list[F32]:
+def _fine_energy(red: F32, found: Candidates, work: Workspace) -> list[F32]:
     """Return root mean square pixel Laplacians around the points, at 1 and 2 µm.
 
     They tell crisp chromatin from smooth. Without them NuCLS does as well, but crowded benign
     acini read 0.5 instead of 0.1 lymphocytes: they stay.
     """
-    square = work.get("square", red.shape)
-    cv2.Laplacian(red, cv2.CV_32F, dst=square, ksize=1)
-    np.multiply(square, square, out=square)
-    return [np.sqrt(v) for v in _local_means(square, p1, p2, work)]
-
-
-def _local_means(image: F32, p1: _Reader, p2: _Reader, work: Workspace) -> tuple[F32, F32]:
-    """Return the Gaussian means of 1 and 2 µm at the points."""
-    mean1 = blur(image, 1.0 / WORK_MPP, work.get("square1", image.shape))
-    mean2 = blur(np.ascontiguousarray(mean1[::2, ::2]), float(np.sqrt(3.0)))
-    return p1.read(mean1), p2.read(mean2)
+    fine = work.get("fine", red.shape)
+    cv2.Laplacian(red, cv2.CV_32F, dst=fine, ksize=1)
+    _, squares = gaussian_means(fine, found.x, found.y, _ONE_AND_TWO_UM)
+    return list(np.sqrt(squares))
 
 
 def _lowest(red1_half: F32, reader: _Reader) -> F32:
@@ -191,7 +197,8 @@ def _crowding(found: Candidates, shape: tuple[int, ...]) -> list[F32]:
     points = np.stack([found.x, found.y], axis=1).astype(np.float32) * WORK_MPP
     distance = np.full((n, 6), NEIGHBOUR_CAP_UM, np.float32)
     if n:
-        got, _ = cKDTree(points).query(points, k=6, distance_upper_bound=NEIGHBOUR_CAP_UM)
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        got, _ = tree.query(points, k=6, distance_upper_bound=NEIGHBOUR_CAP_UM)
         distance = np.minimum(got, NEIGHBOUR_CAP_UM).astype(np.float32)
     # One pixel of the counting grid is 2 µm; borders mirror, so a field's edge is not a void.
     grid_shape = (shape[0] // 4 + 1, shape[1] // 4 + 1)

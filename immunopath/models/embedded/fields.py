@@ -132,7 +132,8 @@ def density_field(
     quantity = f"{SHARE}_class"
     if share is None:
         return cannot_see(common, quantity, too_few(n_nuclei), None)
-    labels = np.array([CUT_POINTS.density_class(v) for v in share.draws])
+    low, high = share.draws < CUT_POINTS.low, share.draws >= CUT_POINTS.high
+    labels = np.where(low, "low", np.where(high, "high", "moderate"))
     return FieldPrediction[str](
         quantity=quantity,
         n_tiles=common.n_tiles,

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from immunopath.models.embedded.classifier import Correction
 from immunopath.models.embedded.density import BOOL, F32, blur
+from immunopath.models.embedded.looks import TileBox
 from immunopath.models.embedded.merge import Nuclei
-from immunopath.models.embedded.nuclei import CaseNuclei, TileBox
+from immunopath.models.embedded.nuclei import CaseNuclei
 
 GRID_UM = 10.0
 SIGMA_UM = 25.0

@@ -1,56 +1,32 @@
 """Nuclei of a whole case: tile by tile with a halo, pooled in µm of each image.
 
-White point per image and gain per case come from a first look at up to eight evenly spaced tiles
-of each image, so that no tile is read by its own stain. Every tile is then analysed with 32 µm of
-true surroundings, and a nucleus belongs to the tile that holds its point: tile borders neither
-lose nor double nuclei.
+Every tile is analysed with 32 µm of true surroundings and with the stain of its image (`looks`),
+and a nucleus belongs to the tile that holds its point: tile borders neither lose nor double nuclei.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from immunopath.domain.quality import TileSummary
-from immunopath.models.embedded.candidates import base_maps, find_candidates
-from immunopath.models.embedded.classifier import NucleiClassifier, gain_from
-from immunopath.models.embedded.density import (
-    BOOL,
-    F32,
-    I64,
-    WORK_MPP,
-    Workspace,
-    channel_histogram,
-    optical_density,
-    tissue_area_um2,
-    white_point,
-)
+from immunopath.models.embedded.classifier import NucleiClassifier
+from immunopath.models.embedded.density import BOOL, F32, I64, Workspace, tissue_area_um2
 from immunopath.models.embedded.features import measure
+from immunopath.models.embedded.looks import (
+    Ready,
+    TileBox,
+    box_of,
+    look_at,
+    look_at_stain,
+    make_ready,
+)
 from immunopath.models.embedded.merge import Nuclei, call_nuclei, merge_nuclei
-from immunopath.models.protocols import RGB, TileSource
+from immunopath.models.protocols import TileSource
 
-HALO_UM = 32.0
-"""Covers every stage but the last of the 20 µm neighbour count (its weight there is < 1 %)."""
-PHASE_UM = 4 * WORK_MPP
-"""Halos are cut to this pitch, so that reduced maps of neighbouring tiles fall on one grid."""
-LOOK_TILES = 8
 BORDER_UM = 1.0
 """A tile also reports nuclei this far beyond its border; twins are dropped afterwards."""
 TWIN_UM = 1.5
 """No two candidates of one tile are closer than this (`candidates.PEAK_RADIUS_UM`)."""
-
-
-@dataclass(frozen=True)
-class TileBox:
-    """A tile in µm of its image."""
-
-    tile_id: str
-    image_index: int
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True)
@@ -73,63 +49,6 @@ class CaseNuclei:
 
 
 @dataclass(frozen=True)
-class Stain:
-    """White point of each image and the gain of the case."""
-
-    white: dict[int, F32]
-    gain: float
-
-
-@dataclass(frozen=True)
-class _Look:
-    """A tile with its surroundings at 0.5 µm/px.
-
-    margin: left and top halo in µm; core: rows and columns of the tile itself.
-    """
-
-    rgb: RGB
-    margin: tuple[float, float]
-    core: tuple[slice, slice]
-
-
-def box_of(tile: TileSummary) -> TileBox:
-    """Return the tile's box in µm."""
-    x, y, width, height = (n * tile.mpp for n in tile.box)
-    return TileBox(tile.tile_id, tile.image_index, x, y, width, height)
-
-
-def look_at_stain(source: TileSource, work: Workspace) -> Stain:
-    """Return white points and gain from up to eight evenly spaced tiles of each image."""
-    by_image: dict[int, list[TileSummary]] = {}
-    for tile in source.tiles:
-        by_image.setdefault(tile.image_index, []).append(tile)
-    white, values = {}, []
-    for image_index, tiles in by_image.items():
-        looks = [_with_halo(source, box_of(t)) for t in _spaced(tiles, LOOK_TILES)]
-        histograms = [channel_histogram(_core(look)) for look in looks]
-        white[image_index] = white_point(np.sum(histograms, axis=0))
-        values += [_candidate_density(look, white[image_index], work) for look in looks]
-    return Stain(white, gain_from(np.concatenate(values) if values else np.zeros(0, np.float32)))
-
-
-def _spaced(tiles: Sequence[TileSummary], most: int) -> list[TileSummary]:
-    if len(tiles) <= most:
-        return list(tiles)
-    return [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, most)]
-
-
-def _candidate_density(look: _Look, white: F32, work: Workspace) -> F32:
-    """Return the blurred red density of the candidates inside a tile."""
-    maps = base_maps(optical_density(look.rgb, white, work), work)
-    found = find_candidates(maps, work)
-    rows, columns = look.core
-    inside = (found.y >= rows.start) & (found.y < rows.stop)
-    inside &= (found.x >= columns.start) & (found.x < columns.stop)
-    values: F32 = maps.red1[found.y[inside], found.x[inside]]
-    return values
-
-
-@dataclass(frozen=True)
 class FieldNuclei:
     """Nuclei of one array of pixels, in µm from its corner, and the counts of its gate."""
 
@@ -139,34 +58,39 @@ class FieldNuclei:
 
 
 def nuclei_in(
-    rgb: RGB, stain_white: F32, gain: float, classifier: NucleiClassifier, work: Workspace
+    ready: Ready, gain: float, classifier: NucleiClassifier, work: Workspace
 ) -> FieldNuclei:
-    """Return the nuclei of pixels (h, w, 3) at 0.5 µm/px, given white point and gain."""
-    od = optical_density(rgb, stain_white, work)
-    maps = base_maps(od, work)
-    found = find_candidates(maps, work)
-    measured = measure(od, maps, found, work)
+    """Return the nuclei of a look that was made ready, given the gain of its case."""
+    found = ready.found
+    measured = measure(ready.maps, found, work)
     called = call_nuclei(found, measured, classifier, gain)
     peaks = len(found) + found.n_pigment + found.n_red
     return FieldNuclei(merge_nuclei(called, measured, gain), found.n_pigment, peaks)
 
 
-def detect_nuclei(source: TileSource, classifier: NucleiClassifier) -> CaseNuclei:
-    """Return every nucleus of the accepted tiles of a case; empty for a case without tiles."""
-    work = Workspace()
+def detect_nuclei(
+    source: TileSource, classifier: NucleiClassifier, work: Workspace | None = None
+) -> CaseNuclei:
+    """Return every nucleus of the accepted tiles of a case; empty for a case without tiles.
+
+    `work` holds buffers for reuse from case to case; nothing in the answer lies in them.
+    """
+    work = work or Workspace()
     stain = look_at_stain(source, work)
     boxes = tuple(box_of(t) for t in source.tiles)
     parts: list[Nuclei] = []
     owners: list[int] = []
     tissue, n_pigment, n_candidates = [], 0, 0
+    ready = stain.ready
     for index, box in enumerate(boxes):
-        white = stain.white[box.image_index]
-        look = _with_halo(source, box)
-        field = nuclei_in(look.rgb, white, stain.gain, classifier, work)
-        own = _inside(field.nuclei, look.margin, box)
+        if ready is None or ready.look.tile_id != box.tile_id:
+            ready = make_ready(look_at(source, box), stain.white[box.image_index], work)
+        rows, columns = ready.look.core
+        tissue.append(tissue_area_um2(ready.maps.od[:, rows, columns]))
+        field = nuclei_in(ready, stain.gain, classifier, work)
+        own = _inside(field.nuclei, ready.look.margin, box)
         parts.append(own)
         owners += [index] * len(own)
-        tissue.append(tissue_area_um2(optical_density(_core(look), white, work)))
         n_pigment += field.n_pigment
         n_candidates += field.n_candidates
     tile_index = np.array(owners, np.int64)
@@ -184,21 +108,6 @@ def detect_nuclei(source: TileSource, classifier: NucleiClassifier) -> CaseNucle
         gain=stain.gain,
         n_pigment=n_pigment,
         n_candidates=n_candidates,
-    )
-
-
-def _with_halo(source: TileSource, box: TileBox) -> _Look:
-    """Return a tile with its halo, the left and top halo cut to a multiple of 2 µm."""
-    rgb = source.pixels(box.tile_id, WORK_MPP, HALO_UM)
-    left, top, _, _ = source.halo(box.tile_id, HALO_UM)
-    cut_x, cut_y = round(left % PHASE_UM / WORK_MPP), round(top % PHASE_UM / WORK_MPP)
-    left, top = left - cut_x * WORK_MPP, top - cut_y * WORK_MPP
-    x, y = round(left / WORK_MPP), round(top / WORK_MPP)
-    width, height = round(box.width / WORK_MPP), round(box.height / WORK_MPP)
-    return _Look(
-        np.ascontiguousarray(rgb[cut_y:, cut_x:]),
-        (left, top),
-        (slice(y, y + height), slice(x, x + width)),
     )
 
 
@@ -233,8 +142,3 @@ def _first_of_twins(nuclei: Nuclei, image_index: I64, tile_index: I64) -> BOOL:
         pairs = pairs[tiles[pairs[:, 0]] != tiles[pairs[:, 1]]]
         keep[mine[pairs.max(axis=1)]] = False
     return keep
-
-
-def _core(look: _Look) -> RGB:
-    """Return the tile without its halo."""
-    return look.rgb[look.core]

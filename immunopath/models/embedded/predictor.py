@@ -16,7 +16,7 @@ from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.embedded import fields
 from immunopath.models.embedded.cautions import median_area, mpp_plausible, warnings_of
 from immunopath.models.embedded.classifier import NucleiClassifier, shipped
-from immunopath.models.embedded.density import WORK_MPP
+from immunopath.models.embedded.density import WORK_MPP, SparePool
 from immunopath.models.embedded.layout import Layout, analyse_layout
 from immunopath.models.embedded.nuclei import CaseNuclei, detect_nuclei
 from immunopath.models.embedded.shares import Share, corrected, estimate_share
@@ -38,10 +38,14 @@ BLOCK_UM = 100.0
 
 
 class EmbeddedPredictor:
-    """Implements `Predictor` by image analysis on the CPU. Holds no state but its constants."""
+    """Implements `Predictor` by image analysis on the CPU.
+
+    Holds its constants, and buffers that cases reuse: no answer depends on what is in them.
+    """
 
     def __init__(self, classifier: NucleiClassifier) -> None:
         self._classifier = classifier
+        self._spare = SparePool()
 
     @property
     def info(self) -> EngineInfo:
@@ -64,7 +68,8 @@ class EmbeddedPredictor:
 
         A case without tiles, or with fewer than ten nuclei, gives abstentions, not an error.
         """
-        case = detect_nuclei(source, self._classifier)
+        with self._spare.workspace() as work:
+            case = detect_nuclei(source, self._classifier, work)
         correction = self._classifier.constants.correction
         layout = _trusted(analyse_layout(case, correction), case)
         share = self._share(case)

@@ -2,20 +2,21 @@
 
 A cell is what lies nearest to a candidate, within 6 µm. The region keeps the pixels whose red
 density (0.5 µm blur) exceeds the midpoint between the candidate's own value and the lowest value
-within 5 µm. All moments come from one pass of counting over labels, without a loop.
+within 5 µm. All moments come from one matrix product over windows around the candidates.
 """
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from immunopath.models.embedded.candidates import I32, Candidates
+from immunopath.models.embedded.candidates import Candidates
 from immunopath.models.embedded.density import F32, WORK_MPP, Workspace
+from immunopath.models.embedded.windows import around, groups, mirrored, windows
 
 CELL_RADIUS_UM = 6.0
 BASIN_RADIUS_UM = 5.0
 PIXEL_UM2 = WORK_MPP**2
+_RADIUS = round(CELL_RADIUS_UM / WORK_MPP)
 _VARIANCE_OF_PIXEL = 1 / 12
 """Second moment of a unit square: keeps a one-pixel region from having no extent."""
 
@@ -43,35 +44,22 @@ class Regions:
 
 def measure_regions(red05: F32, lowest: F32, found: Candidates, work: Workspace) -> Regions:
     """Return the regions of `found` on `red05` (h, w); `lowest` has one value per candidate."""
-    n = len(found)
-    if n == 0:
-        return Regions(*(np.zeros(0, np.float32) for _ in range(9)))
-    seed = red05[found.y, found.x]
-    midpoint = ((seed + lowest) * 0.5).astype(np.float32)
-    flat, owner = _members(red05, midpoint, found)
-    value = red05.ravel()[flat]
-    row, column = np.divmod(flat, red05.shape[1])
-    dy = (row - found.y[owner]).astype(np.float32)
-    dx = (column - found.x[owner]).astype(np.float32)
-
-    def total(weight: F32 | None = None) -> F32:
-        return np.bincount(owner, weights=weight, minlength=n).astype(np.float32)
-
-    count = np.maximum(total(), 1)
-    mean = total(value) / count
-    mx, my = total(dx) / count, total(dy) / count
-    xx = total(dx * dx) / count - mx * mx + _VARIANCE_OF_PIXEL
-    yy = total(dy * dy) / count - my * my + _VARIANCE_OF_PIXEL
-    xy = total(dx * dy) / count - mx * my
+    midpoint = ((red05[found.y, found.x] + lowest) * 0.5).astype(np.float32)
+    sums = _sums(red05, midpoint, found, work)
+    count = np.maximum(sums[0], 1)
+    mean = sums[6] / count
+    mx, my = sums[1] / count, sums[2] / count
+    xx = sums[3] / count - mx * mx + _VARIANCE_OF_PIXEL
+    yy = sums[4] / count - my * my + _VARIANCE_OF_PIXEL
+    xy = sums[5] / count - mx * my
     middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     major, minor = middle + half, np.maximum(middle - half, _VARIANCE_OF_PIXEL)
-    spread = np.sqrt(np.maximum(total(value * value) / count - mean * mean, 0))
     columns = (
         count * PIXEL_UM2,
         np.sqrt(minor / major),
         count / (4 * np.pi * np.sqrt(major * minor)),
         mean,
-        spread,
+        np.sqrt(np.maximum(sums[7] / count - mean * mean, 0)),
         mean - lowest,
         np.hypot(mx, my) * WORK_MPP,
         found.x + mx,
@@ -80,17 +68,56 @@ def measure_regions(red05: F32, lowest: F32, found: Candidates, work: Workspace)
     return Regions(*(column.astype(np.float32) for column in columns))
 
 
-def _members(red05: F32, midpoint: F32, found: Candidates) -> tuple[I32, I32]:
-    """Return flat pixel indices in any region, and the index of the candidate owning each."""
-    seeds = np.ones(red05.shape, np.uint8)
-    seeds[found.y, found.x] = 0
-    distance, labels = cv2.distanceTransformWithLabels(
-        seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    number = np.empty(len(found) + 1, np.int32)
-    number[labels[found.y, found.x]] = np.arange(len(found), dtype=np.int32)
-    floor = np.empty(len(found) + 1, np.float32)
-    floor[labels[found.y, found.x]] = midpoint
-    inside = (red05 > floor[labels]) & (distance <= CELL_RADIUS_UM / WORK_MPP)
-    flat = np.flatnonzero(inside).astype(np.int32)
-    return flat, number[labels.ravel()[flat]]
+def _sums(red05: F32, midpoint: F32, found: Candidates, work: Workspace) -> F32:
+    """Return, per candidate, sums over its region: 1, dx, dy, dx², dy², dxdy, value, value²."""
+    owners = windows(_owners(found, red05.shape, work), _RADIUS)
+    values = windows(mirrored(red05, _RADIUS), _RADIUS)
+    sums = np.empty((8, len(found)), np.float32)
+    for part, x, y in groups(found.x, found.y):
+        value = around(values, x, y)
+        number = np.arange(part.start, part.start + len(x), dtype=np.float32)
+        inside = around(owners, x, y) == number[:, None]
+        inside &= value > midpoint[part, None]
+        member = inside.astype(np.float32)
+        sums[:6, part] = (member @ _MOMENTS).T
+        np.multiply(value, member, out=value)
+        sums[6, part] = value @ _ONES
+        sums[7, part] = np.multiply(value, value, out=value) @ _ONES
+    return sums
+
+
+def _owners(found: Candidates, shape: tuple[int, ...], work: Workspace) -> F32:
+    """Return the number of the nearest candidate within 6 µm of each pixel, -1 where none is.
+
+    Padded by `_RADIUS` pixels of -1. All candidates write their discs at once, the farthest offset
+    first, so that the nearest candidate has the last word.
+    """
+    height, width = shape[0] + 2 * _RADIUS, shape[1] + 2 * _RADIUS
+    table = work.get("owner", (height, width))
+    table.fill(-1)
+    owner = table.reshape(-1)
+    centre = (found.y.astype(np.int64) + _RADIUS) * width + found.x + _RADIUS
+    number = np.arange(len(found), dtype=np.float32)
+    for dy, dx in _DISC:
+        owner[centre + (dy * width + dx)] = number
+    for border in (slice(None, _RADIUS), slice(-_RADIUS, None)):
+        table[border], table[:, border] = -1, -1
+    return table
+
+
+def _disc() -> tuple[tuple[int, int], ...]:
+    """Return the offsets (dy, dx) in pixels within the cell radius, the farthest first."""
+    every = range(-_RADIUS, _RADIUS + 1)
+    inside = [(y, x) for y in every for x in every if y * y + x * x <= _RADIUS * _RADIUS]
+    return tuple(sorted(inside, key=lambda o: (-(o[0] ** 2 + o[1] ** 2), o)))
+
+
+def _moment_weights() -> F32:
+    """Return 1, dx, dy, dx², dy², dxdy of each window pixel, shape (side², 6)."""
+    dy, dx = (a.ravel() for a in np.mgrid[-_RADIUS : _RADIUS + 1, -_RADIUS : _RADIUS + 1])
+    return np.stack([dx * 0 + 1, dx, dy, dx * dx, dy * dy, dx * dy], axis=1).astype(np.float32)
+
+
+_DISC = _disc()
+_MOMENTS = _moment_weights()
+_ONES = np.ones(len(_MOMENTS), np.float32)

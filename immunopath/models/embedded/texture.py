@@ -1,6 +1,6 @@
 """Block-wise texture and colour of H&E, without looking for any nucleus.
 
-All filters run on optical density (OD, natural logarithm) at `WORKING_MPP`. Two fixed stain planes
+All filters run on optical density (OD, natural logarithm) at 1 µm per pixel. Two fixed stain planes
 are formed from the red and green channels with the mean haematoxylin and eosin vectors of Ruifrok
 and Johnston (2001). What is kept are means of such planes, and of filtered copies, over cells of
 `CELL_UM` µm; blocks of 2 x 2 cells (25 µm, stepped by one cell) become features.
@@ -63,30 +63,46 @@ _FLOOR = 1e-5
 
 def white_point(rgb: RGB) -> tuple[float, float, float]:
     """Return the 99.5th percentile per channel, held between 225 and 255 grey levels."""
-    sample = rgb[::4, ::4].reshape(-1, 3)
-    levels = np.clip(np.percentile(sample, 99.5, axis=0), *_WHITE_RANGE)
-    return float(levels[0]), float(levels[1]), float(levels[2])
+    sample = np.ascontiguousarray(rgb[::4, ::4])
+    red, green, blue = (_level_at(sample, channel, 0.995) for channel in range(3))
+    return red, green, blue
 
 
-def optical_density(rgb: RGB, white: tuple[float, float, float]) -> F32:
-    """Return -ln((I + 1) / (I0 + 1)) per channel, clipped at 0; shape (h, w, 3), float32."""
-    levels = np.arange(256, dtype=np.float32)[:, None] + 1.0
-    table = np.maximum(0.0, np.log(np.asarray(white, np.float32) + 1.0) - np.log(levels))
-    return np.asarray(cv2.LUT(np.ascontiguousarray(rgb), table.astype(np.float32)[None]))
+def _level_at(sample: RGB, channel: int, share: float) -> float:
+    """Return a quantile of grey levels, interpolated as numpy does, from their counts."""
+    counts = cv2.calcHist([sample], [channel], None, [256], [0, 256]).ravel().cumsum()
+    place = share * (float(counts[-1]) - 1)
+    low, high = np.searchsorted(counts, [np.floor(place), np.ceil(place)], side="right")
+    return float(np.clip(low + (high - low) * (place % 1), *_WHITE_RANGE))
 
 
-def stain_planes(od: F32) -> tuple[F32, F32]:
-    """Return the haematoxylin (>= 0) and eosin planes of an OD image, each (h, w), unit OD."""
-    red, green, _ = cv2.split(od)
+def half_density(rgb: RGB, white: tuple[float, float, float]) -> tuple[F32, F32, F32]:
+    """Return red, green and blue OD at 1 µm per pixel, each (h // 2, w // 2), float32.
+
+    -ln((I + 1) / (I0 + 1)) of each pixel at 0.5 µm, not below 0, then the mean of 2 x 2 pixels.
+    """
+    levels = np.log(np.arange(256, dtype=np.float32) + 1.0)
+    red, green, blue = (
+        half(_looked_up(plane, np.maximum(0.0, np.log(np.float32(top) + 1.0) - levels)))
+        for plane, top in zip(cv2.split(rgb), white, strict=True)
+    )
+    return red, green, blue
+
+
+def _looked_up(plane: cv2.typing.MatLike, table: F32) -> F32:
+    return np.asarray(cv2.LUT(plane, table.astype(np.float32)), np.float32)
+
+
+def stain_planes(red: F32, green: F32) -> tuple[F32, F32]:
+    """Return the haematoxylin (>= 0) and eosin planes of red and green OD, in unit OD."""
     h = cv2.addWeighted(red, _H_FROM_RG[0], green, _H_FROM_RG[1], 0.0)
     e = cv2.addWeighted(red, _E_FROM_RG[0], green, _E_FROM_RG[1], 0.0)
     return np.maximum(h, np.float32(0)), np.asarray(e, np.float32)
 
 
-def tissue_mask(od: F32) -> F32:
-    """Return 1 where the summed OD exceeds `GLASS_OD`, else 0; (h, w) float32."""
-    total = cv2.transform(od, np.ones((1, 3), np.float32))
-    return (total > GLASS_OD).astype(np.float32)
+def tissue_mask(red: F32, green: F32, blue: F32) -> F32:
+    """Return 1 where the summed OD exceeds `GLASS_OD`, else 0; float32."""
+    return (red + green + blue > GLASS_OD).astype(np.float32)
 
 
 def blur(plane: F32, sigma_px: float) -> F32:
@@ -108,28 +124,26 @@ def cell_channels(rgb: RGB, rows: int, cols: int) -> F32:
     """
     if rows == 0 or cols == 0:
         return np.zeros((rows, cols, len(CHANNELS)), np.float32)
-    od = optical_density(rgb, white_point(rgb))
-    h, e = stain_planes(od)
-    planes = [tissue_mask(od), h, e, *_filtered(h)]
+    red, green, blue = half_density(rgb, white_point(rgb))
+    h, e = stain_planes(red, green)
+    planes = [tissue_mask(red, green, blue), h, e, *_filtered(h)]
     return np.stack(
         [cv2.resize(p, (cols, rows), interpolation=cv2.INTER_AREA) for p in planes], axis=2
     )
 
 
 def _filtered(h: F32) -> list[F32]:
-    """Return the nine filtered planes of `CHANNELS` at 1 µm per pixel."""
-    fine, coarse = half(blur(h, 2.0)), half(h)
-    at2, at3, at4 = (blur(coarse, s) for s in (2.0, 3.0, 4.0))
-    small = half(coarse)
-    at6 = cv2.resize(blur(small, 3.0), coarse.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    gx = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 1, 0, scale=0.25))
-    gy = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 0, 1, scale=0.25))
+    """Return the nine filtered planes of `CHANNELS` for haematoxylin OD at 1 µm per pixel."""
+    at1, at2, at3, at4 = (blur(h, sigma) for sigma in (1.0, 2.0, 3.0, 4.0))
+    at6 = cv2.resize(blur(half(h), 3.0), h.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    gx = np.asarray(cv2.Sobel(at1, cv2.CV_32F, 1, 0, scale=0.25))
+    gy = np.asarray(cv2.Sobel(at1, cv2.CV_32F, 0, 1, scale=0.25))
     large = at3 - at6
     return [
-        np.square(fine - at2),
+        np.square(at1 - at2),
         np.square(at2 - at4),
         np.square(large),
-        np.maximum(blur(coarse, 1.5) - blur(coarse, 2.4), 0),
+        np.maximum(blur(h, 1.5) - blur(h, 2.4), 0),
         np.maximum(large, 0),
         np.asarray(cv2.magnitude(gx, gy)),
         gx * gx,

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.models.embedded.density import (
+    SparePool,
     Workspace,
     blur,
     channel_histogram,
@@ -69,5 +70,21 @@ def test_tissue_area_counts_pixels_not_the_box() -> None:
 
 def test_workspace_returns_the_same_buffer_for_the_same_request() -> None:
     work = Workspace()
-    assert work.get("a", (3, 4)) is work.get("a", (3, 4))
-    assert work.get("a", (4, 3)) is not work.get("b", (4, 3))
+    assert np.shares_memory(work.get("a", (3, 4)), work.get("a", (3, 4)))
+    assert not np.shares_memory(work.get("a", (4, 3)), work.get("b", (4, 3)))
+
+
+def test_a_name_keeps_one_block_for_all_shapes() -> None:
+    work = Workspace()
+    large = work.get("a", (4, 5))
+    small = work.get("a", (2, 3))
+    assert small.shape == (2, 3)
+    assert np.shares_memory(large, small)
+
+
+def test_a_workspace_is_lent_to_one_caller_at_a_time_and_used_again() -> None:
+    pool = SparePool()
+    with pool.workspace() as first, pool.workspace() as second:
+        assert first is not second
+    with pool.workspace() as again:
+        assert again in (first, second)

@@ -18,7 +18,7 @@ def _measure(rgb: np.ndarray, gain: float = 1.0) -> Measured:
     work = Workspace()
     od = optical_density(rgb, np.full(3, 245, np.float32), work) * np.float32(gain)
     maps = base_maps(od, work)
-    return measure(od, maps, find_candidates(maps, work), work)
+    return measure(maps, find_candidates(maps, work), work)
 
 
 def _column(measured: Measured, name: str) -> np.ndarray:

@@ -6,8 +6,9 @@ from hypothesis.extra import numpy as hnp
 
 from immunopath.models.embedded.classifier import shipped
 from immunopath.models.embedded.layout import Layout, analyse_layout, decide, morisita_horn
+from immunopath.models.embedded.looks import TileBox
 from immunopath.models.embedded.merge import Nuclei
-from immunopath.models.embedded.nuclei import CaseNuclei, TileBox
+from immunopath.models.embedded.nuclei import CaseNuclei
 
 FIX = shipped().constants.correction
 FIELD = 400.0

@@ -18,7 +18,7 @@ def _stages(rgb: np.ndarray) -> tuple[Nuclei, Measured]:
     od = optical_density(rgb, np.full(3, 245, np.float32), work)
     maps = base_maps(od, work)
     found = find_candidates(maps, work)
-    measured = measure(od, maps, found, work)
+    measured = measure(maps, found, work)
     return call_nuclei(found, measured, shipped(), 1.0), measured
 
 

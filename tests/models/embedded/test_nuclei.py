@@ -9,13 +9,8 @@ from immunopath.domain.errors import ResolutionError
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.embedded.classifier import shipped
 from immunopath.models.embedded.density import WORK_MPP, Workspace
-from immunopath.models.embedded.nuclei import (
-    HALO_UM,
-    CaseNuclei,
-    _first_of_twins,
-    detect_nuclei,
-    look_at_stain,
-)
+from immunopath.models.embedded.looks import HALO_UM, Look, Ready, look_at_stain, make_ready
+from immunopath.models.embedded.nuclei import CaseNuclei, _first_of_twins, detect_nuclei
 
 
 def _detect(source: CutSource) -> CaseNuclei:
@@ -143,3 +138,29 @@ def test_it_reads_the_tile_store_of_the_package(shared_images: Path) -> None:
     assert abs(len(by_store.nuclei) - len(by_test.nuclei)) <= 0.01 * len(by_test.nuclei)
     with pytest.raises(ResolutionError):
         store.pixels(store.tiles[0].tile_id, 0.0)
+
+
+def test_a_case_of_one_tile_is_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(look: Look, white: np.ndarray, work: Workspace) -> Ready:
+        made.append(look.tile_id)
+        return make_ready(look, white, work)
+
+    for module in ("looks", "nuclei"):
+        monkeypatch.setattr(f"immunopath.models.embedded.{module}.make_ready", counted)
+    rgb = draw(120, 120, 0.5, grid_points(120, 120, 14))
+    _detect(CutSource([rgb]))
+    assert len(made) == 1
+    made.clear()
+    _detect(CutSource([rgb], cut=(2, 1)))
+    assert len(made) == 3
+
+
+def test_buffers_of_an_earlier_case_do_not_change_an_answer() -> None:
+    rgb = draw(120, 120, 0.5, grid_points(120, 120, 14))
+    other = draw(160, 100, 0.5, grid_points(160, 100, 10))
+    work = Workspace()
+    detect_nuclei(CutSource([other], cut=(2, 1)), shipped(), work)
+    again = detect_nuclei(CutSource([rgb]), shipped(), work)
+    np.testing.assert_array_equal(_sorted(again), _sorted(_detect(CutSource([rgb]))))

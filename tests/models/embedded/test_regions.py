@@ -17,7 +17,8 @@ NAMES = ("area", "axis_ratio", "compactness", "mean", "spread", "contrast", "off
 
 def at(*points: tuple[int, int]) -> Candidates:
     x, y = np.array(points, np.int32).reshape(-1, 2).T
-    return Candidates(x, y, np.ones(len(points), np.float32), 0, 0)
+    none, colours = np.zeros(len(points), np.float32), np.zeros((3, len(points)), np.float32)
+    return Candidates(x, y, none, colours, 0, 0)
 
 
 def plane(size: int = 80) -> F32:
@@ -117,3 +118,50 @@ def test_every_value_is_finite_and_in_its_range(seed: int, n: int) -> None:
     assert ((regions.axis_ratio > 0) & (regions.axis_ratio <= 1.0001)).all()
     assert (regions.spread >= 0).all()
     assert regions.area.sum() <= 3600 * PIXEL_UM2 + n * PIXEL_UM2
+
+
+def _areas(shape: tuple[int, int], points: list[tuple[int, int]]) -> list[float]:
+    """Regions of a flat field whose midpoint every pixel exceeds: the cells themselves, µm²."""
+    lowest = np.full(len(points), -1, np.float32)
+    flat = np.ones(shape, np.float32)
+    return measure_regions(flat, lowest, at(*points), Workspace()).area.tolist()
+
+
+def test_a_lone_cell_is_a_disc_of_the_cell_radius() -> None:
+    (area,) = _areas((61, 61), [(30, 30)])
+    assert area == pytest.approx(np.pi * CELL_RADIUS_UM**2, rel=0.03)
+
+
+def test_every_pixel_belongs_to_its_nearest_candidate() -> None:
+    rng = np.random.default_rng(5)
+    points = [(int(x), int(y)) for x, y in rng.permutation(40 * 30)[:25, None] // [[1, 40]] % 40]
+    points = sorted({(x, min(y, 29)) for x, y in points}, key=lambda p: (p[1], p[0]))
+    yy, xx = np.mgrid[:30, :40]
+    squared = np.stack([(xx - x) ** 2 + (yy - y) ** 2 for x, y in points])
+    near = squared.min(axis=0) <= (CELL_RADIUS_UM / 0.5) ** 2
+    areas = np.array(_areas((30, 40), points))
+    assert areas.sum() == near.sum() * 0.25
+    alone = (squared == squared.min(axis=0)).sum(axis=0) == 1
+    for k, area in enumerate(areas):
+        sure = ((squared.argmin(axis=0) == k) & near & alone).sum() * 0.25
+        tied = ((squared[k] == squared.min(axis=0)) & near & ~alone).sum() * 0.25
+        assert sure <= area <= sure + tied
+
+
+def test_cells_end_at_the_border_of_the_field() -> None:
+    (area,) = _areas((50, 50), [(0, 0)])
+    assert area == pytest.approx(np.pi * CELL_RADIUS_UM**2 / 4, rel=0.12)
+
+
+def test_the_region_keeps_what_lies_above_the_midpoint() -> None:
+    red = np.zeros((41, 41), np.float32)
+    red[18:23, 16:25] = 1
+    red[20, 20] = 1.2
+    found = measure_regions(red, np.zeros(1, np.float32), at((20, 20)), Workspace())
+    assert found.area[0] == 45 * 0.25
+    assert found.mean[0] == pytest.approx((44 + 1.2) / 45)
+    assert found.axis_ratio[0] == pytest.approx(5 / 9, abs=0.01)
+    assert found.offset[0] == 0
+    assert (found.x[0], found.y[0]) == (20, 20)
+    inside = np.append(np.ones(44), 1.2)
+    assert found.spread[0] == pytest.approx(inside.std(), abs=1e-3)

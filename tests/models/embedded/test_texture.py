@@ -8,7 +8,7 @@ from immunopath.models.embedded.texture import (
     FEATURES,
     block_features,
     cell_channels,
-    optical_density,
+    half_density,
     stain_gain,
     stain_planes,
     white_point,
@@ -23,11 +23,27 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 @settings(deadline=None)
 @given(COLOUR)
-def test_optical_density_matches_its_formula(colour: tuple[int, int, int]) -> None:
-    rgb = np.full((4, 4, 3), colour, np.uint8)
-    od = optical_density(rgb, (240.0, 240.0, 240.0))
+def test_half_density_matches_its_formula(colour: tuple[int, int, int]) -> None:
+    rgb = np.full((4, 6, 3), colour, np.uint8)
+    od = half_density(rgb, (240.0, 240.0, 240.0))
     expected = np.maximum(0, -np.log((np.array(colour) + 1) / 241))
-    assert od[2, 2] == pytest.approx(expected, abs=1e-5)
+    assert {plane.shape for plane in od} == {(2, 3)}
+    assert [plane[1, 1] for plane in od] == pytest.approx(expected, abs=1e-5)
+
+
+def test_half_density_is_the_mean_of_densities_not_of_grey_levels() -> None:
+    rgb = np.full((2, 2, 3), 240, np.uint8)
+    rgb[0] = 23
+    red, _, _ = half_density(rgb, (240.0, 240.0, 240.0))
+    assert red[0, 0] == pytest.approx(np.log(241 / 24) / 2, abs=1e-5)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_white_point_is_numpys_percentile(seed: int) -> None:
+    rgb = np.random.default_rng(seed).integers(200, 256, (40, 37, 3)).astype(np.uint8)
+    expected = np.clip(np.percentile(rgb[::4, ::4].reshape(-1, 3), 99.5, axis=0), 225, 255)
+    assert white_point(rgb) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_white_point_is_held_to_paper_white() -> None:
@@ -36,7 +52,7 @@ def test_the_white_point_is_held_to_paper_white() -> None:
 
 
 def test_pure_stains_fall_into_their_planes() -> None:
-    h, e = stain_planes(np.array([[[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]]], np.float32))
+    h, e = stain_planes(np.array([[0.65, 0.07]], np.float32), np.array([[0.70, 0.99]], np.float32))
     assert h[0] == pytest.approx([1, 0], abs=0.01)
     assert e[0] == pytest.approx([0, 1], abs=0.01)
 
