@@ -86,7 +86,7 @@ def test_closing_lets_the_engine_go_and_the_next_one_is_new() -> None:
 
 def test_the_shipped_atlas_is_opened_once() -> None:
     atlas = LazyAtlas()
-    assert atlas.thumbnails() == {}
+    assert atlas.thumbnails({"any"}) == {}
     assert atlas.get() is atlas.get()
     assert len(atlas.get()) > 0
 
@@ -94,7 +94,7 @@ def test_the_shipped_atlas_is_opened_once() -> None:
 def test_thumbnails_belong_to_entries_of_the_atlas_and_are_jpeg() -> None:
     atlas = LazyAtlas()
     known = {entry.entry_id for entry in atlas.get().entries}
-    pictures = atlas.thumbnails()
+    pictures = atlas.thumbnails(known)
     assert pictures
     assert set(pictures) <= known
     assert all(data.startswith(b"\xff\xd8") for data in pictures.values())
@@ -106,4 +106,4 @@ def test_a_missing_atlas_is_looked_for_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(EngineUnavailable, match="no atlas here"):
             atlas.get()
-    assert atlas.thumbnails() == {}
+    assert atlas.thumbnails({"any"}) == {}
