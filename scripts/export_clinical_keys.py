@@ -29,7 +29,7 @@ Made by `scripts/export_clinical_keys.py` from the types.
 | --- | --- |
 """
 SPECIAL = {
-    "autoimmune": "`none`, or the disease, with `_active` behind it when it is: `myasthenia_active`",
+    "autoimmune": "`none`, or the disease, with `_active` behind it if so: `myasthenia_active`",
     "drivers": "`all_neg` (every gate gene and KRAS measured negative), `all_unknown`, "
     "`ctdna_negative_no_shedding`, or `GENE:alteration`, several with `;`: `EGFR:ex19del`",
     "drivers_method": "`NGS_DNA_RNA`, `NGS_DNA`, `NGS_RNA`, `PCR`, `IHC`, `FISH`, `CTDNA_NGS`",
@@ -42,7 +42,7 @@ SPECIAL = {
     "pdl1_assay": "`22C3`, `28-8`, `SP263`, `SP142`, `other_ldt`, `unknown`",
     "pdl1_score_type": "`TPS`, `TC`, `IC`, `CPS`; only TPS and TC feed the TPS rules",
     "pdl1_tps": "percent, 0 to 100; `<1`, `a-b`, `>=50`; or `pending`, `not_done`, `failed`",
-    "pdl1_unit": "`percent` (the default) or `missing`; with `missing`, a number between 0 and 1 is refused",
+    "pdl1_unit": "`percent` (the default) or `missing`: then a number between 0 and 1 is refused",
     "prior_io": "`none`, `progressed`, or `{agent, worst_irae, grade}`",
     "prior_therapies": "list of regimen ids of `guidelines.md`: `[RX-PEMBRO-PEM-PLAT]`",
     "tmb": "mutations per megabase, at least 0, or `not_done`",
