@@ -17,6 +17,7 @@ from immunopath.agents.state import (
 from immunopath.domain.errors import ImmunoPathError
 from immunopath.domain.finding import Adjudication
 from immunopath.domain.outcome import Ok, Outcome, why_not
+from immunopath.domain.prediction import PredictorResult
 from immunopath.domain.quality import IntakeResult
 from immunopath.domain.report import CaseReport, CaseStatus, EngineStatus
 from immunopath.guidelines.adjudication import empty_profile
@@ -29,6 +30,12 @@ _LIMITATIONS = (
     "CD274 expression, MSI, CD8 and the TME class cannot be seen in H&E morphology: the embedded "
     "engine abstains on them.",
     "The guideline knowledge was not reviewed by a clinician.",
+)
+
+_OF_LANGUAGE_MODELS = (
+    "The predictor is a language model: its probabilities are read from its own logits and are not "
+    "calibrated unless a field says so.",
+    "Its training targets are RNA scores of whole tumours, not of the tissue in these patches.",
 )
 
 
@@ -55,6 +62,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         profile=judged.profile if judged else empty_profile(_no_profile(intake, judged)),
         layout_note=predicted.layout_note if predicted else "",
         morphometry=predicted.morphometry if predicted else None,
+        answers=predicted.answers if predicted else (),
         phenotype=PHENOTYPE.read(state),
         retrieval=RETRIEVAL.read(state),
         agreement=judged.agreement if judged else (),
@@ -63,7 +71,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         guidance=GUIDANCE.read(state),
         drugs=DRUGS.read(state),
         engines=engines,
-        limitations=_LIMITATIONS,
+        limitations=_limitations(predicted),
         provenance=context.provenance.model_copy(
             update={
                 "knowledge_version": guidance.knowledge_version if guidance else None,
@@ -72,6 +80,12 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         ),
     )
     return Ok[CaseReport](value=report)
+
+
+def _limitations(predicted: PredictorResult | None) -> tuple[str, ...]:
+    if predicted is None or not predicted.answers:
+        return _LIMITATIONS
+    return (*_LIMITATIONS, *_OF_LANGUAGE_MODELS)
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:

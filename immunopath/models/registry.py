@@ -47,11 +47,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
         "medgemma",
-        None,
+        "immunopath.models.foundation.medgemma_build:build",
         "HAI-DEF",
         True,
-        "MedGemma 1.5 4B with a LoRA adapter",
-        _LATER,
+        "MedGemma 1.5 4B (any Gemma 3 image-text model) with a LoRA adapter",
     ),
     Entry(
         "phenotype",
@@ -61,8 +60,22 @@ ENTRIES: tuple[Entry, ...] = (
         False,
         "inflamed / excluded / desert from block texture, CPU",
     ),
-    Entry("phenotype", "medsiglip", None, "HAI-DEF", True, "MedSigLIP zero-shot", _LATER),
-    Entry("phenotype", "open_clip", None, "per model", False, "any open_clip model", _LATER),
+    Entry(
+        "phenotype",
+        "medsiglip",
+        "immunopath.models.foundation.medsiglip:build",
+        "HAI-DEF",
+        True,
+        "MedSigLIP zero-shot",
+    ),
+    Entry(
+        "phenotype",
+        "open_clip",
+        "immunopath.models.foundation.open_clip:build",
+        "per model",
+        False,
+        "any open_clip model, zero-shot",
+    ),
     Entry(
         "embedder",
         "embedded",
@@ -129,8 +142,9 @@ def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN
     module, _, function = entry.builder.partition(":")
     try:
         builder: Callable[[EngineSpec, str], Any] = getattr(import_module(module), function)
+        return builder(spec, device)
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            f"{entry.name}: the package {error.name!r} is not installed"
+            f"{entry.name}: the package {error.name!r} is not installed; 'immunopath doctor' says "
+            "which extra brings it"
         ) from error
-    return builder(spec, device)

@@ -123,7 +123,7 @@ def overridden(record: CheckpointRecord, options: Mapping[str, str]) -> Checkpoi
         key = ".".join(map(str, first["loc"])) or "options"
         raise EngineSpecError(f"{'px' if key == 'patch_px' else key}: {first['msg']}") from error
     trained = [k for k in given if _value(record, k) != _value(changed, k)]
-    if not trained:
+    if not trained or record is ZERO_SHOT:
         return changed
     caution = EngineCaution(
         code="ASKED_OTHERWISE_THAN_TRAINED",
