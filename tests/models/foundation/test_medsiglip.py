@@ -1,0 +1,260 @@
+"""The SigLIP scorer on a tiny checkpoint of the same classes, through from_pretrained."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stores import core, store_of
+from tiny_siglip import PX, build_siglip
+
+from immunopath.domain.errors import (
+    CheckpointClassError,
+    EngineError,
+    EngineMismatch,
+    EngineSpecError,
+    EngineUnavailable,
+    ImageSizeError,
+    LogitsNotFinite,
+    ProcessorMissing,
+    UnsafeWeights,
+    WeightsCorrupted,
+)
+from immunopath.models.foundation.phenotype_prompts import shipped_prompts
+from immunopath.models.foundation.zero_shot import ZeroShotPhenotype
+from immunopath.models.spec import EngineSpec
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("sentencepiece")
+from immunopath.models.foundation import medsiglip  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_siglip(tmp_path_factory.mktemp("siglip") / "model")
+
+
+@pytest.fixture
+def copied(siglip: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(siglip, tmp_path / "copy"))
+
+
+def scorer(folder: Path, **options: str) -> ZeroShotPhenotype:
+    spec = EngineSpec(name="medsiglip", source=str(folder), options=options)
+    return medsiglip.build(spec, "cpu")
+
+
+def encoder(folder: Path) -> medsiglip.SiglipEncoder:
+    spec = EngineSpec(name="medsiglip", source=str(folder))
+    return medsiglip.load_encoder(spec, "cpu", "tf-bilinear")[0]
+
+
+def test_features_scale_and_bias_give_the_models_own_logits(siglip: Path) -> None:
+    from transformers import SiglipModel, SiglipTokenizer
+
+    ours = encoder(siglip)
+    prompts = list(shipped_prompts().prompts[:4])
+    pixels = torch.rand(3, 3, PX, PX, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    tokenizer = SiglipTokenizer.from_pretrained(siglip)
+    ids = tokenizer(prompts, padding="max_length", max_length=64, return_tensors="pt")["input_ids"]
+    assert ids.shape == (4, 64)
+    with torch.inference_mode():
+        theirs = SiglipModel.from_pretrained(siglip)(input_ids=ids, pixel_values=pixels)
+    logits = ours.embed_pixels(pixels) @ ours.texts(prompts).T * ours.scale + ours.bias
+    assert np.allclose(logits, theirs.logits_per_image.numpy(), atol=1e-3)
+
+
+def test_texts_are_padded_to_64_and_no_mask_is_passed(siglip: Path) -> None:
+    from transformers import SiglipModel, SiglipTokenizer
+
+    text = ["lymphocytes within the tumour"]
+    model, tokenizer = SiglipModel.from_pretrained(siglip), SiglipTokenizer.from_pretrained(siglip)
+    right = encoder(siglip).texts(text)[0]
+    padded = tokenizer(text, padding="max_length", max_length=64, return_tensors="pt")
+    short = tokenizer(text, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        masked = model.get_text_features(
+            input_ids=padded["input_ids"], attention_mask=(padded["input_ids"] > 1).long()
+        ).pooler_output[0]
+        unpadded = model.get_text_features(input_ids=short).pooler_output[0]
+    for wrong in (masked, unpadded):
+        cosine = float(torch.nn.functional.normalize(wrong, dim=0) @ torch.from_numpy(right))
+        assert cosine < 0.99
+
+
+def test_the_scores_of_a_case(siglip: Path, shared_images: Path) -> None:
+    engine = scorer(siglip, margin="0", agreement="0")
+    source = core(shared_images, 1024)
+    found = engine.score(source)
+    assert set(found.scores) == {"inflamed", "excluded", "desert"}
+    assert sum(found.scores.values()) == pytest.approx(1)
+    assert found.value == max(found.scores, key=lambda name: found.scores[name])
+    assert not found.calibrated
+    assert found.features["views"] == 4
+    assert set(found.prompt_probabilities) == set(shipped_prompts().prompt_ids)
+    assert found.prompt_probabilities != found.scores
+    source_of = found.source
+    assert source_of.kind == "model"
+    assert source_of.prompt_digest == shipped_prompts().digest
+    assert source_of.weights_digest == engine.info.weights_digest
+    assert source_of.preprocess == f"view=tile;field=256um;resize=tf-bilinear;px={PX}"
+    assert source_of.mpp == pytest.approx(256 / PX)
+    assert source_of.tile_ids == tuple(t.tile_id for t in source.tiles)
+
+
+def test_the_same_whatever_the_batch(siglip: Path, shared_images: Path) -> None:
+    source = core(shared_images, 1024)
+    one, many = (scorer(siglip, batch=n).score(source).scores for n in ("1", "8"))
+    assert one == pytest.approx(many, abs=1e-5)
+
+
+def test_mpp_says_how_much_of_the_tile_a_view_shows(siglip: Path, shared_images: Path) -> None:
+    engine = scorer(siglip, mpp="2.0")
+    assert engine.info.expected_mpp == 2.0
+    assert engine.score(core(shared_images, 512)).features["views"] == 4  # 112 µm squares
+
+
+def test_a_field_too_small_is_an_abstention(siglip: Path) -> None:
+    pink = np.random.default_rng(0).integers(120, 220, (200, 200, 3), dtype=np.uint8)
+    source = store_of(pink)
+    source._summaries = [t.model_copy(update={"quality": t.quality.model_copy(
+        update={"verdict": "accept"})}) for t in source.all_tiles]  # fmt: skip
+    found = scorer(siglip).score(source)
+    assert found.abstained
+    assert found.scores == {}
+    assert "largest: 100 µm" in found.reason
+    squeezed = scorer(siglip, view="squeeze")
+    assert squeezed.score(source).features["views"] == 1
+    assert squeezed.info.expected_mpp is None
+
+
+def test_a_limit_that_is_not_met_abstains_and_keeps_the_scores(
+    siglip: Path, shared_images: Path
+) -> None:
+    found = scorer(siglip, margin="1").score(core(shared_images, 512))
+    assert found.abstained
+    assert found.value is None
+    assert found.reason
+    assert found.scores
+
+
+def test_a_calibration_file_is_what_makes_the_scores_calibrated(
+    siglip: Path, shared_images: Path, tmp_path: Path
+) -> None:
+    plain = scorer(siglip, margin="0", agreement="0")
+    path = tmp_path / "c.json"
+    content = {
+        "format": "immunopath-phenotype-calibration-1", "weights_digest": plain.info.weights_digest,
+        "prompt_digest": shipped_prompts().digest, "preprocess": plain.info.preprocess,
+        "temperature": 50.0, "cohort": "a test", "n": 3,
+    }  # fmt: skip
+    path.write_text(json.dumps(content))
+    source = core(shared_images, 512)
+    cooled = scorer(siglip, margin="0", agreement="0", calibration=str(path)).score(source)
+    assert cooled.calibrated
+    assert max(cooled.scores.values()) < max(plain.score(source).scores.values())
+    path.write_text(json.dumps(content | {"weights_digest": "0"}))
+    with pytest.raises(EngineMismatch, match="other weights"):
+        scorer(siglip, calibration=str(path))
+
+
+def lose_tokenizer(folder: Path) -> None:
+    for name in ("spiece.model", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def lose_processor(folder: Path) -> None:
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def edit_processor(folder: Path, **changes: object) -> None:
+    path = folder / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"].update(changes)
+    path.write_text(json.dumps(config))
+
+
+def other_class(folder: Path) -> None:
+    from transformers import ViTConfig
+
+    ViTConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2).save_pretrained(folder)
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def drop_tensor(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["logit_bias"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def own_code(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling.Evil"}}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "error", "what"),
+    [
+        (lose_tokenizer, ProcessorMissing, "beside the weights"),
+        (lose_processor, ProcessorMissing, "beside the weights"),
+        (lambda f: edit_processor(f, size={"height": 28, "width": 28}), ImageSizeError, "56 x 56"),
+        (lambda f: edit_processor(f, image_mean=[0.48, 0.46, 0.41]), ProcessorMissing, "another"),
+        (other_class, CheckpointClassError, "vit checkpoint, this engine runs siglip"),
+        (lambda f: (f / "config.json").unlink(), CheckpointClassError, "config.json is missing"),
+        (truncate, WeightsCorrupted, "fetch"),
+        (drop_tensor, WeightsCorrupted, "logit_bias"),
+        (pickled, UnsafeWeights, "never loaded"),
+        (own_code, UnsafeWeights, "never run"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used_says_why(
+    copied: Path, harm: Callable[[Path], object], error: type[EngineUnavailable], what: str
+) -> None:
+    harm(copied)
+    with pytest.raises(error, match=what):
+        scorer(copied)
+
+
+def test_weights_of_nan_are_named_not_scored(copied: Path, shared_images: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(copied / "model.safetensors")
+    tensors["vision_model.post_layernorm.weight"].fill_(float("nan"))
+    save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(LogitsNotFinite, match="not finite"):
+        scorer(copied).score(core(shared_images, 512))
+
+
+def test_the_model_refuses_pixels_of_another_size(siglip: Path) -> None:
+    with pytest.raises(EngineError, match="56 x 56"):
+        encoder(siglip).embed_pixels(torch.zeros(1, 3, 2 * PX, 2 * PX))
+
+
+def test_a_prompt_longer_than_the_model_reads_is_refused(siglip: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="shorten it"):
+        encoder(siglip).texts(["lymphocyte " * 80])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mpp": "x"}, {"mpp": "0"}, {"view": "warp"}, {"resize": "best"}, {"batch": "0"},
+     {"dtype": "float16"}, {"size": "3"}, {"margin": "2"}],
+)  # fmt: skip
+def test_wrong_options_are_named(siglip: Path, options: dict[str, str]) -> None:
+    with pytest.raises(EngineSpecError, match=next(iter(options))):
+        scorer(siglip, **options)
