@@ -108,13 +108,28 @@ def _date(text: str | None) -> date:
 
 
 @app.command()
-def doctor() -> None:
-    """Check this installation; every failing line says what to do."""
-    from immunopath.cli.inspect import doctor_rows, show_table
+def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    profile: Annotated[str | None, typer.Option(help="embedded or foundation.")] = None,
+    predictor: Engine = None,
+    phenotype: Engine = None,
+    embedder: Engine = None,
+    drugs: Engine = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+) -> None:
+    """Check this installation, or with options whether that request can run here."""
+    from immunopath.cli.doctor import installation, request
 
-    rows = doctor_rows()
-    show_table(("check", "state", "what to do"), rows)
-    raise typer.Exit(1 if any(row[1] == "missing" for row in rows) else 0)
+    engines = {
+        "profile": profile,
+        "predictor": predictor,
+        "phenotype": phenotype,
+        "embedder": embedder,
+        "drugs": drugs,
+        "device": device,
+    }
+    asked = config is not None or any(engines.values())
+    raise typer.Exit(request(engines, config) if asked else installation())
 
 
 @app.command()
@@ -141,6 +156,42 @@ def models_list() -> None:
     from immunopath.cli.inspect import model_rows, show_table
 
     show_table(("role", "name", "licence", "state", "what"), model_rows())
+
+
+@models_app.command("fetch")
+def models_fetch(
+    what: Annotated[list[str], typer.Argument(metavar="ID|ENGINE...", help="Hub ids or engines.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Fetch weights, pin their commit and record their digests."""
+    from immunopath.cli.models import fetch_all
+
+    fetch_all(what, revision)
+
+
+@models_app.command("verify")
+def models_verify(
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID|FOLDER|ENGINE]...", help="Default: all.")
+    ] = None,
+) -> None:
+    """Read fetched weights again and compare them with their pins; exit code 1 if any differs."""
+    from immunopath.cli.models import verify_all
+
+    raise typer.Exit(0 if verify_all(what or []) else 1)
+
+
+@models_app.command("probe")
+def models_probe(
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="name[:id][,key=value…]")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E with tissue.")],
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
+) -> None:
+    """Say how much a predictor's answers depend on the image: real, blank and shuffled patches."""
+    from immunopath.cli.models import probe_engine
+
+    probe_engine(engine, images, mpp, out)
 
 
 @guidelines_app.command("check")

@@ -2,7 +2,12 @@
 
 from immunopath.domain.finding import TrustRow
 from immunopath.domain.outcome import Ok, why_not
-from immunopath.domain.prediction import FIELD_VALUES, FieldPrediction, PhenotypeScores, ValidationCard
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    FieldPrediction,
+    PhenotypeScores,
+    ValidationCard,
+)
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.document import Bar, Card, Pair

@@ -14,6 +14,7 @@ from typing import Any, Final
 from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights
 from immunopath.models.foundation.adapter_keys import mapped_key
 from immunopath.models.foundation.gemma import Gemma
+from immunopath.models.foundation.precision import quiet_bitsandbytes
 from immunopath.models.foundation.weights import Weights, is_folder
 
 CONFIG: Final = "adapter_config.json"
@@ -50,9 +51,9 @@ def load_adapter(gemma: Gemma, adapter: Weights, *, merge: bool = False) -> Load
         _refuse_bad_merge(gemma, settings, adapter)
     found = _tensors(adapter)
     tensors = {mapped_key(key): tensor for key, tensor in found.items()}
-    tuned = _empty_adapter(gemma, settings, adapter)
-    expected = _expected(tuned)
-    _compare(expected, tensors, adapter)
+    tuned = _empty_adapter(gemma.model, settings, adapter)
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    compare_shapes(_expected(tuned), shapes, adapter)
     _fill(tuned, tensors, adapter)
     layers = _check_not_zero(tuned, adapter)
     if merge:
@@ -114,8 +115,8 @@ def _refuse_bad_merge(gemma: Gemma, settings: Mapping[str, Any], adapter: Weight
         )
     if settings.get("modules_to_save"):
         raise EngineSpecError(
-            f"merge=true: {adapter.source} replaces {', '.join(settings['modules_to_save'])}, whose "
-            "weights are tied, so merging would lose the trained head; leave merge out"
+            f"merge=true: {adapter.source} replaces {', '.join(settings['modules_to_save'])}, "
+            "whose weights are tied, so merging would lose the trained head; leave merge out"
         )
 
 
@@ -138,18 +139,28 @@ def _tensors(adapter: Weights) -> dict[str, Any]:
     return tensors
 
 
-def _empty_adapter(gemma: Gemma, settings: Mapping[str, Any], adapter: Weights) -> Any:  # noqa: ANN401
+def expected_shapes(
+    model: Any,  # noqa: ANN401 - of transformers; may be on the meta device
+    settings: Mapping[str, Any],
+    adapter: Weights,
+) -> dict[str, tuple[int, ...]]:
+    """Return key and shape of every tensor that an adapter with these settings must bring."""
+    return _expected(_empty_adapter(model, settings, adapter))
+
+
+def _empty_adapter(model: Any, settings: Mapping[str, Any], adapter: Weights) -> Any:  # noqa: ANN401
     """Return a peft model with LoRA layers where the settings want them, not yet filled."""
+    quiet_bitsandbytes()
     from peft import LoraConfig, PeftModel
 
     known = {k: v for k, v in settings.items() if k in LoraConfig.__dataclass_fields__}
     try:
         config = LoraConfig(**known | {"inference_mode": True})
-        return PeftModel(gemma.model, config, adapter_name=NAME, autocast_adapter_dtype=False)
+        return PeftModel(model, config, adapter_name=NAME, autocast_adapter_dtype=False)
     except (ValueError, TypeError) as error:
         raise AdapterMismatch(
-            f"{adapter.source}: its target modules are not in this base model ({error}); load it on "
-            "the model that it was trained on"
+            f"{adapter.source}: its target modules are not in this base model ({error}); load it "
+            "on the model that it was trained on"
         ) from error
 
 
@@ -161,9 +172,12 @@ def _expected(tuned: Any) -> dict[str, tuple[int, ...]]:  # noqa: ANN401
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
-def _compare(
-    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Any], adapter: Weights
+def compare_shapes(
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    adapter: Weights,
 ) -> None:
+    """Raise `AdapterMismatch` unless keys and shapes are the same, none missing and none over."""
     missing, left = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or left:
         raise AdapterMismatch(
@@ -171,12 +185,12 @@ def _compare(
             f"mapping older layouts ({_some(missing or left)}); load it on the model and library "
             "version that it was trained with, or save it anew"
         )
-    wrong = [key for key, shape in expected.items() if tuple(found[key].shape) != shape]
+    wrong = [key for key, shape in expected.items() if found[key] != shape]
     if wrong:
         key = wrong[0]
         raise AdapterMismatch(
             f"{adapter.source}: {len(wrong)} tensors do not fit this base model ({key} is "
-            f"{tuple(found[key].shape)}, needed {expected[key]}); load it on its own base"
+            f"{found[key]}, needed {expected[key]}); load it on its own base"
         )
 
 
@@ -187,7 +201,7 @@ def _some(keys: list[str]) -> str:
 def _fill(tuned: Any, tensors: Mapping[str, Any], adapter: Weights) -> None:  # noqa: ANN401
     from peft import set_peft_model_state_dict
 
-    result = set_peft_model_state_dict(tuned, dict(tensors), adapter_name=NAME)
+    result: Any = set_peft_model_state_dict(tuned, dict(tensors), adapter_name=NAME)
     if result.unexpected_keys:
         raise AdapterMismatch(
             f"{adapter.source}: peft left out {len(result.unexpected_keys)} keys "

@@ -57,7 +57,7 @@ class Batcher(Generic[Q, A]):
         return self._size
 
     def submit(self, request: Q) -> "Future[A]":
-        """Queue one request; waits while the queue is full. Raises `EngineUnavailable` if closed."""
+        """Queue one request, waiting while the queue is full. Raises `EngineUnavailable`."""
         job: _Job[Q, A] = _Job(request, Future())
         with self._state:
             while len(self._queue) >= self._max_queue and not self._closed:

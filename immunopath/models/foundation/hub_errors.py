@@ -36,9 +36,11 @@ def has_token() -> bool:
 
 def hub_failures() -> tuple[type[Exception], ...]:
     """Return what huggingface_hub and its HTTP client raise when a file cannot be had."""
-    from huggingface_hub.errors import HFValidationError, HTTPError
+    from huggingface_hub import errors
 
-    return (OSError, HFValidationError, HTTPError)
+    # its HTTP client's base class, under whatever name that client has in this release
+    http: type[Exception] = getattr(errors, "HTTPError", errors.HfHubHTTPError)
+    return (OSError, errors.HFValidationError, http)
 
 
 def named_error(error: BaseException, repo: str, revision: str | None) -> HubError:

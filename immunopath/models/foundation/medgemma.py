@@ -25,6 +25,7 @@ from immunopath.models.foundation.medgemma_fields import CaseFacts, build_profil
 from immunopath.models.foundation.patches import Unit, cut_patches, units_of
 from immunopath.models.foundation.prompts import CANCER_TYPES, UNKNOWN_CANCER_TYPE
 from immunopath.models.foundation.record import CheckpointRecord
+from immunopath.models.foundation.weights import Weights
 from immunopath.models.protocols import RGB, EngineInfo, Prediction, TileSource
 
 NAME: Final = "medgemma"
@@ -80,6 +81,11 @@ class MedGemmaPredictor:
         return engine_digest(
             self._gemma.weights.digest, self._adapter.weights.digest if self._adapter else None
         )
+
+    @property
+    def trained(self) -> Weights:
+        """The weights that carry the record: the adapter's, else the base's."""
+        return self._gemma.weights if self._adapter is None else self._adapter.weights
 
     @property
     def info(self) -> EngineInfo:

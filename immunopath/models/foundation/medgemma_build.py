@@ -22,13 +22,14 @@ from immunopath.models.foundation.record import (
     read_record,
     record_from_options,
 )
-from immunopath.models.foundation.weights import Weights, resolve_weights
+from immunopath.models.foundation.weights import SAFE_PATTERNS, Weights, resolve_weights
 from immunopath.models.spec import EngineSpec
 
 OPTIONS: Final = (
     "adapter", "revision", "adapter_revision", "record", *OVERRIDES, "quant", "dtype", "device",
     "merge", "batch", "wait_ms", "patches", "head", "marginal", "probe",
 )  # fmt: skip
+PACKAGES: Final = ("torch", "transformers", "safetensors", "peft", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     if loaded is not None and not loaded.base_confirmed:
         cautions.append(_unconfirmed(loaded))
     return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions)
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return base and adapter of an engine string, with the files that are needed of them."""
+    request = parse(spec, "cpu")
+    wanted = [request.base] if request.adapter is None else [request.base, request.adapter]
+    return tuple((source, SAFE_PATTERNS) for source in wanted)
 
 
 def resolve_adapter(request: Request) -> Weights | None:

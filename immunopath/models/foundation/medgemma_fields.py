@@ -50,7 +50,7 @@ def build_profile(answers: Sequence[DecodedAnswer], facts: CaseFacts) -> Biomark
 
 
 def quantity_of(key: str, record: CheckpointRecord) -> str:
-    """Return what stands behind a field; ``undeclared`` when the checkpoint's record says nothing."""
+    """Return what stands behind a field; ``undeclared`` when the record says nothing."""
     if record.quantity == UNDECLARED:
         return UNDECLARED
     if key == "til_fraction":

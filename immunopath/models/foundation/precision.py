@@ -6,9 +6,12 @@ Activations of Gemma 3 leave the range of float16 (65 504): the answers are then
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
+from immunopath.models.foundation.hf_loading import transformers
 
 Dtype = Literal["float32", "bfloat16"]
 Quant = Literal["none", "nf4"]
@@ -63,10 +66,12 @@ def check_device(device: str) -> None:
     try:
         kind = torch.device(device)
     except RuntimeError as error:
-        raise EngineSpecError(f"device {device!r}: is not a device such as cpu or cuda:0") from error
+        raise EngineSpecError(
+            f"device {device!r}: is not a device such as cpu or cuda:0"
+        ) from error
     if kind.type == "cuda" and not torch.cuda.is_available():
         raise EngineUnavailable(
-            f"device {device}: this torch ({torch.__version__}) sees no CUDA GPU; use device=cpu or "
+            f"device {device}: torch {torch.__version__} sees no CUDA GPU; use device=cpu or "
             "install a CUDA build of torch"
         )
     if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
@@ -94,17 +99,13 @@ def loading_options(precision: Precision, device: str) -> dict[str, Any]:
     dtype = getattr(torch, precision.dtype)
     if precision.quant == "none":
         return {"dtype": dtype}
-    # bitsandbytes logs an error about an optional package that would fetch kernels from the hub
-    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
-    from transformers import BitsAndBytesConfig
-    from transformers.utils import is_bitsandbytes_available
-
-    if not is_bitsandbytes_available():
+    quiet_bitsandbytes()
+    if find_spec("bitsandbytes") is None:
         raise EngineUnavailable(
             "quant=nf4: bitsandbytes is not installed; run pip install 'immunopath[foundation]' or "
             "leave quant out"
         )
-    config = BitsAndBytesConfig(
+    config = transformers().BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -114,6 +115,11 @@ def loading_options(precision: Precision, device: str) -> dict[str, Any]:
     return {"dtype": dtype, "quantization_config": config, "device_map": {"": device}}
 
 
+def quiet_bitsandbytes() -> None:
+    """Silence its error about an optional package that would fetch compiled code from the hub."""
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+
+
 def keep_plain_cpu_path(model: Any) -> int:  # noqa: ANN401 - any torch module
     """Stop bitsandbytes from repacking NF4 layers in place on CPUs; returns how many there are.
 
@@ -121,9 +127,8 @@ def keep_plain_cpu_path(model: Any) -> int:  # noqa: ANN401 - any torch module
     that, training loses gradients and merging an adapter gives wrong weights, both without a word.
     Call it after loading and before any forward. Changes nothing on a GPU.
     """
-    import bitsandbytes as bnb
-
-    layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    nn: Any = import_module("bitsandbytes.nn")
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear4bit)]
     for layer in layers:
         layer.support_avx512bf16_for_cpu = False
     return len(layers)

@@ -144,9 +144,7 @@ def _field(
     calls = [best(table) for table in own]
 
     def distance(other: Sequence[Tables]) -> Estimate:
-        return estimate(
-            [total_variation(a, b[key]) for a, b in zip(own, other, strict=True)], draw
-        )
+        return estimate([total_variation(a, b[key]) for a, b in zip(own, other, strict=True)], draw)
 
     def log_ratio(other: Sequence[Tables]) -> Estimate:
         pairs = zip(own, other, calls, strict=True)

@@ -140,7 +140,10 @@ def _value(record: CheckpointRecord, key: str) -> object:
 
 
 def record_from_options(options: Mapping[str, str], who: str) -> CheckpointRecord:
-    """Return a record made of the engine string alone; raises `RecordMissing` if it says too little."""
+    """Return a record made of the engine string alone.
+
+    Raises `RecordMissing` unless it gives prompt and format.
+    """
     if not {"prompt", "format"} <= set(options):
         raise RecordMissing(
             f"{who}: has no {FILE} that says which prompt and answer format it was trained with; "

@@ -85,17 +85,21 @@ def resolve_weights(
     return weights
 
 
-def locate(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
+def locate(
+    repo: str, revision: str | None, patterns: Sequence[str], *, local: bool = False
+) -> Path:
     """Return the snapshot folder of a repository: from the cache, else from the hub.
 
-    A commit that is wholly in the cache costs no request. Raises a `HubError`.
+    A commit that is wholly in the cache costs no request; `local` never asks the hub. Raises a
+    `HubError`.
     """
+    local = local or is_offline()
     commit = revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) is not None
-    if commit or is_offline():
+    if commit or local:
         try:
             return _snapshot(repo, revision, patterns, local=True)
         except hub_failures() as error:
-            if is_offline():
+            if local:
                 raise offline(repo, revision) from error
     try:
         return _snapshot(repo, revision, patterns, local=False)
@@ -174,4 +178,3 @@ def sha256_of(path: Path) -> str:
         return _known[key]
     except OSError as error:
         raise WeightsCorrupted(f"{path}: cannot be read ({error.strerror})") from error
-
