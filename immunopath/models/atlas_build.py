@@ -16,7 +16,12 @@ import cv2
 import numpy as np
 from pydantic import ValidationError
 
-from immunopath.domain.errors import CaseFileError, EngineUnavailable, InputError
+from immunopath.domain.errors import (
+    CaseFileError,
+    EngineUnavailable,
+    ImageSizeError,
+    InputError,
+)
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.quality import TileSummary
 from immunopath.domain.units import checked_mpp
@@ -66,9 +71,10 @@ def build_atlas(
 ) -> AtlasBuild:
     """Build an atlas from a manifest and save it at `out` (a ``.atlas`` file or a folder).
 
-    Images that cannot be decoded, have no usable tissue or repeat the pixels of an earlier one
-    are left out and listed. Raises `CaseFileError` for a manifest that is not valid, `InputError`
-    when no image is left, `OutputError` when `out` cannot be written.
+    Images that cannot be decoded, have no usable tissue, are too small for the embedder or repeat
+    the pixels of an earlier one are left out and listed. Raises `CaseFileError` for a manifest
+    that is not valid, `InputError` when no image is left, `OutputError` when `out` cannot be
+    written.
     """
     rows = read_manifest(manifest)
     entries: list[AtlasEntry] = []
@@ -84,12 +90,13 @@ def build_atlas(
             store.add_image(image, _mpp(row, image))
             if not store.tiles:
                 raise _Unusable(store.all_tiles[0].quality.reason or "no usable tile")
-        except InputError as error:
+            rows_of_image = embedder.embed(store)
+        except (InputError, ImageSizeError) as error:
             skipped.append((row["path"], str(error)))
             continue
         seen[image.pixels_sha256] = row["path"]
         entries.extend(_entries(row, image, store, f"{manifest} line {number}"))
-        vectors.append(embedder.embed(store))
+        vectors.append(rows_of_image)
     if not entries:
         raise InputError(f"{manifest}: no image could be used ({_first(skipped)})")
     atlas = Atlas.build(entries, np.concatenate(vectors), Encoder.of(embedder.info), name)

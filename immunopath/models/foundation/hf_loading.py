@@ -39,7 +39,9 @@ def transformers() -> Any:  # noqa: ANN401 - a module whose lazy names no type c
         raise EngineUnavailable(
             f"the package {error.name!r} is not installed: pip install 'immunopath[foundation]'"
         ) from error
+    # The terminal belongs to the report; what is missing from a checkpoint is an error here.
     module.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    module.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return module
 
 

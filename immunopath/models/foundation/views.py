@@ -6,7 +6,7 @@ surroundings are added if the image has them; nothing is padded or stretched. ``
 exception that a user must ask for: the whole tile, whatever its shape and scale, is one view.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -65,6 +65,22 @@ def views(source: TileSource, tile: TileSummary, plan: ViewPlan) -> tuple[RGB, .
     rows = _windows(top, extent[0], rgb.shape[0], plan)
     columns = _windows(left, extent[1], rgb.shape[1], plan)
     return tuple(rgb[y0:y1, x0:x1] for y0, y1 in rows for x0, x1 in columns)
+
+
+def batches(source: TileSource, plan: ViewPlan, size: int) -> Iterator[list[tuple[int, RGB]]]:
+    """Yield up to `size` views at a time, each with the row of its tile in ``source.tiles``.
+
+    Tiles are read as they are needed: a slide's views never lie in memory together.
+    """
+    batch: list[tuple[int, RGB]] = []
+    for row, tile in enumerate(source.tiles):
+        for view in views(source, tile, plan):
+            batch.append((row, view))
+            if len(batch) == size:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 def too_small(tiles: Sequence[TileSummary], plan: ViewPlan) -> str:

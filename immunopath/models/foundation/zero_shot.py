@@ -24,7 +24,7 @@ from immunopath.models.foundation.clip_scoring import (
 )
 from immunopath.models.foundation.phenotype_prompts import PromptEnsemble, load_prompts
 from immunopath.models.foundation.resize import Method, method_of
-from immunopath.models.foundation.views import ViewPlan, layout_of, too_small, views
+from immunopath.models.foundation.views import ViewPlan, batches, layout_of, too_small
 from immunopath.models.protocols import RGB, EngineInfo, TileSource
 from immunopath.models.spec import EngineSpec
 
@@ -161,15 +161,14 @@ class ZeroShotPhenotype:
         `features` hold ``views``, ``margin``, ``prompt_agreement`` and ``view_agreement``. Raises
         `LogitsNotFinite` when the model gives numbers that are none.
         """
-        cut = [v for tile in source.tiles for v in views(source, tile, self._plan)]
-        if not cut:
-            return self._answer(source, None, 0, too_small(source.tiles, self._plan))
         options, encoder = self._options, self._encoder
         with self._lock:
             rows = [
-                encoder.images(cut[i : i + options.batch])
-                for i in range(0, len(cut), options.batch)
+                encoder.images([view for _, view in batch])
+                for batch in batches(source, self._plan, options.batch)
             ]
+        if not rows:
+            return self._answer(source, None, 0, too_small(source.tiles, self._plan))
         cosines = np.concatenate(rows) @ self._texts.T
         if not np.isfinite(cosines).all():
             raise LogitsNotFinite(
@@ -178,7 +177,7 @@ class ZeroShotPhenotype:
             )
         pooled = pool(cosines, options.prompts, encoder.scale, encoder.bias, options.calibration)
         reason = why_abstain(pooled, options.margin, options.agreement)
-        return self._answer(source, pooled, len(cut), reason)
+        return self._answer(source, pooled, len(cosines), reason)
 
     def _answer(
         self, source: TileSource, pooled: Pooled | None, n_views: int, reason: str

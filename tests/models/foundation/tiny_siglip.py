@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from immunopath.models.foundation.phenotype_prompts import shipped_prompts
+from immunopath.models.torchvision_guard import guard_torchvision
 
 PX = 56
 
 
 def build_siglip(folder: Path, px: int = PX, seed: int = 0, scale: float = 4.0) -> Path:
     """Save a SiglipModel of 64 x 2 layers with random weights, a tokenizer and a processor."""
+    guard_torchvision()
     import sentencepiece
     import torch
     from transformers import SiglipConfig, SiglipModel, SiglipProcessor, SiglipTokenizer
