@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from immunopath.domain.errors import EngineError, TokenizerMismatch
-from immunopath.models.foundation.segments import CachedRows, Piece
+from immunopath.models.foundation.segments import CachedRows, Piece, join
 
 if TYPE_CHECKING:
     import torch
 
 VISION_BATCH = 8
 """Images per pass of the vision tower: bounds its activations."""
+PREFILL_TOKENS = (32_768, 1_024)
+"""Prompt tokens per pass of the language model, on an accelerator and on a CPU: more does not help
+a CPU, whose caches are small."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,52 @@ def prefill(
 ) -> tuple[CachedRows, torch.Tensor]:
     """Return the rows and the hidden states of `piece`, which follows every prompt.
 
-    The hidden states are [rows, len(piece), hidden]. Raises `TokenizerMismatch` when image tokens
-    and images do not match, `EngineError` for an empty batch.
+    The hidden states are [rows, len(piece), hidden]. Rows go through the model in groups of at
+    most `PREFILL_TOKENS` and are joined afterwards, which bounds activations and padding. Raises
+    `TokenizerMismatch` when image tokens and images do not match, `EngineError` for an empty
+    batch.
     """
     import torch
 
     if not prompts:
         raise EngineError("no prompt to decode")
     inner = bare_model(model).model
+    features = image_features(inner, prompts)
+    device = inner.language_model.get_input_embeddings().weight.device
+    parts, states = [], []
+    for group in _groups(prompts, len(piece), PREFILL_TOKENS[device.type == "cpu"]):
+        images = sum(0 if p.pixel_values is None else len(p.pixel_values) for p in group)
+        own = features[:images] if features is not None and images else None
+        features = features[images:] if features is not None else None
+        rows, hidden = _prefill_group(inner, group, own, piece)
+        parts.append(rows)
+        states.append(hidden)
+    return join(parts), torch.cat(states)
+
+
+def _groups(
+    prompts: Sequence[EncodedPrompt], extra: int, budget: int
+) -> list[Sequence[EncodedPrompt]]:
+    """Return consecutive runs whose padded size stays within `budget` tokens, or single rows."""
+    groups: list[list[EncodedPrompt]] = []
+    for prompt in prompts:
+        if groups:
+            longest = max(p.input_ids.shape[1] for p in [*groups[-1], prompt]) + extra
+            if longest * (len(groups[-1]) + 1) <= budget:
+                groups[-1].append(prompt)
+                continue
+        groups.append([prompt])
+    return list(groups)
+
+
+def _prefill_group(
+    inner: Any,  # noqa: ANN401
+    prompts: Sequence[EncodedPrompt],
+    features: torch.Tensor | None,
+    piece: Piece,
+) -> tuple[CachedRows, torch.Tensor]:
+    import torch
+
     text = inner.language_model
     device = text.get_input_embeddings().weight.device
     width = max(prompt.input_ids.shape[1] for prompt in prompts)
@@ -61,7 +102,7 @@ def prefill(
         tokens[row, first[row] : width] = prompt.input_ids[0].cpu()
         block[row, first[row] : width] = _blocks(prompt.token_type_ids[0].cpu())
     tokens[:, width:] = torch.tensor(piece.tokens, dtype=torch.long)
-    embeds = _embed(inner, prompts, tokens.to(device))
+    embeds = _embed(inner, features, tokens.to(device))
     seen = _visible(first, block, width, piece)
     place = torch.arange(total)
     depth = (place[None, :] - first[:, None]).clamp(min=0)
@@ -100,7 +141,7 @@ def _visible(first: torch.Tensor, block: torch.Tensor, width: int, piece: Piece)
     return seen
 
 
-def _embed(inner: Any, prompts: Sequence[EncodedPrompt], tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+def _embed(inner: Any, features: torch.Tensor | None, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
     """Return [rows, total, hidden]: scaled embeddings with the image features in their places."""
     image_id = inner.config.image_token_id
     at_image = tokens == image_id
@@ -108,7 +149,6 @@ def _embed(inner: Any, prompts: Sequence[EncodedPrompt], tokens: torch.Tensor) -
     embeds: torch.Tensor = inner.language_model.get_input_embeddings()(
         tokens.masked_fill(at_image, 0)
     )
-    features = image_features(inner, prompts)
     expected = 0 if features is None else features.shape[0] * features.shape[1]
     found = int(at_image.sum())
     if found != expected:

@@ -158,6 +158,37 @@ class CachedRows:
         self._alive[row, [self._start + index for index in indices]] = True
         self._next[row] += len(indices)
 
+    @classmethod
+    def joined(cls, parts: Sequence[CachedRows]) -> CachedRows:
+        """See `join`."""
+        import torch
+        from torch.nn.functional import pad
+
+        alive = [part._alive for part in parts if part._alive is not None]
+        positions = [part._positions for part in parts if part._positions is not None]
+        following = [part._next for part in parts if part._next is not None]
+        longest = max(part.shape[1] for part in alive)
+        gaps = [longest - part.shape[1] for part in alive]
+        whole = cls(parts[0]._model)
+        for number in range(len(parts[0]._cache.layers)):
+            layers = [part._cache.layers[number] for part in parts]
+            keys, values = (
+                torch.cat([pad(t, (0, 0, gap, 0)) for t, gap in zip(side, gaps, strict=True)])
+                for side in ([x.keys for x in layers], [x.values for x in layers])
+            )
+            whole._cache.update(keys, values, number)
+            # Each part's layer is let go as soon as it was copied: two caches never coexist.
+            for layer in layers:
+                layer.keys = layer.values = keys[:0]
+        whole._alive = torch.cat([pad(t, (gap, 0)) for t, gap in zip(alive, gaps, strict=True)])
+        whole._positions = torch.cat(
+            [pad(t, (gap, 0)) for t, gap in zip(positions, gaps, strict=True)]
+        )
+        whole._next = torch.cat(following)
+        whole._start = parts[0]._start + gaps[0]
+        whole.passes = sum(part.passes for part in parts)
+        return whole
+
     def shift(self, places: int) -> None:
         """Let the indices of `keep` count from `places` further on in the last pass."""
         self._start += places
@@ -179,6 +210,17 @@ class CachedRows:
         copy._next = self._next[index]
         copy._start = self._start
         return copy
+
+
+def join(parts: Sequence[CachedRows]) -> CachedRows:
+    """Return the rows of all parts as one batch; shorter caches get holes in front.
+
+    `keep` goes on counting from the end of the parts' last pass, which must have been equally
+    long in all of them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return CachedRows.joined(parts)
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -38,17 +38,18 @@ def options(key: str) -> tuple[Any, ...]:
 class CanonicalAnswers(LogitsProcessor):
     """Leaves only tokens that continue a canonical tokenization of a valid answer."""
 
-    def __init__(
-        self, tokenizer: Any, layout: str, prompt_tokens: int, keys: Sequence[str], stop: int
-    ) -> None:
-        self._tokenizer, self._arguments = tokenizer, LAYOUT_ARGUMENTS[layout]
-        self._width, self._keys, self._stop = prompt_tokens, tuple(keys), stop
+    def __init__(self, tokenizer: Any, layout: str, keys: Sequence[str]) -> None:
+        self.tokenizer, self._arguments = tokenizer, LAYOUT_ARGUMENTS[layout]
+        self._keys = tuple(keys)
+        self.stop = int(tokenizer.convert_tokens_to_ids("<end_of_turn>"))
+        self.width = 0
+        """Columns of the (padded) prompt; set before generating."""
         self._known: dict[tuple[Any, ...], list[tuple[Any, list[int]]]] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         masked = torch.full_like(scores, -torch.inf)
-        for row, ids in enumerate(input_ids[:, self._width :].tolist()):
-            allowed = [self._stop] if self._stop in ids else self.allowed(ids)
+        for row, ids in enumerate(input_ids[:, self.width :].tolist()):
+            allowed = [self.stop] if self.stop in ids else self.allowed(ids)
             masked[row, allowed] = scores[row, allowed]
         return masked
 
@@ -57,14 +58,14 @@ class CanonicalAnswers(LogitsProcessor):
         decided: tuple[Any, ...] = ()
         while True:
             fits = [(v, r) for v, r in self._rows(decided) if r[: len(ids)] == ids[: len(r)]]
-            assert fits, f"no canonical answer: {self._tokenizer.convert_ids_to_tokens(ids)}"
+            assert fits, f"no canonical answer: {self.tokenizer.convert_ids_to_tokens(ids)}"
             following = sorted({row[len(ids)] for _, row in fits if len(row) > len(ids)})
             if following:
                 return following
             assert len(fits) == 1
             decided = (*decided, fits[0][0])
             if len(decided) == len(self._keys):
-                return [self._stop]
+                return [self.stop]
 
     def _rows(self, decided: tuple[Any, ...]) -> list[tuple[Any, list[int]]]:
         """Return, for every value of the next field, the tokens up to where later fields matter.
@@ -89,8 +90,8 @@ class CanonicalAnswers(LogitsProcessor):
             json.dumps(dict(zip(self._keys, answer, strict=True)), **self._arguments)
             for answer in answers
         ]
-        rows: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return rows
+        many = self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [list(encoding.ids) for encoding in many]
 
 
 def _same(pair: tuple[int, int]) -> bool:
@@ -115,21 +116,20 @@ def pad_left(prompts: Sequence[Any], pad: int) -> dict[str, Any]:
 
 
 def generate_canonical(
-    model: Any, tokenizer: Any, prompts: Sequence[Any], layout: str, keys: Sequence[str]
+    model: Any, rule: CanonicalAnswers, prompts: Sequence[Any]
 ) -> list[list[int]]:
     """Return the greedy token path of each prompt under the restriction, without the end token."""
-    stop = int(tokenizer.convert_tokens_to_ids("<end_of_turn>"))
-    inputs = pad_left(prompts, tokenizer.pad_token_id)
-    width = inputs["input_ids"].shape[1]
-    rule = CanonicalAnswers(tokenizer, layout, width, keys, stop)
+    pad = int(rule.tokenizer.pad_token_id)
+    inputs = pad_left(prompts, pad)
+    rule.width = inputs["input_ids"].shape[1]
     with torch.inference_mode():
         out = model.generate(
             **inputs,
             logits_processor=LogitsProcessorList([rule]),
             max_new_tokens=200,
             do_sample=False,
-            eos_token_id=stop,
-            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=rule.stop,
+            pad_token_id=pad,
         )
-    rows = out[:, width:].tolist()
-    return [list(itertools.takewhile(lambda token: token != stop, row)) for row in rows]
+    rows = out[:, rule.width :].tolist()
+    return [list(itertools.takewhile(lambda token: token != rule.stop, row)) for row in rows]
