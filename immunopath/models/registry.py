@@ -33,9 +33,6 @@ class Entry:
     note: str = ""
 
 
-_LATER = "not part of this release: only the embedded engines can run"
-
-ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
         "embedded",
@@ -116,7 +113,14 @@ ENTRIES: tuple[Entry, ...] = (
         False,
         "curated drug records with source and grade",
     ),
-    Entry("drugs", "txgemma", None, "HAI-DEF", True, "TxGemma for small molecules", _LATER),
+    Entry(
+        "drugs",
+        "txgemma",
+        "immunopath.models.foundation.txgemma:build",
+        "HAI-DEF",
+        True,
+        "curated drug records, and TxGemma on small molecules after them",
+    ),
 )
 
 PROFILES: dict[str, dict[Role, str]] = {

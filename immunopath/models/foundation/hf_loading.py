@@ -1,8 +1,8 @@
 """One way to load a transformers checkpoint: safetensors, no code of its own, nothing missing."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from immunopath.domain.errors import (
@@ -22,12 +22,21 @@ DTYPES: Final = ("float32", "bfloat16")
 """Never float16: activations of these models leave its range."""
 
 
+VOCABULARIES: Final = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Placement:
-    """Where a model goes: a torch dtype and a device such as ``cpu`` or ``cuda:0``."""
+    """Where a model goes: a torch dtype and a device such as ``cpu`` or ``cuda:0``.
+
+    loading: further arguments of ``from_pretrained``, e.g. for NF4, which then places the model.
+    """
 
     dtype: Any
     device: str
+    loading: Mapping[str, Any] = field(default_factory=dict)
 
 
 def transformers() -> Any:  # noqa: ANN401 - a module whose lazy names no type checker sees
@@ -106,6 +115,7 @@ def load_model(
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **where.loading,
         ),
         weights,
     )
@@ -116,7 +126,7 @@ def load_model(
             f"{weights.source}: {len(missing)} tensors of the model are not in the checkpoint "
             f"(first: {sorted(missing)[0]}); fetch it again or give the right one"
         )
-    return model.to(where.device).eval()
+    return model.eval() if where.loading else model.to(where.device).eval()
 
 
 def require_safetensors(weights: Weights) -> None:
@@ -125,6 +135,18 @@ def require_safetensors(weights: Weights) -> None:
         raise UnsafeWeights(
             f"{weights.source}: no .safetensors file; pickled weights are never loaded, convert "
             "them or give another checkpoint"
+        )
+
+
+def require_vocabulary(weights: Weights) -> None:
+    """Raise `ProcessorMissing` unless a tokenizer's vocabulary lies in the folder.
+
+    transformers 5 makes an empty tokenizer of the model's kind in its place, without a word.
+    """
+    if not any(name in VOCABULARIES for name in weights.files):
+        raise ProcessorMissing(
+            f"{weights.source}: no tokenizer ({' or '.join(VOCABULARIES[:3])}); put the tokenizer "
+            "files of the model repository beside the weights"
         )
 
 
@@ -145,6 +167,8 @@ def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa:
 
     Raises `ProcessorMissing` naming what the folder lacks.
     """
+    if kind != "AutoImageProcessor":
+        require_vocabulary(weights)
     auto = getattr(transformers(), kind)
     what = {"AutoTokenizer": "tokenizer", "AutoImageProcessor": "image processor"}.get(
         kind, "processor"
