@@ -33,6 +33,7 @@ class Entry:
     note: str = ""
 
 
+ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
         "embedded",
