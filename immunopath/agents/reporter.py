@@ -132,4 +132,26 @@ def _engines(state: CaseState, context: RunContext) -> tuple[EngineStatus, ...]:
                 weights_digest=info.weights_digest if info else None,
             )
         )
-    return tuple(rows)
+    return (*rows, *_in_silico(state))
+
+
+def _in_silico(state: CaseState) -> tuple[EngineStatus, ...]:
+    """Return how the model behind the drugs ended, apart from the curated records it follows."""
+    drugs = DRUGS.value(state) or ()
+    panels = [drug.in_silico for drug in drugs if drug.in_silico is not None]
+    asked = [panel for panel in panels if panel.status != "not_applicable"]
+    if not panels:
+        return ()
+    failed = next((p.reason for p in asked if p.status == "unavailable"), "")
+    source = next((p.source for p in asked if p.source is not None), None)
+    status = "unavailable" if failed else "ok" if asked else "abstained"
+    return (
+        EngineStatus(
+            agent="drugs in silico",
+            status=status,
+            reason=failed or ("" if asked else "no drug here is a small molecule to ask about"),
+            engine=source.engine if source else None,
+            revision=source.revision if source else None,
+            weights_digest=source.weights_digest if source else None,
+        ),
+    )

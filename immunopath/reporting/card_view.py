@@ -159,6 +159,8 @@ def source_text(source: Provenance) -> str:
         known = source.mpp_source
         origin = f" (scale of the image {scale_origin(known)})" if known else ""
         parts.append(f"{source.mpp:g} µm/px{origin}")
+    if source.preprocess:
+        parts.append(source.preprocess.replace(";", " "))
     if source.tile_ids:
         parts.append(counted(len(source.tile_ids), "tile"))
     return ", ".join(parts)
@@ -180,6 +182,7 @@ def _scored(scores: PhenotypeScores) -> Card:
     rows = (
         ("Why no value" if scores.abstained else "Note", scores.reason),
         ("Measured on", _features(scores)),
+        ("Each prompt by itself (sigmoid)", _prompts(scores)),
         ("Source", source_text(scores.source)),
     )
     return Card(
@@ -196,3 +199,8 @@ def _scored(scores: PhenotypeScores) -> Card:
 
 def _features(scores: PhenotypeScores) -> str:
     return ", ".join(f"{plain_name(k)} {number(v, 3)}" for k, v in scores.features.items())
+
+
+def _prompts(scores: PhenotypeScores) -> str:
+    """Return how likely each prompt alone fits; empty for an engine without prompts."""
+    return ", ".join(f"{key} {share(value)}" for key, value in scores.prompt_probabilities.items())

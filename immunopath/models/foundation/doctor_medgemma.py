@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from immunopath.domain.errors import AdapterMismatch, EngineUnavailable, ImmunoPathError
+from immunopath.domain.errors import AdapterMismatch, ImmunoPathError
 from immunopath.models.foundation.adapter import (
     TENSORS,
     check_base,
@@ -13,6 +13,7 @@ from immunopath.models.foundation.adapter import (
 )
 from immunopath.models.foundation.adapter_keys import mapped_key
 from immunopath.models.foundation.doctor import GIB, Check, attempt
+from immunopath.models.foundation.fetch import whole_safetensors
 from immunopath.models.foundation.gemma import check_config, check_files
 from immunopath.models.foundation.medgemma import engine_digest
 from immunopath.models.foundation.medgemma_build import (
@@ -106,11 +107,10 @@ def _memory(head: str, request: Request, base: Weights) -> Iterator[Check]:
     precision = choose_precision(request.options, request.device)
     files = [base.folder / name for name in base.files if name.endswith(".safetensors")]
     label = f"{head}: memory"
-    try:
-        need, free = weight_bytes(files, precision), free_bytes(request.device)
-    except (OSError, EngineUnavailable):
+    if not files or not all(whole_safetensors(path) for path in files):
         yield Check(label, "note", "not estimated: the weights cannot be read")
         return
+    need, free = weight_bytes(files, precision), free_bytes(request.device)
     text = f"weights {need / GIB:.2f} GiB as {precision}"
     if free is None:
         yield Check(label, "note", f"{text}; free memory of {request.device} is not known")

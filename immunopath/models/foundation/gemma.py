@@ -207,6 +207,6 @@ def encode(gemma: Gemma, images: Sequence[RGB], text: str) -> EncodedPrompt:
         made = None if pixels is None else tuple(pixels.shape)
         raise ImageSizeError(
             f"{gemma.weights.source}: the processor made pixels of shape {made}, the model takes "
-            f"{expected}; switch pan-and-scan off in its processor configuration"
+            f"{expected}; put the processor files of this very model beside its weights"
         )
     return EncodedPrompt(batch["input_ids"], batch["token_type_ids"], pixels)
