@@ -213,11 +213,14 @@ def atlas_build(
     manifest: Annotated[Path, typer.Argument(help="CSV or TSV: one image a row.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the atlas goes.")],
     embedder: Engine = None,
+    index: Annotated[
+        str | None, typer.Option(help="faiss.index_factory string, e.g. HNSW32. Default: exact.")
+    ] = None,
 ) -> None:
     """Build an atlas from labelled images; images left out are listed."""
     from immunopath.cli.atlas import build
 
-    build(manifest, out, embedder)
+    build(manifest, out, embedder, index)
 
 
 @atlas_app.command("search")
