@@ -26,6 +26,7 @@ from immunopath.reporting.document import (
     Section,
     Tone,
 )
+from immunopath.reporting.drug_view import drugs_section
 from immunopath.reporting.provenance_view import provenance_section
 from immunopath.reporting.text import cleaned, listed, plain_name
 
@@ -85,7 +86,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
         predicted.prediction_section(report),
         _counts(report),
         image.neighbours_section(report),
-        image.drugs_section(report),
+        drugs_section(report),
         *(_why(guidance) if guidance else ()),
         _stated(report),
         image.quality_section(report),

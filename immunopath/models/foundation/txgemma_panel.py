@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from immunopath.domain.errors import EngineError
+from immunopath.domain.errors import EngineError, EngineUnavailable
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.txgemma_cache import (
     CachedAnswer,
@@ -68,12 +68,20 @@ class Asker:
         if not compute:
             return None
         try:
-            return self._computed(wanted)
+            return self._with_packages(wanted)
         except EngineError:
             if cached is None or len(missing) == len(wanted):
                 raise
             self.identity = cached.identity
             return cached
+
+    def _with_packages(self, wanted: Sequence[Question]) -> CacheFile:
+        try:
+            return self._computed(wanted)
+        except ModuleNotFoundError as error:
+            raise EngineUnavailable(
+                f"the package {error.name!r} is not installed: pip install 'immunopath[foundation]'"
+            ) from error
 
     def _computed(self, wanted: Sequence[Question]) -> CacheFile:
         """Resolve the weights, ask what the cache of exactly this checkpoint lacks, save it."""
