@@ -148,6 +148,42 @@ print(*(s.state for s in verify("lab/open")))
     assert later == "differs broken"
 
 
+def test_the_command_line_fetches_and_says_what_to_carry(hub: Path) -> None:
+    script = """
+from immunopath.cli.models import fetch_all, verify_all
+fetch_all(["lab/open"], None)
+print("verified", verify_all([]))
+"""
+    lines = ask(hub, script)
+    assert any(COMMIT in line and "2 files" in line for line in lines)
+    assert any(str(hub.parent / "home") in line for line in lines)
+    assert lines[-1] == "verified True"
+
+
+DOCTOR = """
+from immunopath.models.foundation.doctor import _files
+from immunopath.models.foundation.weights import SAFE_PATTERNS
+for repo in ("lab/open", "lab/gated", "lab/nothing"):
+    row = _files("x", (repo, SAFE_PATTERNS))
+    print(row.state, row.detail, row.remedy, sep="|")
+"""
+
+
+def test_the_doctor_asks_the_hub_only_for_what_is_not_here(hub: Path) -> None:
+    can, gated, wrong = ask(hub, DOCTOR)
+    assert can.startswith("ok|can be fetched: 0.0 GiB, ")
+    assert gated.startswith("missing|HubTokenMissing")
+    assert "hf auth login" in gated
+    assert wrong.startswith("missing|HubNameUnknown")
+    assert ask(hub, DOCTOR, token="member")[1].startswith("missing|HubTermsNotAccepted")
+    assert ask(hub, DOCTOR, token="good")[1].startswith("ok|can be fetched")
+    ask(hub, FETCH)
+    here = ask(hub, DOCTOR + "print(len(asked))", offline=True)
+    assert here[0].startswith(f"ok|in the cache at {COMMIT[:12]}, pinned")
+    assert here[1].startswith("missing|HubOffline")
+    assert here[-1] == "0"
+
+
 def test_a_pinned_commit_is_used_even_when_main_moved_on(hub: Path) -> None:
     ask(hub, FETCH)
     script = RESOLVE + 'print(*[a for a in asked if "/revision/main" in a])'
