@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from immunopath import __version__
+from immunopath.cli import checkpoints
 from immunopath.domain.errors import ImmunoPathError
 
 EXIT_ERROR = 2
@@ -71,6 +72,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     phenotype: Engine = None,
     embedder: Engine = None,
     drugs: Engine = None,
+    atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
@@ -91,6 +93,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "phenotype": phenotype,
         "embedder": embedder,
         "drugs": drugs,
+        "atlas": None if atlas is None else str(atlas),
         "device": device,
     }
     request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
@@ -192,6 +195,10 @@ def models_probe(
     from immunopath.cli.models import probe_engine
 
     probe_engine(engine, images, mpp, out)
+
+
+models_app.command("compare")(checkpoints.compare)
+models_app.command("panel")(checkpoints.panel)
 
 
 @guidelines_app.command("check")

@@ -116,10 +116,10 @@ def pool(
     scores = shares.mean(axis=(0, 1))
     leader = int(scores.argmax())
     return Pooled(
-        scores=dict(zip(PHENOTYPES, (float(s) for s in scores), strict=True)),
+        scores=dict(zip(PHENOTYPES, map(_rounded, scores), strict=True)),
         agreement=float((shares.mean(axis=0).argmax(axis=-1) == leader).mean()),
         view_agreement=float((shares.mean(axis=1).argmax(axis=-1) == leader).mean()),
-        sigmoid=None if bias is None else tuple(float(p) for p in _sigmoid(logits).mean(axis=0)),
+        sigmoid=None if bias is None else tuple(map(_rounded, _sigmoid(logits).mean(axis=0))),
     )
 
 
@@ -144,6 +144,11 @@ def _softmax(logits: F64, calibration: PhenotypeCalibration | None) -> F64:
         logits = (logits + shift) / calibration.temperature
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+def _rounded(value: float) -> float:
+    """Return six decimals: what else shares a batch moves the seventh, and reports are compared."""
+    return round(float(value), 6)
 
 
 def _sigmoid(logits: F64) -> F64:

@@ -19,7 +19,7 @@ from immunopath.models.foundation.hf_loading import (
     transformers,
 )
 from immunopath.models.foundation.resize import Method, at_the_door, check_door
-from immunopath.models.foundation.weights import resolve_weights
+from immunopath.models.foundation.weights import SAFE_PATTERNS, resolve_weights
 from immunopath.models.foundation.zero_shot import (
     OPTIONS,
     DualEncoder,
@@ -32,6 +32,7 @@ from immunopath.models.spec import EngineSpec
 DEFAULT_SOURCE: Final = "google/medsiglip-448"
 LICENCE: Final = "HAI-DEF"
 MODEL_TYPES: Final = ("siglip",)
+PACKAGES: Final = ("torch", "transformers", "safetensors", "sentencepiece", "protobuf")
 
 
 class SiglipEncoder:
@@ -130,6 +131,11 @@ def load_encoder(spec: EngineSpec, device: str, method: Method) -> tuple[SiglipE
     encoder = SiglipEncoder(model, tokenizer, method)
     check_processor(images, encoder.px, source)
     return encoder, weights
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the checkpoint of an engine string, with the files that are needed of it."""
+    return ((spec.source or DEFAULT_SOURCE, SAFE_PATTERNS),)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:

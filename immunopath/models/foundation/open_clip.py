@@ -7,13 +7,18 @@ would go on with random ones.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from immunopath.domain.errors import EngineUnavailable, WeightsCorrupted
 from immunopath.models.foundation.clip_scoring import F32
-from immunopath.models.foundation.open_clip_source import Checkpoint, find_checkpoint, library
+from immunopath.models.foundation.open_clip_source import (
+    Checkpoint,
+    find_checkpoint,
+    hub_sources,
+    library,
+)
 from immunopath.models.foundation.resize import METHODS, Method, at_the_door, check_door
 from immunopath.models.foundation.zero_shot import (
     OPTIONS,
@@ -23,6 +28,8 @@ from immunopath.models.foundation.zero_shot import (
 )
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
+
+PACKAGES: Final = ("torch", "open-clip-torch", "torchvision", "safetensors")
 
 
 class OpenClipEncoder:
@@ -132,3 +139,6 @@ def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
         ),
         options,
     )
+
+
+__all__ = ["PACKAGES", "OpenClipEncoder", "build", "hub_sources", "load_encoder"]

@@ -72,8 +72,17 @@ def _of_file(name: str, file: str) -> Checkpoint:
 
 
 def _of_tag(name: str, tag: str) -> Checkpoint:
+    config = _tag_config(name, tag)
+    weights = resolve_weights(_tag_repo(name, tag, config), patterns=_PATTERNS)
+    wanted = {"mean", "std", "interpolation", "resize_mode"}
+    kept = {key: value for key, value in config.items() if key in wanted}
+    return Checkpoint(name, _only_file(weights), weights.label, weights.digest, kept)
+
+
+def _tag_config(name: str, tag: str) -> dict[str, Any]:
+    """Return what open_clip knows of a tag; raises for unknown tags and the wrong activation."""
     clip = library()
-    config = clip.get_pretrained_cfg(name, tag)
+    config: dict[str, Any] = clip.get_pretrained_cfg(name, tag)
     if not config:
         if Path(tag).exists():
             raise UnsafeWeights(
@@ -83,20 +92,32 @@ def _of_tag(name: str, tag: str) -> Checkpoint:
         raise EngineSpecError(f"open_clip:{name}: no file and no tag {tag!r}; tags are {known}")
     wanted = bool(config.get("quick_gelu", False))
     if wanted != bool(clip.get_model_config(name).get("quick_gelu", False)):
+        other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
         raise EngineSpecError(
             f"open_clip:{name}: the weights {tag!r} were trained with another activation; use "
-            f"{name}-quickgelu"
-            if wanted
-            else f"open_clip:{name}: use the name without -quickgelu"
+            f"open_clip:{other}"
         )
+    return config
+
+
+def _tag_repo(name: str, tag: str, config: dict[str, Any]) -> str:
     repo = str(config.get("hf_hub", "")).rpartition("/")[0].rstrip("/")
     if not repo:
         raise UnsafeWeights(
             f"open_clip:{name}: {tag!r} is a pickled download only; use another tag or a file"
         )
-    weights = resolve_weights(repo, patterns=_PATTERNS)
-    kept = {k: config[k] for k in ("mean", "std", "interpolation", "resize_mode") if k in config}
-    return Checkpoint(name, _only_file(weights), weights.label, weights.digest, kept)
+    return repo
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the repository or folder of an engine string; none for a name with a file."""
+    source, given = spec.source or "", spec.options.get("pretrained", "")
+    if given.endswith(".safetensors") or not source:
+        return ()
+    if given:
+        name = source.replace("/", "-")
+        return ((_tag_repo(name, given, _tag_config(name, given)), _PATTERNS),)
+    return ((source.removeprefix("hf-hub:"), _PATTERNS),) if "/" in source else ()
 
 
 def _of_folder(source: str, revision: str | None) -> Checkpoint:
@@ -117,10 +138,10 @@ def _of_folder(source: str, revision: str | None) -> Checkpoint:
 
 
 def _only_file(weights: Weights) -> Path:
-    names = [n for n in weights.files if n in _WEIGHTS]
-    if len(names) != 1:
-        raise UnsafeWeights(
-            f"{weights.source}: {len(names)} files named {' or '.join(_WEIGHTS)}, one is needed; "
-            "pickled weights are never loaded"
-        )
-    return weights.folder / names[0]
+    """Return the file that open_clip would take of a folder; raises `UnsafeWeights` without one."""
+    for name in _WEIGHTS:
+        if name in weights.files:
+            return weights.folder / name
+    raise UnsafeWeights(
+        f"{weights.source}: no {' or '.join(_WEIGHTS)}; pickled weights are never loaded"
+    )

@@ -40,7 +40,7 @@ TRAINED_MPP: Final = (0.5, 1.0, 2.0)
 SIGNATURE: Final = "serving_default"
 OUTPUT: Final = "output_0"
 RUNTIMES: Final = ("auto", "tf", "onnx")
-_TF_FILES: Final = ("saved_model.pb", "variables/*")
+_FILES: Final = ("saved_model.pb", "variables/*", "*.onnx")
 
 
 def tensorflow(device: str) -> Any:  # noqa: ANN401 - no types
@@ -118,9 +118,7 @@ def find_files(spec: EngineSpec) -> tuple[Weights | None, Path | None, str]:
         if runtime == "tf":
             raise EngineSpecError(f"engine {spec}: an .onnx file does not run in TensorFlow")
         return None, Path(source).expanduser(), "onnx"
-    weights = resolve_weights(
-        source, revision=spec.options.get("revision"), patterns=(*_TF_FILES, "*.onnx")
-    )
+    weights = resolve_weights(source, revision=spec.options.get("revision"), patterns=_FILES)
     found = sorted(name for name in weights.files if name.endswith(".onnx"))
     if runtime != "tf" and found:
         if len(found) > 1:
@@ -134,6 +132,12 @@ def find_files(spec: EngineSpec) -> tuple[Weights | None, Path | None, str]:
             "Foundation's SavedModel"
         )
     return weights, None, "tf"
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the SavedModel of an engine string; none for an ``.onnx`` file."""
+    source = spec.source or DEFAULT_SOURCE
+    return () if source.endswith(".onnx") else ((source, _FILES),)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:

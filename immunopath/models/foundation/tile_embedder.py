@@ -1,8 +1,7 @@
 """Any image encoder as an `Embedder`: views of tiles in, one unit row per tile out."""
 
-import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +11,8 @@ import numpy.typing as npt
 
 from immunopath.domain.errors import EngineError, ImageSizeError, LogitsNotFinite
 from immunopath.domain.units import WORKING_MPP
-from immunopath.models.foundation.views import ViewPlan, batches, layout_of, too_small
+from immunopath.models.foundation.view_batcher import ViewBatcher
+from immunopath.models.foundation.views import ViewPlan, layout_of, too_small
 from immunopath.models.foundation.zero_shot import MAX_BATCH, number
 from immunopath.models.protocols import RGB, EngineInfo, TileSource
 from immunopath.models.spec import EngineSpec
@@ -45,8 +45,8 @@ class TileEmbedder:
     """Implements `Embedder`. A tile's vector is the mean of its views' unit vectors, normalised."""
 
     def __init__(self, model: VisionModel, plan: ViewPlan, batch: int) -> None:
-        self._model, self._plan, self._batch = model, plan, batch
-        self._lock = threading.Lock()
+        self._model, self._plan = model, plan
+        self._batcher = ViewBatcher(self._unit, batch)
 
     @property
     def info(self) -> EngineInfo:
@@ -75,12 +75,9 @@ class TileEmbedder:
         """
         total = np.zeros((len(source.tiles), self._model.size), np.float64)
         seen: defaultdict[int, int] = defaultdict(int)
-        with self._lock:
-            for batch in batches(source, self._plan, self._batch):
-                stacked = np.stack([fitted(view, self._model.px) for _, view in batch])
-                for (row, _), vector in zip(batch, self._unit(stacked), strict=True):
-                    total[row] += vector
-                    seen[row] += 1
+        for row, vector in self._batcher.rows(source, self._plan):
+            total[row] += vector
+            seen[row] += 1
         blind = [tile for row, tile in enumerate(source.tiles) if not seen[row]]
         if blind:
             raise ImageSizeError(f"tile {blind[0].tile_id}: {too_small(blind, self._plan)}")
@@ -89,9 +86,14 @@ class TileEmbedder:
             raise EngineError(f"{self._model.name}: the views of a tile cancel out; no direction")
         return np.ascontiguousarray(total / lengths, np.float32)
 
-    def _unit(self, stacked: RGB) -> npt.NDArray[np.float64]:
-        """Return unit rows for a batch; raises for a wrong shape, NaN and zero vectors."""
+    def close(self) -> None:
+        """End the worker that gathers views."""
+        self._batcher.close()
+
+    def _unit(self, views: Sequence[RGB]) -> F32:
+        """Return unit rows for views; raises for a wrong shape, NaN and zero vectors."""
         model = self._model
+        stacked = np.stack([fitted(view, model.px) for view in views])
         rows = np.asarray(model.encode(stacked), np.float64)
         if rows.shape != (len(stacked), model.size):
             raise EngineError(f"{model.name}: {rows.shape} numbers for {len(stacked)} views")
@@ -101,7 +103,7 @@ class TileEmbedder:
                 f"{model.name}: the model gives NaN, infinity or nothing but zeros; its weights "
                 "are damaged or its dtype does not fit, try dtype=float32"
             )
-        return np.asarray(rows / lengths)
+        return np.asarray(rows / lengths, np.float32)
 
 
 def fitted(view: RGB, px: int) -> RGB:

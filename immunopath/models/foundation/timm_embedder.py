@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from immunopath.domain.errors import (
     EngineSpecError,
@@ -27,6 +27,15 @@ from immunopath.models.foundation.vision_embedder import (
 from immunopath.models.foundation.weights import is_folder, resolve_weights, sha256_of
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
+
+PACKAGES: Final = ("torch", "timm", "torchvision", "safetensors")
+_FILES: Final = ("model.safetensors", "config.json")
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the checkpoint of an engine string; none for an architecture with a file."""
+    source = spec.source or ""
+    return ((source.removeprefix("hf-hub:"), _FILES),) if "/" in source else ()
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
@@ -77,7 +86,7 @@ def _timm_model(spec: EngineSpec) -> tuple[Any, str, str]:
         weights = resolve_weights(
             source.removeprefix("hf-hub:"),
             revision=spec.options.get("revision"),
-            patterns=("model.safetensors", "config.json"),
+            patterns=_FILES,
         )
         require_safetensors(weights)
         local = f"local-dir:{weights.folder}"

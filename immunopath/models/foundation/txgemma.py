@@ -28,12 +28,14 @@ from immunopath.models.foundation.txgemma_cache import (
 )
 from immunopath.models.foundation.txgemma_panel import Asker
 from immunopath.models.foundation.txgemma_tasks import Task, fits, task_sheet, why_not_asked
+from immunopath.models.foundation.weights import SAFE_PATTERNS
 from immunopath.models.foundation.zero_shot import number
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.spec import EngineSpec
 
 DEFAULT_SOURCE: Final = "google/txgemma-2b-predict"
 NAME: Final = "txgemma"
+PACKAGES: Final = ("torch", "transformers", "safetensors", "accelerate")
 _NOT_COMPUTED: Final = "not computed"
 
 
@@ -153,6 +155,11 @@ def _fact(task: Task, drug: DrugProfile, answers: Mapping[str, CachedAnswer]) ->
         rank=found.rank,
         text=found.text,
     )
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the checkpoint of an engine string, with the files that are needed of it."""
+    return ((spec.source or DEFAULT_SOURCE, SAFE_PATTERNS),)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TxGemmaDrugs:

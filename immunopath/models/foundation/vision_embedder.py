@@ -28,10 +28,11 @@ from immunopath.models.foundation.tile_embedder import (
     VisionModel,
     tile_embedder,
 )
-from immunopath.models.foundation.weights import resolve_weights
+from immunopath.models.foundation.weights import SAFE_PATTERNS, resolve_weights
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
+PACKAGES: Final = ("torch", "transformers", "safetensors")
 POOLS: Final = ("auto", "cls", "mean", "pooler")
 """``auto``: the image features of an image-text model, else the CLS token of a ViT, else the pooled
 output of a convolutional network."""
@@ -91,6 +92,11 @@ def input_px(processor: Any, source: str) -> int:  # noqa: ANN401
         if side and size.get("width") in (None, side):
             return int(side)
     raise ImageSizeError(f"{source}: its image processor states no square input size")
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the checkpoint of an engine string, with the files that are needed of it."""
+    return () if spec.source is None else ((spec.source, SAFE_PATTERNS),)
 
 
 def build_hf(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:

@@ -1,6 +1,5 @@
 """The zero-shot phenotype scorer behind ``medsiglip`` and ``open_clip``."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +23,8 @@ from immunopath.models.foundation.clip_scoring import (
 )
 from immunopath.models.foundation.phenotype_prompts import PromptEnsemble, load_prompts
 from immunopath.models.foundation.resize import Method, method_of
-from immunopath.models.foundation.views import ViewPlan, batches, layout_of, too_small
+from immunopath.models.foundation.view_batcher import ViewBatcher
+from immunopath.models.foundation.views import ViewPlan, layout_of, too_small
 from immunopath.models.protocols import RGB, EngineInfo, TileSource
 from immunopath.models.spec import EngineSpec
 
@@ -118,7 +118,7 @@ class ZeroShotPhenotype:
     def __init__(self, encoder: DualEncoder, options: ScorerOptions) -> None:
         self._encoder, self._options = encoder, options
         self._plan = options.plan(encoder.px)
-        self._lock = threading.Lock()
+        self._batcher = ViewBatcher(encoder.images, options.batch)
         if options.calibration is not None:
             options.calibration.check(
                 encoder.weights_digest, options.prompts.digest, self._preprocess
@@ -155,6 +155,10 @@ class ZeroShotPhenotype:
             preprocess=self._preprocess,
         )
 
+    def close(self) -> None:
+        """End the worker that gathers views."""
+        self._batcher.close()
+
     def score(self, source: TileSource) -> PhenotypeScores:
         """Return the pooled scores of a case's accepted tiles, or an abstention with its reason.
 
@@ -162,14 +166,10 @@ class ZeroShotPhenotype:
         `LogitsNotFinite` when the model gives numbers that are none.
         """
         options, encoder = self._options, self._encoder
-        with self._lock:
-            rows = [
-                encoder.images([view for _, view in batch])
-                for batch in batches(source, self._plan, options.batch)
-            ]
+        rows = [row for _, row in self._batcher.rows(source, self._plan)]
         if not rows:
             return self._answer(source, None, 0, too_small(source.tiles, self._plan))
-        cosines = np.concatenate(rows) @ self._texts.T
+        cosines = np.stack(rows) @ self._texts.T
         if not np.isfinite(cosines).all():
             raise LogitsNotFinite(
                 f"{encoder.engine}: the model gives numbers that are not finite; its weights are "

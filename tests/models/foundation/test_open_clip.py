@@ -14,6 +14,7 @@ from immunopath.domain.errors import (
     CheckpointClassError,
     EngineSpecError,
     EngineUnavailable,
+    HubOffline,
     UnsafeWeights,
     WeightsCorrupted,
 )
@@ -144,6 +145,28 @@ def test_what_a_spec_lacks(source: str, options: dict[str, str], what: str) -> N
 
 
 @needs
+def test_a_tag_is_looked_up_in_its_repository_and_nothing_is_downloaded() -> None:
+    with pytest.raises(HubOffline, match="laion/CLIP-ViT-B-32-laion2B-s34B-b79K"):
+        scorer("ViT-B-32", pretrained="laion2b_s34b_b79k")
+
+
+@needs
+@pytest.mark.parametrize(
+    ("source", "options", "repo"),
+    [
+        ("ViT-B-32", {"pretrained": "laion2b_s34b_b79k"}, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+        ("hf-hub:owner/name", {}, "owner/name"),
+        ("ViT-B-32", {"pretrained": "w.safetensors"}, None),
+    ],
+)
+def test_what_must_be_fetched_for_a_spec(
+    source: str, options: dict[str, str], repo: str | None
+) -> None:
+    found = engine.hub_sources(EngineSpec(name="open_clip", source=source, options=options))
+    assert [name for name, _ in found] == ([] if repo is None else [repo])
+
+
+@needs
 def test_files_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "weights.pt"
     pickled.write_bytes(b"x")
@@ -157,7 +180,7 @@ def test_files_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsCorrupted, match="damaged"):
         scorer(copy)
     weights.unlink()
-    with pytest.raises(UnsafeWeights, match="0 files named open_clip_model"):
+    with pytest.raises(UnsafeWeights, match="no open_clip_model"):
         scorer(copy)
     (copy / CONFIG).unlink()
     with pytest.raises(CheckpointClassError, match=CONFIG):

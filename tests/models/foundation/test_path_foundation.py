@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from stores import core
+from stores import CORE, core
 from tiny_path_foundation import (
     PATCH,
     PX,
@@ -17,7 +17,9 @@ from tiny_path_foundation import (
     build_vit_saved_model,
     patch_weights,
 )
+from typer.testing import CliRunner
 
+from immunopath.cli.main import app
 from immunopath.domain.errors import (
     CheckpointClassError,
     EngineMismatch,
@@ -185,6 +187,22 @@ def test_the_two_runtimes_agree_on_patches_and_another_network_is_found_out(
     other = onnx_encoder(build_patch_onnx(tmp_path / "other.onnx", seed=1), "cpu", PX, SIZE)
     with pytest.raises(EngineMismatch, match="not the same encoder"):
         compare(saved, other, patches).check()
+
+
+@needs_tf
+@needs_onnx
+def test_the_command_compares_on_the_patches_of_an_image(
+    tmp_path: Path, shared_images: Path
+) -> None:
+    folder = build_patch_saved_model(tmp_path / "m")
+    image = ["--mpp", "0.5", str(shared_images / CORE)]
+    good = build_patch_onnx(tmp_path / "good.onnx")
+    done = CliRunner().invoke(app, ["models", "compare", str(folder), str(good), *image])
+    assert done.exit_code == 0, done.output
+    assert "lowest cosine 1.000000" in done.output
+    bad = build_patch_onnx(tmp_path / "bad.onnx", seed=1)
+    done = CliRunner().invoke(app, ["models", "compare", str(folder), str(bad), *image])
+    assert isinstance(done.exception, EngineMismatch)
 
 
 @needs_tf
