@@ -11,8 +11,8 @@ from immunopath.models.foundation.prefill import bare_model
 if TYPE_CHECKING:
     import torch
 
-VOCABULARY_BLOCK = 32_768
-"""Rows of the head per matrix product: bounds the memory of the logits."""
+VOCABULARY_BLOCK = 8_192
+"""Rows of the head per matrix product: bounds the memory of logits and of a float32 copy."""
 
 
 class OutputHead:

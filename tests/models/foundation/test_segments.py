@@ -86,7 +86,9 @@ def test_prefill_in_groups_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         for row in range(N):
             rows.keep(row, [2, 3])
         results.append((hidden, rows.extend(follow), rows.passes))
-    assert [passes for *_, passes in results] == [N + 1, 5, 2]
+    passes = [passes for *_, passes in results]
+    assert (passes[0], passes[2]) == (N + 1, 2)
+    assert 2 < passes[1] < N + 1
     for hidden, after, _ in results[1:]:
         assert torch.allclose(hidden, results[0][0], atol=CLOSE)
         assert torch.allclose(after, results[0][1], atol=CLOSE)

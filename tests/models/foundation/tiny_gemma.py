@@ -50,8 +50,11 @@ def _corpus() -> list[str]:
     return [*layouts, *layouts, _WORDS]
 
 
-def tokenizer(vocabulary: int = 460) -> Any:
-    """Return the tokenizer; its merges cross from JSON punctuation into nothing but itself."""
+def tokenizer(vocabulary: int = 460, extra: Sequence[str] = ()) -> Any:
+    """Return the tokenizer; its merges cross from JSON punctuation into nothing but itself.
+
+    extra: more lines to learn words from.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     encoder = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
@@ -65,7 +68,7 @@ def tokenizer(vocabulary: int = 460) -> Any:
         initial_alphabet=[*map(chr, range(33, 127)), "▁", "\n"],
         show_progress=False,
     )
-    encoder.train_from_iterator(_corpus(), trainer)
+    encoder.train_from_iterator([*_corpus(), *extra], trainer)
     model = json.loads(encoder.to_str())["model"]
     return gemma_tokenizer(model["vocab"], [tuple(pair) for pair in model["merges"]])
 
@@ -106,7 +109,10 @@ def config(tok: Any, **changes: Any) -> Any:
         head_dim=get("head_dim", 16),
         query_pre_attn_scalar=get("head_dim", 16),
         sliding_window=get("window", 64),
-        layer_types=["full_attention" if i % 2 else "sliding_attention" for i in range(layers)],
+        layer_types=[
+            "sliding_attention" if (i + 1) % get("pattern", 2) else "full_attention"
+            for i in range(layers)
+        ],
         max_position_embeddings=8192,
         pad_token_id=ids("<pad>"), bos_token_id=ids("<bos>"), eos_token_id=ids("<eos>"),
     )  # fmt: skip
@@ -147,9 +153,10 @@ def build_gemma3(
 ) -> Path:
     """Save a tiny Gemma 3 with processor in `folder` and return it.
 
-    changes: hidden, intermediate, layers, heads, kv_heads, head_dim, window, vocab_size,
-    vision_hidden, vision_intermediate, vision_layers, vision_heads, image_size, mm_tokens. Inputs
-    of every Linear are multiples of 64 and outputs of 32, as bitsandbytes wants them on CPUs.
+    changes: hidden, intermediate, layers, heads, kv_heads, head_dim, window, vocab_size, pattern
+    (every n-th layer attends fully), vision_hidden, vision_intermediate, vision_layers,
+    vision_heads, image_size, mm_tokens. Inputs of every Linear are multiples of 64 and outputs of
+    32, as bitsandbytes wants them on CPUs.
     """
     import torch
     from transformers import Gemma3ForConditionalGeneration, Gemma3Processor, GenerationConfig
