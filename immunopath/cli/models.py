@@ -13,8 +13,8 @@ from immunopath.imaging.tiles import TileStore
 from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.probe import Estimate, ProbeResult
-from immunopath.models.foundation.sources import Source, sources_of
-from immunopath.models.foundation.weights import SAFE_PATTERNS, is_folder
+from immunopath.models.foundation.sources import Source, patterns_for, sources_of
+from immunopath.models.foundation.weights import is_folder
 from immunopath.models.registry import ROLES, check_spec
 from immunopath.models.spec import EngineSpec
 
@@ -96,7 +96,7 @@ def _sources(text: str) -> tuple[Source, ...]:
     if "/" not in text.partition(":")[0] and not Path(text).is_dir():
         spec = EngineSpec.parse(text)
     if spec is None:
-        return ((text, SAFE_PATTERNS),)
+        return ((text, patterns_for(text)),)
     for role in ROLES:
         try:
             check_spec(role, spec)

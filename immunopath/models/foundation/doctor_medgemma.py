@@ -1,7 +1,8 @@
 """What `doctor` checks of a `medgemma` request: device, numbers, record, adapter, memory, probe."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from immunopath.domain.errors import AdapterMismatch, ImmunoPathError
 from immunopath.models.foundation.adapter import (
@@ -13,8 +14,8 @@ from immunopath.models.foundation.adapter import (
 )
 from immunopath.models.foundation.adapter_keys import mapped_key
 from immunopath.models.foundation.doctor import GIB, Check, attempt
-from immunopath.models.foundation.fetch import whole_safetensors
 from immunopath.models.foundation.gemma import check_config, check_files
+from immunopath.models.foundation.hf_loading import load_processor
 from immunopath.models.foundation.medgemma import engine_digest
 from immunopath.models.foundation.medgemma_build import (
     Request,
@@ -22,12 +23,18 @@ from immunopath.models.foundation.medgemma_build import (
     parse,
     resolve_adapter,
 )
-from immunopath.models.foundation.memory_check import free_bytes, weight_bytes
+from immunopath.models.foundation.memory import MemoryEstimate, estimate
+from immunopath.models.foundation.memory_check import free_bytes
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.probe_files import probe_path, read_probe
 from immunopath.models.foundation.record import CheckpointRecord
 from immunopath.models.foundation.weights import Weights, resolve_weights
 from immunopath.models.spec import EngineSpec
+
+TURN_TOKENS: Final = 12
+"""The chat template's own tokens around one user turn, at most."""
+IMAGE_TOKENS: Final = 4
+"""Begin, end and line breaks around the soft tokens of one image."""
 
 
 def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> list[Check]:
@@ -51,7 +58,7 @@ def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
         rows.append(attempt(f"{head}: adapter", lambda: _adapter(base, adapter)))
     rows.append(attempt(f"{head}: record", lambda: _record(request, base, adapter)))
     if rows[0].state == "ok":
-        rows += _memory(head, request, base)
+        rows += _memory(head, request, base, adapter)
     rows += _probe(head, request, base, adapter)
     return rows
 
@@ -103,26 +110,52 @@ def _record(request: Request, base: Weights, adapter: Weights | None) -> str:
     )
 
 
-def _memory(head: str, request: Request, base: Weights) -> Iterator[Check]:
-    precision = choose_precision(request.options, request.device)
-    files = [base.folder / name for name in base.files if name.endswith(".safetensors")]
+def _memory(head: str, request: Request, base: Weights, adapter: Weights | None) -> Iterator[Check]:
     label = f"{head}: memory"
-    if not files or not all(whole_safetensors(path) for path in files):
-        yield Check(label, "note", "not estimated: the weights cannot be read")
+    try:
+        need = _needed(request, base, adapter)
+    except ImmunoPathError:  # each is a row of its own already
+        yield Check(label, "note", "not estimated: mend the rows above first")
         return
-    need, free = weight_bytes(files, precision), free_bytes(request.device)
-    text = f"weights {need / GIB:.2f} GiB as {precision}"
+    free = free_bytes(request.device)
+    text = (
+        f"{need.total / GIB:.2f} GiB for {request.serving.batch} prompts at once (weights "
+        f"{need.weights / GIB:.2f}, cache {need.kv_cache / GIB:.2f}, activations "
+        f"{need.activations / GIB:.2f})"
+    )
     if free is None:
         yield Check(label, "note", f"{text}; free memory of {request.device} is not known")
-    elif need > free:
+    elif need.total > free:
         yield Check(
             label,
             "missing",
-            f"{text}, {free / GIB:.2f} GiB free on {request.device}",
-            "use quant=nf4, dtype=bfloat16 or a larger device",
+            f"{text}; {free / GIB:.2f} GiB free on {request.device}",
+            "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device",
         )
     else:
-        yield Check(label, "ok", f"{text}, {free / GIB:.2f} GiB free on {request.device}")
+        yield Check(label, "ok", f"{text}; {free / GIB:.2f} GiB free on {request.device}")
+
+
+def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryEstimate:
+    """Return the estimate for the request's batch, prompt and numbers, the adapter included."""
+    config, record = check_config(base), choose_record(request, base, adapter)
+    precision = choose_precision(request.options, request.device)
+    tokenizer = load_processor("AutoTokenizer", base)
+    words = len(tokenizer(record.the_prompt.filled(None))["input_ids"])
+    tokens = words + TURN_TOKENS + record.images * (config.mm_tokens_per_image + IMAGE_TOKENS)
+    size = 4 if precision.dtype == "float32" else 2
+    need = estimate(
+        config,
+        batch=request.serving.batch,
+        prompt_tokens=tokens,
+        images=record.images,
+        bytes_per_number=size,
+        quant=precision.quant,
+        accelerator=request.device != "cpu",
+    )
+    if adapter is None:
+        return need
+    return replace(need, weights=need.weights + (adapter.folder / TENSORS).stat().st_size)
 
 
 def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) -> Iterator[Check]:

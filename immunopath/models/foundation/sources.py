@@ -8,7 +8,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from immunopath.models.registry import SWITCHED_OFF, Role, find_entry
+from immunopath.domain.errors import EngineSpecError
+from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.registry import ENTRIES, SWITCHED_OFF, Entry, Role, find_entry
 from immunopath.models.spec import EngineSpec
 
 Source = tuple[str, tuple[str, ...]]
@@ -31,6 +33,26 @@ def sources_of(role: Role, spec: EngineSpec) -> tuple[Source, ...]:
     ask: Callable[[EngineSpec], tuple[Source, ...]] | None
     ask = getattr(builder_module(role, spec), "hub_sources", None)
     return () if ask is None else ask(spec)
+
+
+def patterns_for(repo: str) -> tuple[str, ...]:
+    """Return the files that some engine wants of a repository that it names by default.
+
+    `SAFE_PATTERNS` for every other repository.
+    """
+    wanted: list[str] = []
+    for entry in ENTRIES:
+        for source, patterns in _default_sources(entry):
+            if source.lower() == repo.lower():
+                wanted += patterns
+    return tuple(dict.fromkeys(wanted)) or SAFE_PATTERNS
+
+
+def _default_sources(entry: Entry) -> tuple[Source, ...]:
+    try:
+        return sources_of(entry.role, EngineSpec(name=entry.name))
+    except EngineSpecError:  # an engine that has no default id
+        return ()
 
 
 def packages_of(role: Role, spec: EngineSpec) -> tuple[str, ...]:

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from tiny_medgemma import Folders, build_base
 
+from immunopath.domain.errors import EngineSpecError
 from immunopath.models.foundation.doctor import Check, check_engine
+from immunopath.models.foundation.sources import patterns_for, sources_of
+from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.registry import ENTRIES, ROLES
 from immunopath.models.spec import EngineSpec
 
 
@@ -24,6 +28,7 @@ def test_a_request_that_can_run_is_all_ok(medgemma: Folders) -> None:
     assert "images of 28 px" in found["base model"].detail
     assert "tensors, all expected" in found["adapter"].detail
     assert "prompt tiny, 1 image(s), indented, 0.5 µm/px, 64 px" in found["record"].detail
+    assert "for 8 prompts at once (weights 0.00, cache 0.00" in found["memory"].detail
     assert "free on cpu" in found["memory"].detail
     assert found["probe"].state == "note"
 
@@ -75,7 +80,7 @@ def test_a_broken_base_and_a_missing_record_are_rows_of_their_own(
     assert "WeightsCorrupted" in found["base model"].detail
     assert "RecordMissing" in found["record"].detail
     assert "prompt=" in found["record"].remedy
-    assert found["memory"].state == "note"
+    assert found["memory"].detail.startswith("not estimated")
 
 
 def test_weights_that_do_not_fit_into_memory(
@@ -86,6 +91,7 @@ def test_weights_that_do_not_fit_into_memory(
     )
     row = rows(medgemma.engine())["memory"]
     assert row.state == "missing"
+    assert "batch=" in row.remedy
     assert "quant=nf4" in row.remedy
 
 
@@ -110,3 +116,17 @@ def test_a_probe_of_these_weights_is_shown(medgemma: Folders, tmp_path: Path) ->
     (copy / "immunopath-probe.json").write_text(json.dumps({"x": 1}))
     found = rows(f"medgemma:{medgemma.base},adapter={copy}")
     assert "is not a probe result" in found["probe"].detail
+
+
+def test_a_repository_of_an_engine_is_fetched_with_the_files_that_it_wants() -> None:
+    for role in ROLES:
+        for entry in ENTRIES:
+            if entry.role != role or entry.name == "embedded":
+                continue
+            try:
+                found = sources_of(role, EngineSpec(name=entry.name))
+            except EngineSpecError:
+                continue
+            for source, patterns in found:
+                assert set(patterns) <= set(patterns_for(source))
+    assert patterns_for("somebody/else") == SAFE_PATTERNS
