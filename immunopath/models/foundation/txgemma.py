@@ -84,6 +84,11 @@ class TxGemmaDrugs:
         """
         return self._with_panels(self._knowledge.profiles(names))
 
+    def close(self) -> None:
+        """Let the model's memory go."""
+        with self._lock:
+            self._asker.close()
+
     def _with_panels(self, drugs: Sequence[DrugProfile]) -> tuple[DrugProfile, ...]:
         askable = [drug for drug in drugs if not why_not_asked(drug)]
         known: CacheFile | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from immunopath.domain.errors import EngineError, EngineUnavailable
+from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.txgemma_cache import (
     CachedAnswer,
@@ -95,17 +96,26 @@ class Asker:
         identity = self._identity(self._weights, self._prompts)
         known = load(self._folder, identity)
         todo = [q for q, prompt in prompts.items() if prompt and not _known(known, q, prompt)]
-        new: dict[str, CachedAnswer] = {}
+        self.identity = identity
         kinds: tuple[Literal["choice", "rank"], ...] = ("choice", "rank")
         for kind in kinds:
             mine = [q for q in dict.fromkeys(todo) if q[0].kind == kind]
             for start in range(0, len(mine), self._batch):
                 chunk = mine[start : start + self._batch]
-                readings = self._loaded(self._weights).ask([prompts[q] for q in chunk], kind)
-                for question, reading in zip(chunk, readings, strict=True):
-                    new[_key(question)] = _cached(prompts[question], reading)
-        self.identity = identity
-        return save(self._folder, identity, new) if new else known
+                readings = _asked(self._loaded(self._weights), [prompts[q] for q in chunk], kind)
+                known = save(  # at once: a run that is cut off goes on where it ended
+                    self._folder,
+                    identity,
+                    {
+                        _key(question): _cached(prompts[question], reading)
+                        for question, reading in zip(chunk, readings, strict=True)
+                    },
+                )
+        return known
+
+    def close(self) -> None:
+        """Let the model go; it is loaded again when something is missing."""
+        self._model = None
 
     def _loaded(self, weights: Weights) -> TxGemmaModel:
         if self._model is None:
@@ -122,6 +132,24 @@ class Asker:
             mode=mode_of(self._spec, weights),
             precision=str(choose_precision(self._spec.options, self._device)),
         )
+
+
+def _asked(
+    model: TxGemmaModel, prompts: Sequence[str], kind: Literal["choice", "rank"]
+) -> tuple[Reading, ...]:
+    """Ask a batch; where memory runs out, its halves. Raises `EngineUnavailable` for one alone."""
+    try:
+        return model.ask(prompts, kind)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        if len(prompts) == 1:
+            raise EngineUnavailable(
+                "txgemma: not enough memory for one prompt; use quant=nf4, a smaller checkpoint or "
+                "another device"
+            ) from error
+    half = len(prompts) // 2
+    return _asked(model, prompts[:half], kind) + _asked(model, prompts[half:], kind)
 
 
 def _key(question: Question) -> str:

@@ -77,8 +77,9 @@ def pooled(model: Any, pixels: Any, pool: str) -> Any:  # noqa: ANN401 - torch v
 
 
 def _has_cls(model: Any) -> bool:  # noqa: ANN401
-    """SigLIP's vision tower is the one ViT of transformers without a CLS token."""
-    return "siglip" not in str(model.config.model_type)
+    """Return whether the first token is a CLS token: Swin's and SigLIP's is just a patch."""
+    names = (name for name, _ in model.named_parameters())
+    return any(name.endswith(("cls_token", "class_embedding")) for name in names)
 
 
 def input_px(processor: Any, source: str) -> int:  # noqa: ANN401

@@ -16,6 +16,7 @@ from immunopath.domain.errors import (
     EngineMismatch,
     EngineSpecError,
     EngineUnavailable,
+    HubOffline,
     ImageSizeError,
     LogitsNotFinite,
     ProcessorMissing,
@@ -258,3 +259,26 @@ def test_a_prompt_longer_than_the_model_reads_is_refused(siglip: Path, tmp_path:
 def test_wrong_options_are_named(siglip: Path, options: dict[str, str]) -> None:
     with pytest.raises(EngineSpecError, match=next(iter(options))):
         scorer(siglip, **options)
+
+
+def test_the_default_is_the_published_model_and_offline_is_said(shared_images: Path) -> None:
+    with pytest.raises(HubOffline, match="google/medsiglip-448"):
+        medsiglip.build(EngineSpec(name="medsiglip"), "cpu")
+
+
+def test_the_full_size_reads_448_pixels_and_64_tokens() -> None:
+    from transformers import SiglipConfig, SiglipModel
+
+    tower = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+             "num_attention_heads": 16}  # fmt: skip
+    config = SiglipConfig(
+        text_config={**tower, "vocab_size": 32000, "max_position_embeddings": 64},
+        vision_config={**tower, "image_size": 448, "patch_size": 14},
+    )
+    with torch.device("meta"):
+        full = SiglipModel(config)
+    assert full.num_parameters() == 878_300_338
+    ours = medsiglip.SiglipEncoder(full, None, "tf-bilinear")
+    assert (ours.px, ours.tokens) == (448, 64)
+    with pytest.raises(EngineError, match="448 x 448"):
+        ours.embed_pixels(torch.zeros(1, 3, 896, 896))

@@ -3,9 +3,10 @@
 import json
 import math
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tiny_gemma2 import BY_HEART, ERLOTINIB, GEFITINIB, SURE, build_gemma2, prompt_of
@@ -344,3 +345,75 @@ def test_a_lookup_brings_the_panel_and_an_unknown_name_does_not(
     assert found.in_silico is not None
     assert drugs.lookup("aspirin").kind == "not_in_knowledge_base"
     assert drugs.version == load_drugs().version
+
+
+def test_memory_that_runs_out_halves_the_batch_and_keeps_what_was_answered(
+    gemma2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = TxGemmaModel.ask
+
+    def ask(self: TxGemmaModel, prompts: Sequence[str], kind: Any) -> Any:
+        sizes.append(len(prompts))
+        if len(prompts) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return real(self, prompts, kind)
+
+    monkeypatch.setattr(TxGemmaModel, "ask", ask)
+    assert fact(engine(gemma2, tmp_path), "erlotinib", "BBB_Martins").answer == "B"
+    assert max(sizes) > 1
+
+    def never(self: TxGemmaModel, prompts: Sequence[str], kind: Any) -> Any:
+        raise torch.OutOfMemoryError("no")
+
+    monkeypatch.setattr(TxGemmaModel, "ask", never)
+    found = engine(gemma2, tmp_path).profiles(["erlotinib", "gefitinib"])[1].in_silico
+    assert found is not None
+    assert found.status == "unavailable"
+    assert "not enough memory" in found.reason
+
+
+def test_nf4_runs_and_has_its_own_answers(gemma2: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    import bitsandbytes
+
+    packed = model(gemma2, quant="nf4")
+    layers = [m for m in packed._model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert len(layers) == 14  # two blocks of seven; the head stays as it is
+    source = panel(engine(gemma2, tmp_path, quant="nf4"), "erlotinib").source
+    assert source is not None
+    assert source.preprocess == "mode=predict;dtype=nf4/float32"
+    panel(engine(gemma2, tmp_path), "erlotinib")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_missing_packages_leave_the_curated_facts(
+    gemma2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    found = engine("google/txgemma-2b-predict", tmp_path).profiles(["erlotinib"])[0]
+    assert found.facts
+    assert found.in_silico is not None
+    assert "pip install" in found.in_silico.reason
+
+
+def test_closing_lets_the_model_go_and_the_next_question_loads_it(
+    gemma2: Path, tmp_path: Path
+) -> None:
+    drugs = engine(gemma2, tmp_path)
+    assert fact(drugs, "erlotinib", "BBB_Martins").answer == "B"
+    drugs.close()
+    assert drugs._asker._model is None
+    assert fact(drugs, "gefitinib", "BBB_Martins").answer == "A"
+
+
+def test_the_full_size_has_the_published_number_of_parameters() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(
+        vocab_size=256000, hidden_size=2304, intermediate_size=9216, num_hidden_layers=26,
+        num_attention_heads=8, num_key_value_heads=4, head_dim=256,
+    )  # fmt: skip
+    with torch.device("meta"):
+        full = Gemma2ForCausalLM(config)
+    assert full.num_parameters() == 2_614_341_888
