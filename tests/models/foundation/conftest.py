@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders, build_all, build_base
+from tiny_siglip import build_siglip
+from tiny_vit import build_vit
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +26,21 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def medgemma(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A base and two trained adapters with their records."""
     return build_all(tmp_path_factory.mktemp("medgemma"))
+
+
+@pytest.fixture(scope="session")
+def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny SigLIP with random weights."""
+    return build_siglip(tmp_path_factory.mktemp("siglip") / "model")
+
+
+@pytest.fixture(scope="session")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny ViT with random weights."""
+    return build_vit(tmp_path_factory.mktemp("vit") / "model")
+
+
+@pytest.fixture(scope="session")
+def gemma2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Gemma 2 that knows some answers by heart."""
+    return build_gemma2(tmp_path_factory.mktemp("gemma2") / "txgemma-tiny")
