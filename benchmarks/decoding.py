@@ -5,7 +5,7 @@
 indented answer, full head at slot starts, float32, random weights): how many times faster per
 patch than `generate` at batch 1 (98 = min = max new tokens) slot decoding is at batch 1 and 8;
 whether its answers equal `generate` restricted to canonical answers; its forward passes for one
-answer (the dearest kind: both numbers to the third digit); and the share of vision tower and
+answer (the dearest kind, with both numbers to the third digit); and the share of vision tower and
 prompt in its time at batch 8. Each side takes its best of 1 and 2 threads, median of 3.
 
 Without ``--quick``: batch 32, the grammar (when llguidance is installed), peak memory, and the
@@ -39,7 +39,7 @@ def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
     answer = AnswerFormat("indented")
     decoder = SlotDecoder(model, tok, answer)
     asked = shapes.prompts(shape, max(batches))
-    seed = sides.needs_all_passes(model, decoder, asked)
+    sides.dearest(model, decoder, asked[0], tok)
     decoder.decode(asked[:1])
     passes = decoder.passes
     first = Piece(decoder.plan.slots[0].lead)
@@ -68,7 +68,6 @@ def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
         found["grammar"] = "run" if grammar else "not run: llguidance is not installed"
         found["prompt_tokens"] = int(asked[0].input_ids.shape[1])
         found["answer_tokens"] = len(decoder.decode(asked[:1])[0].tokens)
-        found["weights_seed"] = seed
     return found
 
 

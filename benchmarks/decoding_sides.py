@@ -2,6 +2,7 @@
 # ruff: noqa: ANN401 - models and tokenizers of transformers have no types
 
 import importlib.util
+import json
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import decoding_shapes as shapes
 import torch
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical, pad_left
+from steering import steer
 
 from immunopath.models.foundation.answer import AnswerFormat, Layout
 from immunopath.models.foundation.decoder import EncodedPrompt, SlotDecoder
+from immunopath.models.foundation.slots import encode
 
 ANSWER_TOKENS = 98
 STATUS = Path("/proc/self/status")
@@ -107,17 +110,26 @@ def best_of_threads(
     return best
 
 
-def needs_all_passes(model: Any, decoder: SlotDecoder, prompts: Sequence[EncodedPrompt]) -> int:
-    """Return a seed whose answer spells both numbers to the third digit, and leave it in place.
+AIM = ("low", "MSI-H", "IE/F", 0.305, "low", "inflamed", "low", 0.283)
 
-    Other answers need up to two passes fewer; the benchmark takes the dearest.
+
+def dearest(model: Any, decoder: SlotDecoder, prompt: EncodedPrompt, tok: Any) -> None:
+    """Move rows of the random weights until both numbers go to their third digit.
+
+    That answer needs every pass; others need up to two fewer. See `steering`; `AIM` only says in
+    which direction rows are moved.
     """
-    for seed in range(64):
-        shapes.voice(model, seed)
-        answer = decoder.decode(prompts[:1])[0]
-        if all(len(r.greedy) == len("0.123") for r in answer.readings if r.interval is not None):
-            return seed
-    raise SystemExit("no seed out of 64 spells both numbers to the third digit")
+    text = decoder.answer.render([json.dumps(value) for value in AIM])
+
+    def answered() -> list[int]:
+        answer = decoder.decode([prompt])[0]
+        numbers = [r.greedy for r in answer.readings if r.interval is not None]
+        done = all(len(number) == len("0.123") for number in numbers)
+        return aim if done else list(answer.tokens)
+
+    aim = encode(tok, [text])[0]
+    if not steer(model, prompt, aim, answered):
+        raise SystemExit("the weights could not be steered to an answer of every pass")
 
 
 def equal_answers(model: Any, tok: Any, shape: shapes.Shape, layouts: Sequence[Layout]) -> bool:

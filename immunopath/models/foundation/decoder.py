@@ -133,9 +133,11 @@ class SlotDecoder:
             read = _at(hidden, [[n - 1 + i for i in range(1 + len(ahead))] for n in lengths])
             openings.append(read[:, 0])
             nodes = (0, *slot.ahead)
+            kept: dict[int, list[int]] = {}
             for row, logits in enumerate(self._choices(slot, read, [nodes] * len(walks))):
-                kept = walks[row].enter(slot, logits)
-                rows.keep(row, [lengths[row] + slot.ahead.index(node) for node in kept])
+                way = walks[row].enter(slot, logits)
+                kept[row] = [lengths[row] + slot.ahead.index(node) for node in way]
+            rows.keep(kept)
             self._finish(rows, slot, walks)
         return openings
 

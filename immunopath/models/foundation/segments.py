@@ -15,7 +15,7 @@ sliding layers would throw keys away by place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,9 +81,9 @@ class CachedRows:
         self._model = text_model
         self._window = config.sliding_window
         self._cache: Any = DynamicCache()
-        self._alive: torch.Tensor | None = None
-        self._positions: torch.Tensor | None = None
-        self._next: torch.Tensor | None = None
+        self._alive: Any = None
+        self._positions: Any = None
+        self._next: Any = None
         self._start = 0
         self.passes = 0
 
@@ -97,19 +97,7 @@ class CachedRows:
         depth: int64 [rows, length], position counted from the row's next one.
         stays: bool [rows, length], whether a token is alive for later passes.
         """
-        import torch
-
-        if self._alive is None or self._positions is None or self._next is None:
-            self._alive = stays.new_zeros(len(embeds), 0)
-            self._positions = depth.new_zeros(len(embeds), 0)
-            self._next = depth.new_zeros(len(embeds))
-        self._start = self._alive.shape[1]
-        positions = self._next[:, None] + depth
-        past = self._alive[:, None, :].expand(-1, embeds.shape[1], -1)
-        full = torch.cat([past, seen], dim=-1)
-        self._positions = torch.cat([self._positions, positions], dim=1)
-        self._alive = torch.cat([self._alive, stays], dim=1)
-        self._next = self._next + stays.sum(dim=1)
+        positions, full = self._admit(seen, depth, stays)
         near = positions[:, :, None] - self._positions[:, None, :] < self._window
         out = self._model(
             inputs_embeds=embeds,
@@ -124,6 +112,24 @@ class CachedRows:
         self.passes += 1
         hidden: torch.Tensor = out.last_hidden_state
         return hidden
+
+    def _admit(
+        self, seen: torch.Tensor, depth: torch.Tensor, stays: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Enter a pass in the books; returns its positions and what its tokens see in full."""
+        import torch
+
+        if self._positions is None:
+            self._alive = stays.new_zeros(len(depth), 0)
+            self._positions = depth.new_zeros(len(depth), 0)
+            self._next = depth.new_zeros(len(depth))
+        self._start = self._alive.shape[1]
+        positions = self._next[:, None] + depth
+        past = self._alive[:, None, :].expand(-1, depth.shape[1], -1)
+        self._positions = torch.cat([self._positions, positions], dim=1)
+        self._alive = torch.cat([self._alive, stays], dim=1)
+        self._next = self._next + stays.sum(dim=1)
+        return positions, torch.cat([past, seen], dim=-1)
 
     def extend(self, pieces: Sequence[Piece]) -> torch.Tensor:
         """Feed one piece per row; returns the last hidden states, [rows, longest piece, hidden].
@@ -151,12 +157,15 @@ class CachedRows:
             embedding(tokens.to(device)), seen.to(device), depth.to(device), stays.to(device)
         )
 
-    def keep(self, row: int, indices: Sequence[int]) -> None:
-        """Let tree tokens of the last pass stay: a path from the chain's end, in order."""
-        if not indices or self._alive is None or self._next is None:
+    def keep(self, kept: Mapping[int, Sequence[int]]) -> None:
+        """Let tree tokens of the last pass stay, by row: paths from the chain's end, in order."""
+        pairs = [(row, self._start + index) for row, path in kept.items() for index in path]
+        if not pairs:
             return
-        self._alive[row, [self._start + index for index in indices]] = True
-        self._next[row] += len(indices)
+        # One assignment for all rows: each would be a transfer of its own on an accelerator.
+        rows, places = zip(*pairs, strict=True)
+        self._alive[list(rows), list(places)] = True
+        self._next += self._next.new_tensor([len(kept.get(r, ())) for r in range(len(self._next))])
 
     @classmethod
     def joined(cls, parts: Sequence[CachedRows]) -> CachedRows:
@@ -164,9 +173,8 @@ class CachedRows:
         import torch
         from torch.nn.functional import pad
 
-        alive = [part._alive for part in parts if part._alive is not None]
-        positions = [part._positions for part in parts if part._positions is not None]
-        following = [part._next for part in parts if part._next is not None]
+        alive = [part._alive for part in parts]
+        positions = [part._positions for part in parts]
         longest = max(part.shape[1] for part in alive)
         gaps = [longest - part.shape[1] for part in alive]
         whole = cls(parts[0]._model)
@@ -179,12 +187,12 @@ class CachedRows:
             whole._cache.update(keys, values, number)
             # Each part's layer is let go as soon as it was copied: two caches never coexist.
             for layer in layers:
-                layer.keys = layer.values = keys[:0]
+                layer.keys = layer.values = keys.new_zeros(0)
         whole._alive = torch.cat([pad(t, (gap, 0)) for t, gap in zip(alive, gaps, strict=True)])
         whole._positions = torch.cat(
             [pad(t, (gap, 0)) for t, gap in zip(positions, gaps, strict=True)]
         )
-        whole._next = torch.cat(following)
+        whole._next = torch.cat([part._next for part in parts])
         whole._start = parts[0]._start + gaps[0]
         whole.passes = sum(part.passes for part in parts)
         return whole
@@ -197,8 +205,6 @@ class CachedRows:
         """Return a copy with the given rows, repeats allowed; this one stays as it is."""
         import torch
 
-        if self._alive is None or self._positions is None or self._next is None:
-            raise ValueError("select before the first pass")
         index = torch.tensor(list(rows), device=self._alive.device)
         copy = CachedRows(self._model)
         for number, layer in enumerate(self._cache.layers):

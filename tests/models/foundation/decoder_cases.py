@@ -66,15 +66,6 @@ def uncached(model: Any, prompt: EncodedPrompt, tokens: Sequence[int]) -> torch.
     return logits[0, prompt.input_ids.shape[1] - 1 :]
 
 
-def last_state(
-    model: Any, prompt: EncodedPrompt, tokens: Sequence[int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the last hidden state after prompt and tokens, and its logits."""
-    with torch.inference_mode():
-        out = model(**inputs_of(prompt, tokens), use_cache=False, output_hidden_states=True)
-    return out.hidden_states[-1][0, -1], out.logits[0, -1]
-
-
 def inputs_of(prompt: EncodedPrompt, tokens: Sequence[int]) -> dict[str, Any]:
     """Return the arguments of a plain forward over prompt and tokens."""
     said = torch.tensor([list(tokens)], dtype=torch.long)

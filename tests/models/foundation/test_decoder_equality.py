@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical
-from decoder_cases import WINDOWS, decoder, gemma, last_state, one_thread, ragged
+from decoder_cases import WINDOWS, decoder, gemma, one_thread, ragged
+from steering import steer
 from tiny_gemma import randomise
 
 from immunopath.models.foundation.answer import LAYOUTS, Layout
-from immunopath.models.foundation.decoder import SlotDecoder
 from immunopath.models.foundation.slots import encode
 
 SEEDS = (5, 3)
@@ -82,24 +81,6 @@ WANTED = [
 """Answers that part late from others: see the names of the values."""
 
 
-def steer(model: Any, slots: SlotDecoder, wanted: list[int]) -> None:
-    """Change single rows of the tied embedding until the first prompt is answered so."""
-    prompt = ragged()[0]
-    rows = model.model.language_model.embed_tokens.weight
-    for _ in range(200):
-        got = slots.decode([prompt])[0].tokens
-        if list(got) == wanted:
-            return
-        part = next(
-            i for i, pair in enumerate(zip(got, wanted, strict=False)) if len(set(pair)) > 1
-        )
-        state, logits = last_state(model, prompt, wanted[:part])
-        gap = logits[got[part]] - logits[wanted[part]] + 2.0
-        with torch.no_grad():
-            rows[wanted[part]] += gap / state.square().sum() * state
-    pytest.fail("the weights could not be steered to the wanted answer")
-
-
 @pytest.mark.parametrize("wanted", WANTED, ids=["IE", "IE/F", "D", "F"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_answers_that_part_late_are_reached_and_equal(
@@ -110,8 +91,10 @@ def test_answers_that_part_late_are_reached_and_equal(
     randomise(model, 4)
     slots = decoder(layout, window)
     text = slots.answer.render([json.dumps(value) for value in wanted])
-    steer(model, slots, encode(processor.tokenizer, [text])[0])
-    answer = slots.decode([ragged()[0]])[0]
+    prompt = ragged()[0]
+    tokens = encode(processor.tokenizer, [text])[0]
+    assert steer(model, prompt, tokens, lambda: slots.decode([prompt])[0].tokens)
+    answer = slots.decode([prompt])[0]
     assert answer.text == text
-    assert [list(answer.tokens)] == generate_canonical(model, rule(layout), [ragged()[0]])
+    assert [list(answer.tokens)] == generate_canonical(model, rule(layout), [prompt])
     assert [reading.greedy for reading in answer.readings] == [str(value) for value in wanted]
