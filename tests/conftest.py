@@ -1,12 +1,17 @@
 """Fixtures shared by the whole suite: real images and a network that is shut."""
 
+import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 DATA = Path(__file__).parent / "data"
+# Before huggingface_hub is imported: no test may find, or look for, weights of whoever runs it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="immunopath-hf-")
 
 
 class NetworkUsed(AssertionError):

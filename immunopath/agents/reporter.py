@@ -21,6 +21,7 @@ from immunopath.domain.drug import DrugProfile
 from immunopath.domain.errors import ImmunoPathError
 from immunopath.domain.finding import Adjudication
 from immunopath.domain.outcome import Abstained, Ok, Outcome, why_not
+from immunopath.domain.prediction import PredictorResult
 from immunopath.domain.quality import IntakeResult
 from immunopath.domain.report import CaseReport, CaseStatus, EngineStatus
 from immunopath.guidelines.adjudication import empty_profile
@@ -42,6 +43,11 @@ _REPORTED: tuple[tuple[str, StateKey[Any]], ...] = (
     ("adjudicator", ADJUDICATION),
     ("guideline", GUIDANCE),
     ("drugs", DRUGS),
+)
+_OF_LANGUAGE_MODELS = (
+    "The predictor is a language model: its probabilities are read from its own logits and are not "
+    "calibrated unless a field says so.",
+    "Its training targets are RNA scores of whole tumours, not of the tissue in these patches.",
 )
 
 
@@ -71,6 +77,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         profile=judged.profile if judged else empty_profile(_no_profile(intake, judged)),
         layout_note=predicted.layout_note if predicted else "",
         morphometry=predicted.morphometry if predicted else None,
+        answers=predicted.answers if predicted else (),
         phenotype=seen[PHENOTYPE.name],
         retrieval=seen[RETRIEVAL.name],
         agreement=judged.agreement if judged else (),
@@ -79,7 +86,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         guidance=seen[GUIDANCE.name],
         drugs=_drugs(state, intake, seen[DRUGS.name]),
         engines=engines,
-        limitations=_LIMITATIONS,
+        limitations=_limitations(predicted),
         provenance=context.provenance.model_copy(
             update={
                 "knowledge_version": guidance.knowledge_version if guidance else None,
@@ -97,6 +104,12 @@ def _drugs(
     if DRUGS.name not in state and intake.usable:
         return Abstained(reason="no drug is named")
     return found
+
+
+def _limitations(predicted: PredictorResult | None) -> tuple[str, ...]:
+    if predicted is None or not predicted.answers:
+        return _LIMITATIONS
+    return (*_LIMITATIONS, *_OF_LANGUAGE_MODELS)
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:
@@ -142,4 +155,26 @@ def _engines(
                 weights_digest=info.weights_digest if info else None,
             )
         )
-    return tuple(rows)
+    return (*rows, *_in_silico(state))
+
+
+def _in_silico(state: CaseState) -> tuple[EngineStatus, ...]:
+    """Return how the model behind the drugs ended, apart from the curated records it follows."""
+    drugs = DRUGS.value(state) or ()
+    panels = [drug.in_silico for drug in drugs if drug.in_silico is not None]
+    asked = [panel for panel in panels if panel.status != "not_applicable"]
+    if not panels:
+        return ()
+    failed = next((p.reason for p in asked if p.status == "unavailable"), "")
+    source = next((p.source for p in asked if p.source is not None), None)
+    status = "unavailable" if failed else "ok" if asked else "abstained"
+    return (
+        EngineStatus(
+            agent="drugs in silico",
+            status=status,
+            reason=failed or ("" if asked else "no drug here is a small molecule to ask about"),
+            engine=source.engine if source else None,
+            revision=source.revision if source else None,
+            weights_digest=source.weights_digest if source else None,
+        ),
+    )

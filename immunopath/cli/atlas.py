@@ -24,10 +24,13 @@ def _embedder(text: str | None) -> Embedder:
     return cast("Embedder", build_engine("embedder", spec, "cpu"))
 
 
-def build(manifest: Path, out: Path, embedder: str | None) -> None:
-    """Build an atlas and say what it holds and what was left out."""
-    made = build_atlas(manifest, _embedder(embedder), out)
+def build(manifest: Path, out: Path, embedder: str | None, index: str | None = None) -> None:
+    """Build an atlas and say what it holds, what was left out and how good its index is."""
+    made = build_atlas(manifest, _embedder(embedder), out, index=index)
     typer.echo(f"{len(made.atlas)} patches of {made.n_images} images: {made.atlas.atlas_id}")
+    if made.recall is not None:
+        share, queries = made.recall
+        typer.echo(f"index {index}: recall at 8 against flat {share:.3f} ({queries} queries)")
     if made.skipped:
         show_table(("left out", "why"), made.skipped)
 

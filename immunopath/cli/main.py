@@ -8,6 +8,7 @@ import typer
 
 from immunopath import __version__
 from immunopath.cli.dates import as_of_date
+from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
 from immunopath.domain.errors import ImmunoPathError
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
 atlas_app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(atlas_app, name="atlas")
@@ -92,6 +92,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     phenotype: Engine = None,
     embedder: Engine = None,
     drugs: Engine = None,
+    atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
@@ -113,6 +114,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "phenotype": phenotype,
         "embedder": embedder,
         "drugs": drugs,
+        "atlas": None if atlas is None else str(atlas),
         "device": device,
     }
     request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
@@ -121,13 +123,28 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
 
 
 @app.command()
-def doctor() -> None:
-    """Check this installation; every failing line says what to do."""
-    from immunopath.cli.inspect import doctor_rows, show_table
+def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    profile: Annotated[str | None, typer.Option(help="embedded or foundation.")] = None,
+    predictor: Engine = None,
+    phenotype: Engine = None,
+    embedder: Engine = None,
+    drugs: Engine = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+) -> None:
+    """Check this installation, or with options whether that request can run here."""
+    from immunopath.cli.doctor import installation, request
 
-    rows = doctor_rows()
-    show_table(("check", "state", "what to do"), rows)
-    raise typer.Exit(1 if any(row[1] == "missing" for row in rows) else 0)
+    engines = {
+        "profile": profile,
+        "predictor": predictor,
+        "phenotype": phenotype,
+        "embedder": embedder,
+        "drugs": drugs,
+        "device": device,
+    }
+    asked = config is not None or any(engines.values())
+    raise typer.Exit(request(engines, config) if asked else installation())
 
 
 @app.command()
@@ -148,24 +165,19 @@ def drug(name: Annotated[str, typer.Argument(help="Generic name, synonym or clas
     raise typer.Exit(0 if show_drug(name) else 1)
 
 
-@models_app.command("list")
-def models_list() -> None:
-    """List every engine and whether it can run here."""
-    from immunopath.cli.inspect import model_rows, show_table
-
-    show_table(("role", "name", "licence", "state", "what"), model_rows())
-
-
 @atlas_app.command("build")
 def atlas_build(
     manifest: Annotated[Path, typer.Argument(help="CSV or TSV: one image a row.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the atlas goes.")],
     embedder: Engine = None,
+    index: Annotated[
+        str | None, typer.Option(help="faiss.index_factory string, e.g. HNSW32. Default: exact.")
+    ] = None,
 ) -> None:
     """Build an atlas from labelled images; images left out are listed."""
     from immunopath.cli.atlas import build
 
-    build(manifest, out, embedder)
+    build(manifest, out, embedder, index)
 
 
 @atlas_app.command("search")

@@ -11,6 +11,12 @@
     │   └── OutputError         a result cannot be written where it was asked for
     ├── EngineError             an engine was asked and could not do its work
     │   ├── EngineUnavailable   it cannot run here: package, weights or licence missing
+    │   │   ├── HubError        a checkpoint cannot be had from the hub
+    │   │   │   ├── HubTokenMissing, HubTermsNotAccepted, HubNameUnknown, HubOffline
+    │   │   └── CheckpointError a checkpoint is here and cannot be used as it is
+    │   │       ├── CheckpointClassError, ProcessorMissing, TokenizerMismatch
+    │   │       ├── WeightsCorrupted, UnsafeWeights, LogitsNotFinite, PrecisionUnsupported
+    │   │       └── AdapterMismatch, RecordMissing, ImageSizeError
     │   └── EngineMismatch      a query made by another encoder, an index of another build
     └── KnowledgeError          the shipped or given knowledge base is not consistent
 
@@ -59,6 +65,70 @@ class EngineError(ImmunoPathError):
 
 class EngineUnavailable(EngineError):
     """The engine cannot run here: a package, weights or a licence is missing."""
+
+
+class HubError(EngineUnavailable):
+    """A checkpoint cannot be had from the hub."""
+
+
+class HubTokenMissing(HubError):
+    """The repository is gated and no token, or a token that is not valid, was sent."""
+
+
+class HubTermsNotAccepted(HubError):
+    """The repository is gated and the account behind the token has not accepted its terms."""
+
+
+class HubNameUnknown(HubError):
+    """The hub knows no repository or no revision of that name (or it is private)."""
+
+
+class HubOffline(HubError):
+    """The hub was not asked or not reached, and the files are not in the local cache."""
+
+
+class CheckpointError(EngineUnavailable):
+    """A checkpoint is here and cannot be used as it is."""
+
+
+class CheckpointClassError(CheckpointError):
+    """The checkpoint is of another architecture than the engine runs."""
+
+
+class ProcessorMissing(CheckpointError):
+    """The tokenizer or the image processor is not in the checkpoint's folder."""
+
+
+class TokenizerMismatch(CheckpointError):
+    """The tokenizer does not belong to the model: more tokens than rows, or other image tokens."""
+
+
+class WeightsCorrupted(CheckpointError):
+    """A safetensors file is truncated, altered or lacks tensors that the model needs."""
+
+
+class UnsafeWeights(CheckpointError):
+    """The checkpoint could run code when it is loaded: pickled weights or code of its own."""
+
+
+class LogitsNotFinite(CheckpointError):
+    """The model answers NaN or infinity."""
+
+
+class PrecisionUnsupported(CheckpointError):
+    """The device has no bfloat16, or the number format cannot hold the model's activations."""
+
+
+class AdapterMismatch(CheckpointError):
+    """A LoRA adapter does not fit: another base, keys missing or left over, or zero weights."""
+
+
+class RecordMissing(CheckpointError):
+    """Nobody says which prompt and answer format a checkpoint was trained with."""
+
+
+class ImageSizeError(CheckpointError):
+    """The image cannot give a patch of the size that the model takes."""
 
 
 class EngineMismatch(EngineError):

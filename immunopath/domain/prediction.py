@@ -48,6 +48,10 @@ class FieldPrediction(Frozen, Generic[V]):
     n_tiles: int = Field(ge=0)
     tile_disagreement: float | None = Field(default=None, ge=0, le=1)
     """Share of tiles whose own call differs from the case's; None with fewer than two tiles."""
+    effective_tiles: float | None = Field(default=None, ge=0)
+    """How many equally weighted tiles carry as much: (sum of weights)² / sum of squares."""
+    spread: float | None = Field(default=None, ge=0, le=1)
+    """How far single tiles lie from the case: mean total variation distance of their tables."""
     qc_pass: bool
     ood_score: float | None = None
     validation: ValidationCard | None = None
@@ -62,6 +66,12 @@ class FieldPrediction(Frozen, Generic[V]):
     coverage: float | None = Field(default=None, gt=0, lt=1)
     """Stated coverage of `interval` or `prediction_set`."""
     prior: dict[str, float] | None = None
+    off_schema_mass: float | None = Field(default=None, ge=0, le=1)
+    """Of a language model: probability that the answer would begin outside the allowed values."""
+    unknown_mass: float | None = Field(default=None, ge=0, le=1)
+    """Part of `off_schema_mass` that goes to the answer ``unknown``."""
+    conditioning: str | None = None
+    """On which earlier answers the probabilities rest: ``greedy`` or ``marginal:n``."""
     calibrated: bool = False
     hint: bool = False
     """True for a value that no validation supports at all; shown apart."""
@@ -167,13 +177,37 @@ class Morphometry(Frozen):
     warnings: tuple[str, ...] = ()
 
 
+class EngineCaution(Frozen):
+    """What limits every answer of an engine: the adjudicator turns it into a finding."""
+
+    code: str
+    severity: Literal["note", "caution", "serious"]
+    message: str
+    action: str
+    fields: tuple[str, ...] = ()
+
+
+class ModelAnswer(Frozen):
+    """One answer of a language model as it was read, for whoever wants to check the tables."""
+
+    text: str
+    """The greedy answer, whole."""
+    log_probability: float
+    """Of the greedy path, natural logarithm."""
+    conditional: bool
+    """True when only allowed continuations were scored, so that it is too high."""
+    tile_ids: tuple[str, ...]
+
+
 class PredictorResult(Frozen):
     """What a predictor engine says of a case."""
 
     profile: BiomarkerProfile
-    cut_points: CutPoints
-    """For ``til_fraction`` in this engine's own quantity."""
+    cut_points: CutPoints | None
+    """For ``til_fraction`` in this engine's own quantity; None = the engine does not know them."""
     morphometry: Morphometry | None = None
+    cautions: tuple[EngineCaution, ...] = ()
+    answers: tuple[ModelAnswer, ...] = ()
     layout_note: str = ""
     """E.g. ``lymphocyte share in the field; tumour not confirmed``."""
 
@@ -190,6 +224,9 @@ class PhenotypeScores(Frozen):
     calibrated: bool = False
     features: dict[str, float] = Field(default_factory=dict)
     """The measurements the scores rest on, by name."""
+    prompt_probabilities: dict[str, float] = Field(default_factory=dict)
+    """Of a sigmoid model: how likely each prompt alone fits the pixels, by prompt id. These are
+    no shares of one whole and are never mixed with `scores`."""
     source: Provenance
 
     @model_validator(mode="after")

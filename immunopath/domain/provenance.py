@@ -21,6 +21,8 @@ class Provenance(Frozen):
     tile_ids: tuple[str, ...] = ()
     mpp: float | None = None
     """Resolution at which the engine saw the pixels, µm per pixel."""
+    preprocess: str | None = None
+    """Choices between the tile and the model, e.g. ``view=tile;resize=tf-bilinear``."""
     mpp_source: str | None = None
     kind: str = "measurement"
     """``measurement`` (image analysis), ``model``, ``curated`` text or ``rule``."""

@@ -11,6 +11,7 @@ from immunopath.domain.guidance import Guidance
 from immunopath.domain.outcome import Outcome
 from immunopath.domain.prediction import (
     BiomarkerProfile,
+    ModelAnswer,
     Morphometry,
     PhenotypeScores,
     RetrievalResult,
@@ -75,6 +76,8 @@ class CaseReport(Frozen):
     """After adjudication. Without a predictor every field is an abstention that says why."""
     layout_note: str = ""
     morphometry: Morphometry | None
+    answers: tuple[ModelAnswer, ...] = ()
+    """What a language model answered, prompt by prompt; empty for engines that measure."""
     phenotype: Outcome[PhenotypeScores]
     retrieval: Outcome[RetrievalResult]
     agreement: tuple[Agreement, ...]

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from immunopath.domain.finding import Adjudication, Agreement, Finding, Opinion, TrustRow
+from immunopath.domain.finding import Adjudication, Agreement, Finding, Opinion, Severity, TrustRow
 from immunopath.domain.outcome import Abstained, Failed, Ok, Outcome, Unavailable, why_not
 from immunopath.domain.prediction import (
     FIELD_VALUES,
     BiomarkerProfile,
+    EngineCaution,
     FieldPrediction,
     PhenotypeScores,
     PredictorResult,
@@ -43,6 +44,7 @@ def adjudicate(
     if isinstance(prediction, Ok):
         result = prediction.value
         profile, cuts = result.profile, result.cut_points
+        findings += [_caution(caution) for caution in result.cautions]
         steps: tuple[Callable[[BiomarkerProfile], tuple[BiomarkerProfile, list[Finding]]], ...] = (
             lambda p: check_density_label(p, cuts),
             lambda p: check_phenotype(p, cuts),
@@ -82,6 +84,17 @@ def empty_profile(reason: str) -> BiomarkerProfile:
 def _trust(name: str, field: FieldPrediction[str] | FieldPrediction[float]) -> TrustRow:
     informative, reason = trust_gate(name, field)
     return TrustRow(field=name, informative=informative, reason=reason)
+
+
+def _caution(caution: EngineCaution) -> Finding:
+    """Return what an engine says against itself as a finding, which every report shows."""
+    return Finding(
+        code=caution.code,
+        severity=Severity(caution.severity),
+        message=caution.message,
+        action=caution.action,
+        fields=caution.fields,
+    )
 
 
 def _suppressed(

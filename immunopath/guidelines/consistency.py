@@ -80,11 +80,11 @@ def withdraw(field: FieldPrediction[V], reason: str) -> FieldPrediction[V]:
 
 
 def check_density_label(
-    profile: BiomarkerProfile, cuts: CutPoints
+    profile: BiomarkerProfile, cuts: CutPoints | None
 ) -> tuple[BiomarkerProfile, list[Finding]]:
     """D-10: the density label must be the class of the fraction, by the engine's own cuts."""
     fraction, label = profile.til_fraction, profile.til_density
-    if fraction.value is None or label.value is None:
+    if cuts is None or fraction.value is None or label.value is None:
         return profile, []
     expected = cuts.density_class(fraction.value)
     if label.value == expected:
@@ -97,7 +97,7 @@ def check_density_label(
 
 
 def check_phenotype(
-    profile: BiomarkerProfile, cuts: CutPoints
+    profile: BiomarkerProfile, cuts: CutPoints | None
 ) -> tuple[BiomarkerProfile, list[Finding]]:
     """D-7, D-8, D-9: withdraw a phenotype that the other fields of the same engine contradict."""
     phenotype = profile.immune_phenotype.value
@@ -112,10 +112,10 @@ def check_phenotype(
 
 
 def _against_lymphocytes(
-    profile: BiomarkerProfile, phenotype: str, cuts: CutPoints
+    profile: BiomarkerProfile, phenotype: str, cuts: CutPoints | None
 ) -> list[Finding]:
     table, share = discordance_table(), profile.til_fraction.value
-    density = None if share is None else cuts.density_class(share)
+    density = None if share is None or cuts is None else cuts.density_class(share)
     if phenotype == "inflamed":
         low = [
             name

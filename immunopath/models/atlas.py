@@ -1,17 +1,16 @@
-"""The one atlas class: reference patches in embedding space, searched exactly with FAISS.
+"""The one atlas class: reference patches in embedding space, searched with FAISS.
 
 Contiguous float32, unit norm asserted, ids and metadata beside the vectors, digests of encoder and
-preprocessing in the same bundle. FAISS is imported when an index is first needed.
+preprocessing in the same bundle. The search is exact unless the atlas was built with an index
+string; similarities are exact always.
 """
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from immunopath.domain.errors import EngineError, EngineMismatch, EngineUnavailable
 from immunopath.models.atlas_bundle import AtlasHeader, read_bundle, write_bundle
 from immunopath.models.atlas_entry import AtlasEntry, Encoder, patient_key
+from immunopath.models.atlas_index import SearchIndex
 
 F32 = npt.NDArray[np.float32]
 NORM_TOLERANCE = 1e-3
@@ -85,6 +85,8 @@ class Atlas:
     entries: tuple[AtlasEntry, ...]
     vectors: F32
     atlas_id: str = field(default="")
+    index: str | None = None
+    """A ``faiss.index_factory`` string; None = flat and exact."""
 
     @classmethod
     def build(
@@ -93,6 +95,7 @@ class Atlas:
         vectors: npt.ArrayLike,
         encoder: Encoder,
         name: str = "atlas",
+        index: str | None = None,
     ) -> Self:
         """Return an atlas of `entries` with one unit vector each, in the order of their ids.
 
@@ -108,7 +111,8 @@ class Atlas:
         rows = np.ascontiguousarray(rows[order])
         rows.setflags(write=False)
         chosen = tuple(entries[i] for i in order)
-        return cls(name, encoder, chosen, rows, _identity(name, encoder, chosen, rows))
+        identity = _identity(name, encoder, chosen, rows, index)
+        return cls(name, encoder, chosen, rows, identity, index)
 
     def save(self, path: Path) -> Path:
         """Write the bundle and return its path: a ``.atlas`` file, or ``index.atlas`` in a folder.
@@ -116,7 +120,11 @@ class Atlas:
         Written to a temporary name and renamed; raises `OutputError`.
         """
         header = AtlasHeader(
-            name=self.name, atlas_id=self.atlas_id, encoder=self.encoder, count=len(self.entries)
+            name=self.name,
+            atlas_id=self.atlas_id,
+            encoder=self.encoder,
+            count=len(self.entries),
+            index=self.index,
         )
         return write_bundle(path, header, self.entries, self.vectors.tobytes())
 
@@ -129,7 +137,7 @@ class Atlas:
             raise EngineUnavailable(f"{path}: the atlas is incomplete; build it again")
         rows = np.frombuffer(data, dtype="<f4").reshape(header.count, header.encoder.size)
         try:
-            atlas = cls.build(entries, rows, header.encoder, header.name)
+            atlas = cls.build(entries, rows, header.encoder, header.name, header.index)
         except EngineError as error:
             raise EngineUnavailable(f"{path}: {error}; build the atlas again") from error
         if atlas.atlas_id != header.atlas_id:
@@ -142,13 +150,8 @@ class Atlas:
         return len(self.entries)
 
     @cached_property
-    def _index(self) -> Any:  # noqa: ANN401 - no common base
-        faiss = _faiss()
-        if sys.platform == "darwin":
-            faiss.omp_set_num_threads(1)  # a second OpenMP runtime (torch) crashes otherwise
-        index = faiss.IndexFlatIP(self.encoder.size)
-        index.add(self.vectors)
-        return index
+    def _index(self) -> SearchIndex:
+        return SearchIndex(self.vectors, self.index)
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise `EngineMismatch` unless `encoder` is the one that made this atlas."""
@@ -200,15 +203,12 @@ class Atlas:
 
     def _nearest(self, row: F32, k: int, allowed: npt.NDArray[np.int64]) -> tuple[Hit, ...]:
         """Return the nearest images; asks for more rows until enough images are among them."""
-        faiss = _faiss()
         depth = k
         while allowed.size:
             depth = min(depth, int(allowed.size))
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))
-            scores, rows = self._index.search(row, depth, params=chosen)
-            found = [
-                Hit(self.entries[i], float(s)) for s, i in zip(scores[0], rows[0], strict=True)
-            ]
+            rows = self._index.rows(row, depth, allowed)
+            scores = self.vectors[rows] @ row[0]
+            found = [Hit(self.entries[i], float(s)) for s, i in zip(scores, rows, strict=True)]
             found.sort(key=lambda hit: (-hit.similarity, hit.entry.entry_id))
             nearest: dict[str, Hit] = {}
             for hit in found:
@@ -219,21 +219,17 @@ class Atlas:
         return ()
 
 
-def _faiss() -> Any:  # noqa: ANN401 - its types differ between releases
-    """Return the FAISS module, imported late; raises `EngineUnavailable` without it."""
-    try:
-        return import_module("faiss")
-    except ImportError as error:
-        raise EngineUnavailable("retrieval needs the package faiss-cpu; install it") from error
-
-
 def _no_rows(size: int) -> F32:
     return np.zeros((0, size), np.float32)
 
 
-def _identity(name: str, encoder: Encoder, entries: Sequence[AtlasEntry], rows: F32) -> str:
-    """Return ``name-digest`` over encoder, entries and vectors."""
+def _identity(
+    name: str, encoder: Encoder, entries: Sequence[AtlasEntry], rows: F32, index: str | None
+) -> str:
+    """Return ``name-digest`` over encoder, index string, entries and vectors."""
     digest = hashlib.sha256(f"{name}\n{encoder.model_dump_json()}\n".encode())
+    if index is not None:
+        digest.update(f"index={index}\n".encode())
     for entry in entries:
         digest.update(entry.model_dump_json().encode() + b"\n")
     digest.update(rows.astype("<f4").tobytes())

@@ -34,6 +34,8 @@ class AtlasHeader(Frozen):
     atlas_id: str
     encoder: Encoder
     count: int = Field(ge=0)
+    index: str | None = Field(default=None, max_length=200)
+    """A ``faiss.index_factory`` string; the index is built from the vectors, never stored."""
 
 
 def bundle_path(path: Path) -> Path:

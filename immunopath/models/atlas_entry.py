@@ -92,6 +92,8 @@ class Encoder(Frozen):
         if info.embedding_size is None:
             raise ValueError(f"{info.name} is no embedder: it states no embedding size")
         steps = f"mpp={info.expected_mpp};px={info.input_px};tile={TILE_PX}@{WORKING_MPP}"
+        if info.preprocess:
+            steps += f";{info.preprocess}"
         return cls(
             name=info.name,
             revision=info.revision,

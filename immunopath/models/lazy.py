@@ -40,9 +40,12 @@ class LazyEngine:
         return info if isinstance(info, EngineInfo) else None
 
     def close(self) -> None:
-        """Let the engine go; the next `get` builds it anew."""
+        """Close the engine if it can be closed and let it go; the next `get` builds it anew."""
         with self._lock:
-            self._engine, self._error = None, None
+            engine, self._engine, self._error = self._engine, None, None
+        end = getattr(engine, "close", None)
+        if callable(end):
+            end()
 
 
 class LazyAtlas:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,8 @@ class EngineInfo:
     licence: str
     gated: bool
     description: str
+    preprocess: str = ""
+    """What happens to pixels before the model, where choices exist: ``view=tile;resize=area``."""
 
 
 class Predictor(Protocol):
@@ -89,6 +91,14 @@ class Predictor(Protocol):
 
     def predict(self, source: TileSource) -> Prediction:
         """Return the profile; raises `EngineError` when the engine cannot work."""
+
+
+@runtime_checkable
+class AsksHistology(Protocol):
+    """A predictor whose prompt names the histology of the case, as its training did."""
+
+    def predict_for(self, source: TileSource, histology: str | None) -> Prediction:
+        """Like `predict`; `histology` is the stated one, None when nobody stated any."""
 
 
 class PhenotypeScorer(Protocol):

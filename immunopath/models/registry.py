@@ -33,8 +33,6 @@ class Entry:
     note: str = ""
 
 
-_LATER = "not part of this release: only the embedded engines can run"
-
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
@@ -47,11 +45,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
         "medgemma",
-        None,
+        "immunopath.models.foundation.medgemma_build:build",
         "HAI-DEF",
         True,
-        "MedGemma 1.5 4B with a LoRA adapter",
-        _LATER,
+        "MedGemma 1.5 4B (any Gemma 3 image-text model) with a LoRA adapter",
     ),
     Entry(
         "phenotype",
@@ -61,8 +58,22 @@ ENTRIES: tuple[Entry, ...] = (
         False,
         "inflamed / excluded / desert from block texture, CPU",
     ),
-    Entry("phenotype", "medsiglip", None, "HAI-DEF", True, "MedSigLIP zero-shot", _LATER),
-    Entry("phenotype", "open_clip", None, "per model", False, "any open_clip model", _LATER),
+    Entry(
+        "phenotype",
+        "medsiglip",
+        "immunopath.models.foundation.medsiglip:build",
+        "HAI-DEF",
+        True,
+        "MedSigLIP zero-shot",
+    ),
+    Entry(
+        "phenotype",
+        "open_clip",
+        "immunopath.models.foundation.open_clip:build",
+        "per model",
+        False,
+        "any open_clip model, zero-shot",
+    ),
     Entry(
         "embedder",
         "embedded",
@@ -71,7 +82,30 @@ ENTRIES: tuple[Entry, ...] = (
         False,
         "stain-robust texture and morphology vector, CPU",
     ),
-    Entry("embedder", "path-foundation", None, "HAI-DEF", True, "Path Foundation ViT-S", _LATER),
+    Entry(
+        "embedder",
+        "path-foundation",
+        "immunopath.models.foundation.path_foundation:build",
+        "HAI-DEF",
+        True,
+        "Path Foundation ViT-S, TensorFlow SavedModel or ONNX",
+    ),
+    Entry(
+        "embedder",
+        "hf-vision",
+        "immunopath.models.foundation.vision_embedder:build_hf",
+        "per model",
+        False,
+        "any vision encoder of transformers",
+    ),
+    Entry(
+        "embedder",
+        "timm",
+        "immunopath.models.foundation.timm_embedder:build",
+        "per model",
+        False,
+        "any vision encoder of timm",
+    ),
     Entry(
         "drugs",
         "embedded",
@@ -80,7 +114,14 @@ ENTRIES: tuple[Entry, ...] = (
         False,
         "curated drug records with source and grade",
     ),
-    Entry("drugs", "txgemma", None, "HAI-DEF", True, "TxGemma for small molecules", _LATER),
+    Entry(
+        "drugs",
+        "txgemma",
+        "immunopath.models.foundation.txgemma:build",
+        "HAI-DEF",
+        True,
+        "curated drug records, and TxGemma on small molecules after them",
+    ),
 )
 
 PROFILES: dict[str, dict[Role, str]] = {
@@ -132,5 +173,6 @@ def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN
         return builder(spec, device)  # heavy packages are imported in here
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            f"{entry.name}: the package {error.name!r} is not installed"
+            f"{entry.name}: the package {error.name!r} is not installed; 'immunopath doctor' says "
+            "which extra brings it"
         ) from error

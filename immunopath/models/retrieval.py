@@ -53,6 +53,7 @@ def retrieve(
             tile_ids=tuple(t.tile_id for t in source.tiles),
             mpp=embedder.info.expected_mpp,
             mpp_source=mpp_sources(source.tiles),
+            preprocess=embedder.info.preprocess or None,
         ),
     )
 

@@ -2,7 +2,12 @@
 
 from immunopath.domain.finding import TrustRow
 from immunopath.domain.outcome import Ok, why_not
-from immunopath.domain.prediction import FieldPrediction, PhenotypeScores, ValidationCard
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    FieldPrediction,
+    PhenotypeScores,
+    ValidationCard,
+)
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.document import Bar, Card, Pair
@@ -66,6 +71,8 @@ def field_card(key: str, field: AnyField, trust: TrustRow | None) -> Card:
         title = "Probabilities" if field.calibrated else "Probabilities, uncalibrated"
     elif field.prior:
         title = "Population prior, not a prediction for this case"
+    if FIELD_VALUES.get(key, ()) is None:
+        table, title = {}, ""  # the table of a number has a hundred cells: its interval is shown
     bars = [Bar(name, value, share(value)) for name, value in table.items()]
     if not bars and isinstance(field.value, float):
         bars = [Bar("value", field.value, share(field.value))]
@@ -93,6 +100,7 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Before correction", "" if field.raw_value is None else _raw(field.raw_value)),
         ("Quantity", plain_name(field.quantity)),
         ("Seen on", extent),
+        ("Language model", _language(field)),
         ("Quality control", "" if field.qc_pass else "did not pass"),
         ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
         ("Validation", _validation(field.validation)),
@@ -100,6 +108,20 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Source", source_text(field.source)),
     )
     return tuple(Pair(label, text) for label, text in rows if text)
+
+
+def _language(field: AnyField) -> str:
+    """Return what the slot decoder says beside the table; empty for engines that measure."""
+    parts = []
+    if field.off_schema_mass is not None:
+        parts.append(f"{share(field.off_schema_mass)} outside the allowed values")
+    if field.unknown_mass is not None:
+        parts.append(f"{share(field.unknown_mass)} on unknown")
+    if field.spread is not None and field.n_tiles > 1:
+        parts.append(f"prompts {share(field.spread)} apart")
+    if field.conditioning is not None:
+        parts.append(f"{field.conditioning} conditioning")
+    return ", ".join(parts)
 
 
 def _raw(value: str | float) -> str:
@@ -138,6 +160,8 @@ def source_text(source: Provenance) -> str:
         known = source.mpp_source
         origin = f" (scale of the image {scale_origin(known)})" if known else ""
         parts.append(f"{source.mpp:g} µm/px{origin}")
+    if source.preprocess:
+        parts.append(source.preprocess.replace(";", " "))
     if source.tile_ids:
         parts.append(counted(len(source.tile_ids), "tile"))
     return ", ".join(parts)
@@ -159,6 +183,7 @@ def _scored(scores: PhenotypeScores) -> Card:
     rows = (
         ("Why no value" if scores.abstained else "Note", scores.reason),
         ("Measured on", _features(scores)),
+        ("Each prompt by itself (sigmoid)", _prompts(scores)),
         ("Source", source_text(scores.source)),
     )
     return Card(
@@ -175,3 +200,8 @@ def _scored(scores: PhenotypeScores) -> Card:
 
 def _features(scores: PhenotypeScores) -> str:
     return ", ".join(f"{plain_name(k)} {number(v, 3)}" for k, v in scores.features.items())
+
+
+def _prompts(scores: PhenotypeScores) -> str:
+    """Return how likely each prompt alone fits; empty for an engine without prompts."""
+    return ", ".join(f"{key} {share(value)}" for key, value in scores.prompt_probabilities.items())

@@ -1,6 +1,5 @@
-"""Images, tiles, neighbours and drugs as blocks."""
+"""Images, tiles and neighbours as blocks."""
 
-from immunopath.domain.drug import DrugProfile
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.prediction import Neighbour, RetrievalResult
 from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, Verdict
@@ -169,34 +168,3 @@ def _votes(found: RetrievalResult) -> Grid:
         for vote in found.votes
     )
     return Grid("Votes of labelled neighbours", ("Field", "Votes", "Opinion", "Shares"), rows)
-
-
-def drugs_section(report: CaseReport) -> Section:
-    """Return the curated drug facts, labelled as such."""
-    outcome = report.drugs
-    title = "Drug facts (curated knowledge base)"
-    if not isinstance(outcome, Ok):
-        text = f"No drug facts: {plain_name(outcome.status)}. {why_not(outcome)}"
-        return Section("drugs", title, (Para(text),))
-    if not outcome.value:
-        return Section("drugs", title, (Para("No drug is named in this report."),))
-    note = "Curated text with source and grade (V read, M from memory, ? uncertain); no model's."
-    items = tuple(_drug(drug) for drug in outcome.value)
-    return Section("drugs", title, (Entries("plain", items),), note)
-
-
-def _drug(drug: DrugProfile) -> Entry:
-    facts = tuple(
-        Pair(plain_name(fact.topic).capitalize(), fact.text, f"{fact.source}; grade {fact.grade}")
-        for fact in drug.facts
-    )
-    ids = ", ".join(f"{i.system} {i.value or 'none'} ({i.status})" for i in drug.ids)
-    origin = (
-        f"{drug.curated_by}, label as of {drug.label_asof.isoformat()}, {drug.knowledge_version}"
-    )
-    tail = (Pair("Registry ids", ids), Pair("Curated by", origin))
-    return Entry(
-        head=drug.name,
-        tags=(drug.drug_class, plain_name(drug.us_status)),
-        lines=(*facts, *(row for row in tail if row.value)),
-    )

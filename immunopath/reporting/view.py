@@ -28,6 +28,7 @@ from immunopath.reporting.document import (
     Section,
     Tone,
 )
+from immunopath.reporting.drug_view import drugs_section
 from immunopath.reporting.path_view import missing_rows
 from immunopath.reporting.provenance_view import provenance_section
 from immunopath.reporting.text import cleaned, plain_name
@@ -88,7 +89,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
         predicted.prediction_section(report),
         _counts(report),
         image.neighbours_section(report),
-        image.drugs_section(report),
+        drugs_section(report),
         *(_why(guidance) if guidance else ()),
         _stated(report),
         image.quality_section(report),

@@ -10,6 +10,7 @@ from immunopath.domain.prediction import (
     FIELD_VALUES,
     BiomarkerProfile,
     CutPoints,
+    EngineCaution,
     FieldPrediction,
     PhenotypeScores,
     PredictorResult,
@@ -57,6 +58,24 @@ def scores(value: str | None) -> Ok[PhenotypeScores]:
             scores=table, value=value, abstained=value is None, reason="r", source=SOURCE
         )
     )
+
+
+def test_what_an_engine_says_against_itself_is_a_finding() -> None:
+    caution = EngineCaution(
+        code="IMAGE_IGNORED", severity="serious", message="m", action="a", fields=("msi_status",)
+    )
+    given = PredictorResult(profile=profile(), cut_points=CUTS, cautions=(caution,))
+    missing = Unavailable(reason="absent")
+    judged = adjudicate(Ok[PredictorResult](value=given), missing, missing, NOTHING)
+    [finding] = [f for f in judged.findings if f.code == "IMAGE_IGNORED"]
+    assert (finding.severity, finding.message, finding.fields) == ("serious", "m", ("msi_status",))
+
+
+def test_without_cut_points_a_number_contradicts_no_class() -> None:
+    given = profile(til_fraction=0.05, til_density="high", immune_phenotype="inflamed")
+    assert check_density_label(given, None) == (given, [])
+    assert check_phenotype(given, None) == (given, [])
+    assert check_phenotype(given, CUTS)[1]
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,29 @@ def test_an_engine_is_loaded_once_and_a_failure_is_remembered() -> None:
             gone.get()
         errors.append(caught.value)
     assert errors[0] is errors[1]
+
+
+def test_an_engine_that_can_be_closed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Closable:
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("immunopath.models.lazy.build_engine", lambda *args: Closable())
+    lazy = LazyEngine("predictor", EngineSpec(name="embedded"), "cpu")
+    lazy.close()
+    assert closed == []
+    lazy.get()
+    lazy.close()
+    lazy.close()
+    assert closed == [True]
+
+
+def test_a_package_that_a_builder_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(spec: EngineSpec, device: str) -> object:
+        raise ModuleNotFoundError("no", name="torch")
+
+    monkeypatch.setattr("immunopath.models.embedded.predictor.build", build)
+    with pytest.raises(EngineUnavailable, match="'torch' is not installed"):
+        build_engine("predictor", EngineSpec(name="embedded"), "cpu")

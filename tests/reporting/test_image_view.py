@@ -17,8 +17,8 @@ from immunopath.domain.quality import ImageSummary, QualityCheck, TileSummary, V
 from immunopath.domain.report import CaseReport
 from immunopath.domain.units import MppSource
 from immunopath.reporting import document as doc
+from immunopath.reporting.drug_view import drugs_section
 from immunopath.reporting.image_view import (
-    drugs_section,
     image_facts,
     neighbours_section,
     quality_section,

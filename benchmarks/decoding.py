@@ -1,0 +1,103 @@
+"""Slot decoding against the model card's snippet: one JSON object.
+
+``python benchmarks/decoding.py --quick --json -`` prints five keys for the fixed quick shape (text
+512 x 8 layers, vocabulary 262,208, vision 384 x 6 layers at 224 px, 16 image tokens, card prompt,
+indented answer, full head at slot starts, float32, random weights): how many times faster per
+patch than `generate` at batch 1 (98 = min = max new tokens) slot decoding is at batch 1 and 8;
+whether its answers equal `generate` restricted to canonical answers; its forward passes for one
+answer (the dearest kind, with both numbers to the third digit); and the share of vision tower and
+prompt in its time at batch 8. Each side takes its best of 1 and 2 threads, median of 3.
+
+Without ``--quick``: batch 32, the grammar (when llguidance is installed), peak memory, and the
+ratio to expect at the 4B shape from measured parts (``--parts``). ``--full --device cuda`` runs
+the full size in bfloat16 and NF4; ``--full --shape tiny --device cpu`` tests that path.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import decoding_shapes as shapes
+import decoding_sides as sides
+import torch
+
+from immunopath.models.foundation.answer import LAYOUTS, AnswerFormat
+from immunopath.models.foundation.decoder import SlotDecoder
+from immunopath.models.foundation.prefill import prefill
+from immunopath.models.foundation.segments import Piece
+
+THREADS = (1, 2)
+REPEATS = 3
+
+
+def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
+    """Measure the quick shape; `more` adds the grammar and peak memory."""
+    shape = shapes.QUICK
+    model, tok = shapes.build(shape, torch.float32, "cpu"), shapes.tokenizer()
+    answer = AnswerFormat("indented")
+    decoder = SlotDecoder(model, tok, answer)
+    asked = shapes.prompts(shape, max(batches))
+    sides.dearest(model, decoder, asked[0], tok)
+    decoder.decode(asked[:1])
+    passes = decoder.passes
+    first = Piece(decoder.plan.slots[0].lead)
+
+    def prompt_only() -> None:
+        with torch.inference_mode():
+            prefill(model, asked[:8], first)
+
+    calls = {"card": sides.card(model, tok, asked[:1]), "prefill_8": prompt_only}
+    calls |= {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
+    grammar = sides.grammar(model, tok, asked[:1], answer) if more else None
+    if grammar is not None:
+        calls["grammar"] = grammar
+    taken = sides.best_of_threads(calls, THREADS, REPEATS)
+    found: dict[str, Any] = {
+        f"ratio_batch_{n}": round(taken["card"] / (taken[f"slots_{n}"] / n), 2) for n in batches
+    }
+    found["equal_answers"] = sides.equal_answers(model, tok, shape, LAYOUTS)
+    found["forward_passes"] = passes
+    found["prefill_share"] = round(min(1.0, taken["prefill_8"] / taken["slots_8"]), 3)
+    if more:
+        rates = {name: int(name.rpartition("_")[2]) for name in taken if name[:6] == "slots_"}
+        rates |= {"card": 1, **({"grammar": 1} if grammar else {})}
+        found["patches_per_second"] = {n: round(k / taken[n], 3) for n, k in rates.items()}
+        found["peak_mb"] = {name: sides.peak_mb(call) for name, call in calls.items()}
+        found["grammar"] = "run" if grammar else "not run: llguidance is not installed"
+        found["prompt_tokens"] = int(asked[0].input_ids.shape[1])
+        found["answer_tokens"] = len(decoder.decode(asked[:1])[0].tokens)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", default="-", help="file, or - for the terminal")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--parts", action="store_true", help="measure parts of the 4B shape")
+    parser.add_argument("--full", action="store_true", help="full size, bfloat16 and NF4")
+    parser.add_argument("--shape", default="full", choices=sorted(shapes.SHAPES))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batches", default="1,8,32")
+    args = parser.parse_args()
+    batches = tuple(int(n) for n in args.batches.split(","))
+    if args.full:
+        from decoding_full import measure
+
+        found = measure(shapes.SHAPES[args.shape], args.device, batches)
+    elif args.parts:
+        from decoding_parts import expected
+
+        found = expected(shapes.SHAPES[args.shape])
+    else:
+        found = compare((1, 8) if args.quick else tuple({1, 8, *batches}), more=not args.quick)
+    text = json.dumps(found, indent=2) + "\n"
+    if args.json == "-":
+        sys.stdout.write(text)
+    else:
+        Path(args.json).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""``immunopath models fetch|verify|probe``: checkpoints before a case needs them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from immunopath.cli.inspect import show_table
+from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.units import checked_mpp
+from immunopath.imaging.intake import take_in
+from immunopath.imaging.tiles import TileStore
+from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
+from immunopath.models.foundation.pins import state_folder
+from immunopath.models.foundation.probe import Estimate, ProbeResult
+from immunopath.models.foundation.sources import Source, patterns_for, sources_of
+from immunopath.models.foundation.weights import is_folder
+from immunopath.models.registry import ROLES, check_spec
+from immunopath.models.spec import EngineSpec
+
+MIB = 1024**2
+
+
+def fetch_all(wanted: Sequence[str], revision: str | None) -> None:
+    """Fetch hub ids or everything behind engine strings, pin them, and say what to carry."""
+    rows = []
+    for source, patterns in dict.fromkeys(s for text in wanted for s in _sources(text)):
+        if is_folder(source):
+            rows.append((source, "-", "local folder", "nothing to fetch"))
+            continue
+        got = fetch(source, revision, patterns)
+        size = f"{got.size / MIB:.1f} MiB"
+        rows.append((source, got.pin.revision, f"{len(got.pin.files)} files, {size}", "pinned"))
+    show_table(("repository", "commit", "what", "state"), rows)
+    typer.echo(f"To work offline elsewhere carry {state_folder().parent} and set HF_HOME to it.")
+
+
+def verify_all(wanted: Sequence[str]) -> bool:
+    """Read every file again; returns whether all are as pinned (folders: whole)."""
+    sources = [s for text in wanted for s, _ in _sources(text)] if wanted else pinned_repos()
+    states = [state for source in dict.fromkeys(sources) for state in verify(source)]
+    show_table(
+        ("source", "file", "state", "SHA-256"),
+        [(s.source, s.name, s.state, s.sha256[:16]) for s in states],
+    )
+    if not states:
+        typer.echo("nothing was fetched here")
+    return all(state.state in {"ok", "not pinned"} for state in states)
+
+
+def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Path | None) -> Path:
+    """Probe a predictor on images, print the table and keep the result; returns its file."""
+    from immunopath.models.foundation.medgemma_probe import probe_predictor
+
+    spec = EngineSpec.parse(engine)
+    check_spec("predictor", spec)
+    stores = []
+    for image in images:
+        store = TileStore()
+        intake = take_in([image], None if mpp is None else checked_mpp(mpp), store)
+        if not intake.usable:
+            raise InputError(f"{image.name}: refused ({intake.reason}); probe on H&E with tissue")
+        stores.append(store)
+    result, path = probe_predictor(spec, stores, out)
+    _show(result)
+    typer.echo(f"kept in {path}")
+    return path
+
+
+def _show(result: ProbeResult) -> None:
+    rows = [
+        (
+            field.key,
+            _text(field.blank),
+            _text(field.shuffled),
+            _text(field.between),
+            _text(field.log_blank),
+            field.verdict + (", one value throughout" if field.constant else ""),
+        )
+        for field in result.fields
+    ]
+    show_table(("field", "TV blank", "TV shuffled", "TV between", "Δlog p blank", "image"), rows)
+    typer.echo(
+        f"{result.n_units} prompts; total variation with 95 % interval; below {result.limit:g} "
+        f"counts as unchanged. The predictor as a whole: {result.verdict}"
+    )
+
+
+def _text(value: Estimate) -> str:
+    return f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def _sources(text: str) -> tuple[Source, ...]:
+    """Return what a hub id, a folder or an engine string means."""
+    spec = None
+    if "/" not in text.partition(":")[0] and not Path(text).is_dir():
+        spec = EngineSpec.parse(text)
+    if spec is None:
+        return ((text, patterns_for(text)),)
+    for role in ROLES:
+        try:
+            check_spec(role, spec)
+        except EngineSpecError:
+            continue
+        found = sources_of(role, spec)
+        if found:
+            return found
+    raise EngineSpecError(
+        f"{text!r}: is neither a hub id (owner/name), a folder, nor an engine that has weights to "
+        "fetch; see 'immunopath models list'"
+    )

@@ -1,0 +1,1 @@
+"""Engines that run published foundation models from a hub id or a local folder."""

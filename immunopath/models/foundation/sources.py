@@ -1,0 +1,61 @@
+"""What an engine string needs from the hub and from the package index, asked of its builder.
+
+A builder module may have ``hub_sources(spec)``, the ids or folders and file patterns behind an
+engine string, and ``PACKAGES``, the distributions that it imports.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from immunopath.domain.errors import EngineSpecError
+from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.registry import ENTRIES, SWITCHED_OFF, Entry, Role, find_entry
+from immunopath.models.spec import EngineSpec
+
+Source = tuple[str, tuple[str, ...]]
+"""A hub id or folder, and the patterns of the files that are needed of it."""
+
+
+def builder_module(role: Role, spec: EngineSpec) -> Any:  # noqa: ANN401 - a module
+    """Return the module that builds the engine, or None when it is switched off or not shipped."""
+    if spec.name == SWITCHED_OFF:
+        return None
+    builder = find_entry(role, spec).builder
+    return None if builder is None else import_module(builder.partition(":")[0])
+
+
+def sources_of(role: Role, spec: EngineSpec) -> tuple[Source, ...]:
+    """Return what the engine string needs; empty for engines without weights.
+
+    Raises `EngineSpecError` for options that the engine does not take.
+    """
+    ask: Callable[[EngineSpec], tuple[Source, ...]] | None
+    ask = getattr(builder_module(role, spec), "hub_sources", None)
+    return () if ask is None else ask(spec)
+
+
+def patterns_for(repo: str) -> tuple[str, ...]:
+    """Return the files that some engine wants of a repository that it names by default.
+
+    `SAFE_PATTERNS` for every other repository.
+    """
+    wanted: list[str] = []
+    for entry in ENTRIES:
+        for source, patterns in _default_sources(entry):
+            if source.lower() == repo.lower():
+                wanted += patterns
+    return tuple(dict.fromkeys(wanted)) or SAFE_PATTERNS
+
+
+def _default_sources(entry: Entry) -> tuple[Source, ...]:
+    try:
+        return sources_of(entry.role, EngineSpec(name=entry.name))
+    except EngineSpecError:  # an engine that has no default id
+        return ()
+
+
+def packages_of(role: Role, spec: EngineSpec) -> tuple[str, ...]:
+    """Return the distributions that the engine imports beyond the core."""
+    packages: tuple[str, ...] = getattr(builder_module(role, spec), "PACKAGES", ())
+    return packages

@@ -1,0 +1,132 @@
+"""Answers of TxGemma on disk, so that a report needs no GPU and no weights.
+
+One JSON file per checkpoint, prompt file, mode and number format; its name starts with the weights
+digest. An answer is found by task and structure, and carries the digest of the prompt behind it.
+"""
+
+import hashlib
+import os
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from immunopath.domain.base import Frozen
+from immunopath.domain.errors import EngineUnavailable, OutputError
+
+SUFFIX: Final = ".txgemma.json"
+_writing = threading.Lock()
+
+
+class Identity(Frozen):
+    """Everything that decides an answer besides prompt and structure."""
+
+    source: str
+    """Hub id, or the name of the local folder."""
+    revision: str
+    weights_digest: str
+    prompts_digest: str
+    mode: Literal["predict", "chat"]
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        rest = hashlib.sha256(self.model_dump_json(exclude={"source"}).encode()).hexdigest()
+        return f"{self.weights_digest[:16]}-{rest[:8]}{SUFFIX}"
+
+
+class CachedAnswer(Frozen):
+    """One answer as the model gave it."""
+
+    prompt_sha256: str
+    text: str
+    statement: str = ""
+    letter: Literal["A", "B"] | None = None
+    probability: float | None = Field(default=None, ge=0, le=1)
+    rank: int | None = Field(default=None, ge=0, le=1000)
+
+
+class CacheFile(Frozen):
+    """The content of a file."""
+
+    format: Literal["immunopath-txgemma-1"] = "immunopath-txgemma-1"
+    identity: Identity
+    answers: dict[str, CachedAnswer] = Field(default_factory=dict)
+
+
+def answer_key(task: str, smiles: str) -> str:
+    """Return the key of an answer: the task and the start of the structure's SHA-256."""
+    return f"{task}:{hashlib.sha256(smiles.encode()).hexdigest()[:32]}"
+
+
+def default_folder() -> Path:
+    """Return where answers are kept: below ``XDG_CACHE_HOME``, else below ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "immunopath" / "txgemma"
+
+
+def read_file(path: Path) -> CacheFile:
+    """Return a cache file; raises `EngineUnavailable` when it is damaged."""
+    try:
+        return CacheFile.model_validate_json(path.read_text("utf-8"))
+    except OSError as error:
+        raise EngineUnavailable(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise EngineUnavailable(f"{path}: damaged cache of TxGemma; delete it") from error
+
+
+def load(folder: Path, identity: Identity) -> CacheFile:
+    """Return what is known for an identity, empty when nothing is; raises `EngineUnavailable`."""
+    path = folder / identity.name
+    if not path.exists():
+        return CacheFile(identity=identity)
+    found = read_file(path)
+    same = identity.model_dump(exclude={"source"})
+    if found.identity.model_dump(exclude={"source"}) != same:
+        raise EngineUnavailable(f"{path}: holds the answers of another checkpoint; delete it")
+    return found
+
+
+def find(folder: Path, source: str, revision: str | None) -> CacheFile | None:
+    """Return the one file of a source (and revision, if given) in a folder, None without any.
+
+    Raises `EngineUnavailable` when several fit: nobody says which is meant.
+    """
+    if not folder.is_dir():
+        return None
+    files = [read_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    fitting = [
+        f for f in files if f.identity.source == source and revision in (None, f.identity.revision)
+    ]
+    if len(fitting) > 1:
+        raise EngineUnavailable(
+            f"{folder}: {len(fitting)} caches of {source}; give revision= or keep one of them"
+        )
+    return fitting[0] if fitting else None
+
+
+def save(folder: Path, identity: Identity, new: Mapping[str, CachedAnswer]) -> CacheFile:
+    """Add answers to the file of an identity and return all of it; raises `OutputError`.
+
+    Written to a temporary name and renamed; answers that others added meanwhile are kept.
+    """
+    path = folder / identity.name
+    with _writing:
+        known = load(folder, identity)
+        merged = dict(sorted((known.answers | dict(new)).items()))
+        content = known.model_copy(update={"answers": merged})
+        temporary = folder / f".{uuid.uuid4().hex}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"{path}: the cache cannot be written ({reason})") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+    return content

@@ -1,0 +1,180 @@
+"""From a hub id or a local folder to files on disk, with the revision pinned and digests taken.
+
+Nothing here touches the network unless a hub id is not in the local cache, and never when
+``HF_HUB_OFFLINE`` is set. ``HF_HOME`` and ``HF_ENDPOINT`` are honoured by huggingface_hub itself.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from immunopath.domain.errors import CheckpointError, WeightsCorrupted
+from immunopath.models.foundation.hub_errors import (
+    hub_failures,
+    is_offline,
+    named_error,
+    offline,
+)
+from immunopath.models.foundation.pins import Pin, read_pin
+
+SAFE_PATTERNS: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*")
+"""What a transformers or peft checkpoint needs: no pickle, no code."""
+OWN_FILES: Final = "immunopath*.json"
+"""Records and probe results that ImmunoPath puts beside weights: they are not weights."""
+_HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
+_BLOCK: Final = 1 << 20
+_known: dict[tuple[str, int, int], str] = {}
+"""SHA-256 by real path, size and time of change: a file is read once per process."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint on disk.
+
+    folder: where its files lie; repo_id and revision (a commit): None for a local folder; files:
+    SHA-256 by name relative to the folder; digest: SHA-256 over names and digests of all of them.
+    """
+
+    source: str
+    folder: Path
+    repo_id: str | None
+    revision: str | None
+    files: Mapping[str, str]
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """Return what to call the revision in provenance: the commit, or the digest's start."""
+        return self.revision or f"sha256-{self.digest[:12]}"
+
+
+def is_folder(source: str) -> bool:
+    """Return whether a source names a local folder rather than a hub id."""
+    path = Path(source).expanduser()
+    return path.is_dir() or path.is_absolute() or _HUB_ID.match(source) is None
+
+
+def resolve_weights(
+    source: str, *, revision: str | None = None, patterns: Sequence[str] = SAFE_PATTERNS
+) -> Weights:
+    """Return the files behind a hub id or a folder, fetched if need be, each with its SHA-256.
+
+    `revision` is a branch, tag or commit; without it the commit that ``models fetch`` pinned is
+    used, else the hub's main branch. Raises a `HubError` (`HubTokenMissing`,
+    `HubTermsNotAccepted`, `HubNameUnknown`, `HubOffline`), `WeightsCorrupted` when the files
+    differ from what was pinned, and `CheckpointError` for a folder that does not exist.
+    """
+    if is_folder(source):
+        folder = Path(source).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"{source}: no such folder; give a folder that exists or a hub id (owner/name)"
+            )
+        return _weights(source, folder, None, None, patterns)
+    pin = read_pin(source)
+    wanted = revision or (pin.revision if pin else None)
+    folder = locate(source, wanted, patterns)
+    weights = _weights(source, folder, source, folder.name, patterns)
+    if pin is not None and pin.revision == weights.revision:
+        check_pin(weights, pin)
+    return weights
+
+
+def locate(
+    repo: str, revision: str | None, patterns: Sequence[str], *, local: bool = False
+) -> Path:
+    """Return the snapshot folder of a repository: from the cache, else from the hub.
+
+    A commit that is wholly in the cache costs no request; `local` never asks the hub. Raises a
+    `HubError`.
+    """
+    local = local or is_offline()
+    commit = revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+    if commit or local:
+        try:
+            return _snapshot(repo, revision, patterns, local=True)
+        except hub_failures() as error:
+            if local:
+                raise offline(repo, revision) from error
+    try:
+        return _snapshot(repo, revision, patterns, local=False)
+    except hub_failures() as error:
+        raise named_error(error, repo, revision) from error
+
+
+def _snapshot(repo: str, revision: str | None, patterns: Sequence[str], *, local: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            repo, revision=revision, allow_patterns=list(patterns), local_files_only=local
+        )
+    )
+
+
+def check_access(repo: str) -> None:
+    """Ask the hub whether files of `repo` may be fetched; raises the `HubError` if not."""
+    from huggingface_hub import auth_check
+
+    if is_offline():
+        raise offline(repo, None)
+    try:
+        auth_check(repo)
+    except hub_failures() as error:
+        raise named_error(error, repo, None) from error
+
+
+def check_pin(weights: Weights, pin: Pin) -> None:
+    """Raise `WeightsCorrupted` unless every pinned file is here with its pinned digest."""
+    for name, digest in pin.files.items():
+        found = weights.files.get(name)
+        if found != digest:
+            state = "is missing" if found is None else f"has SHA-256 {found[:12]}…"
+            raise WeightsCorrupted(
+                f"{weights.folder / name}: {state}, pinned is {digest[:12]}…; fetch it again with "
+                f"'immunopath models fetch {weights.source}'"
+            )
+
+
+def _weights(
+    source: str, folder: Path, repo: str | None, revision: str | None, patterns: Sequence[str]
+) -> Weights:
+    names = matching_files(folder, patterns)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        digests = list(pool.map(lambda name: sha256_of(folder / name), names))
+    files = dict(zip(names, digests, strict=True))
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    return Weights(source, folder, repo, revision, files, hashlib.sha256(text.encode()).hexdigest())
+
+
+def matching_files(folder: Path, patterns: Sequence[str]) -> list[str]:
+    """Return the names below `folder` that match, sorted; a pattern without ``/`` stays on top."""
+    names = []
+    for path in sorted(folder.rglob("*")):
+        name = PurePosixPath(path.relative_to(folder)).as_posix()
+        if not path.is_file() or fnmatchcase(name, OWN_FILES):
+            continue
+        if any(fnmatchcase(name, p) and ("/" in p or "/" not in name) for p in patterns):
+            names.append(name)
+    return names
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file; raises `WeightsCorrupted` when it cannot be read."""
+    try:
+        stat = path.stat()
+        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        if key not in _known:
+            digest = hashlib.sha256()
+            with path.open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+            _known[key] = digest.hexdigest()
+        return _known[key]
+    except OSError as error:
+        raise WeightsCorrupted(f"{path}: cannot be read ({error.strerror})") from error

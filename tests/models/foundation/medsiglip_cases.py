@@ -1,0 +1,17 @@
+"""What the tests of the SigLIP scorer ask of it."""
+
+from pathlib import Path
+
+from immunopath.models.foundation import medsiglip
+from immunopath.models.foundation.zero_shot import ZeroShotPhenotype
+from immunopath.models.spec import EngineSpec
+
+
+def scorer(folder: Path, **options: str) -> ZeroShotPhenotype:
+    spec = EngineSpec(name="medsiglip", source=str(folder), options=options)
+    return medsiglip.build(spec, "cpu")
+
+
+def encoder(folder: Path) -> medsiglip.SiglipEncoder:
+    spec = EngineSpec(name="medsiglip", source=str(folder))
+    return medsiglip.load_encoder(spec, "cpu", "tf-bilinear")[0]

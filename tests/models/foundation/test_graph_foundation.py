@@ -1,0 +1,69 @@
+"""The foundation profile with all four engines from folders: one graph, one report, on a CPU."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from stores import CORE
+from tiny_gemma2 import build_gemma2
+from tiny_medgemma import Folders
+from tiny_path_foundation import build_patch_onnx
+from tiny_siglip import build_siglip
+from typer.testing import CliRunner
+
+from immunopath.cli.main import app
+from immunopath.domain.case import Case
+from immunopath.domain.outcome import Ok
+from immunopath.domain.report import CaseStatus
+from immunopath.guidelines.casefile import load_clinical
+from immunopath.pipeline.run import ImmunoPath
+from immunopath.pipeline.settings import Settings
+
+pytest.importorskip("onnxruntime")
+FACTS = Path(__file__).parents[3] / "examples" / "clinical_complete.yaml"
+
+
+@pytest.fixture(scope="module")
+def settings(medgemma: Folders, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    root = tmp_path_factory.mktemp("foundation")
+    build_siglip(root / "siglip")
+    build_gemma2(root / "gemma2")
+    build_patch_onnx(root / "model.onnx")
+    images = Path(__file__).parents[2] / "data" / "images"
+    manifest = root / "m.csv"
+    names = [f"nucls_til/images/train_{i}.png" for i in (2, 5, 9)]
+    manifest.write_text("path,mpp\n" + "".join(f"{images / n},0.5\n" for n in names))
+    embedder = f"path-foundation:{root / 'model.onnx'}"
+    built = CliRunner().invoke(
+        app,
+        ["atlas", "build", str(manifest), "-o", str(root / "own.atlas"), "--embedder", embedder],
+    )
+    assert built.exit_code == 0, built.output
+    return {
+        "profile": "foundation",
+        "predictor": medgemma.engine(patches=6, quant="nf4"),
+        "phenotype": f"medsiglip:{root / 'siglip'}",
+        "embedder": embedder,
+        "drugs": f"txgemma:{root / 'gemma2'},tasks=hERG,cache={root / 'cache'}",
+        "atlas": str(root / "own.atlas"),
+    }
+
+
+def test_four_foundation_engines_in_one_graph(
+    settings: dict[str, object], shared_images: Path
+) -> None:
+    case = Case(case_id="a", images=(shared_images / CORE,), mpp=0.5, clinical=load_clinical(FACTS))
+    with ImmunoPath(settings=Settings.make(dict(settings))) as path:
+        report = path.analyze(case, as_of=date(2026, 11, 24))
+    assert report.status is CaseStatus.ok, report.status_reason
+    used = {row.agent: row.engine for row in report.engines}
+    assert used["predictor"] == "medgemma"
+    assert used["phenotype"] == "medsiglip"
+    assert used["retrieval"] == "path-foundation"
+    assert used["drugs"] == "txgemma"
+    assert not report.profile.til_fraction.abstained
+    assert isinstance(report.phenotype, Ok)
+    assert isinstance(report.retrieval, Ok)
+    assert isinstance(report.guidance, Ok)
+    assert len(report.answers) == 6
+    assert report.to_html().count("NOT_PROBED") == 1
