@@ -34,11 +34,12 @@ from stain_jitter import jitter
 from immunopath.models.embedded.classifier import NucleiClassifier, from_json
 from immunopath.models.embedded.features import GAIN_POWER, NAMES
 
-VERSION = "nuclei-1"
+VERSION = "nuclei-2"
 SEED = 20261124
 TEST_SEED = 777
-COPIES = 8
-STRENGTH = 0.01
+COPIES = 24
+STRENGTH = 0.08 / COPIES
+"""Inverse of the L2 penalty. Copies add no patches: with more of them each weighs less."""
 NUCLEUS_THRESHOLD = 0.5
 LYMPHOCYTE_THRESHOLD = 0.55
 DARK_RED_OD = 0.9
