@@ -38,8 +38,7 @@ VERSION = "nuclei-2"
 SEED = 20261124
 TEST_SEED = 777
 COPIES = 24
-STRENGTH = 0.08 / COPIES
-"""Inverse of the L2 penalty. Copies add no patches: with more of them each weighs less."""
+STRENGTH = 0.08 / COPIES  # inverse L2 penalty; copies add no patches, so each weighs less
 NUCLEUS_THRESHOLD = 0.5
 LYMPHOCYTE_THRESHOLD = 0.55
 DARK_RED_OD = 0.9
@@ -243,7 +242,6 @@ def main() -> None:
     samples = prepare(patches)
     held = [score(nuclei_of(s.clean, c), s.patch) for s, c in left_out(samples, digest)]
     text = fit(samples, digest, correction_with(call_rates(held)))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(text, encoding="utf-8")
     print(f"wrote {args.out.name}: {from_json(text).digest}")
 

@@ -1,7 +1,7 @@
 """One nucleus, one point: fragments of one nucleus are joined, large nuclei counted once.
 
 Two steps. Other nuclei whose points climb to the same maximum of the 3 µm Laplacian within 4.5 µm
-are one. Then a compact dark component of 40 to 260 µm² is one other nucleus, whatever points it
+are one. Then a compact dark component of 30 to 260 µm² is one other nucleus, whatever points it
 holds: rim and chromatin of a large vesicular nucleus look like lymphocytes one by one.
 """
 
@@ -23,8 +23,7 @@ LOCAL_MEAN_UM = 16.0
 LOCAL_OFFSET = 0.15
 HOLE_UM2 = 15.0
 OPENING_RADIUS_UM = 3.0
-LARGE_UM2 = (40.0, 260.0)
-"""A single nucleus measures up to 32 µm²; below 40 two small ones could be meant."""
+LARGE_UM2 = (30.0, 260.0)
 LARGE_FILL = 0.9
 
 I64 = npt.NDArray[np.int64]

@@ -62,8 +62,8 @@ def test_a_large_component_without_any_point_adds_no_nucleus() -> None:
     assert len(merge_nuclei(_points([(70, 70)], [True]), measured, 1.0)) == 1
 
 
-def test_components_outside_40_to_260_square_micrometres_are_not_large_nuclei() -> None:
-    for radius, expected in ((2.5, 0), (3.4, 0), (5.5, 1), (12.0, 0)):
+def test_components_outside_30_to_260_square_micrometres_are_not_large_nuclei() -> None:
+    for radius, expected in ((2.5, 0), (5.5, 1), (12.0, 0)):
         _, measured = _stages(_vesicular((40, 40), radius))
         _, centres, _, _ = large_components(measured.red_half, 1.0)
         assert len(centres) == expected
