@@ -4,7 +4,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from immunopath.domain.case import Case
+from immunopath.domain.case import Case, named_after
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.reporting.rendered import RenderedReport
 
@@ -23,5 +23,5 @@ def analyze(
     """
     if not isinstance(case, Case):
         path = Path(case)
-        case = Case(case_id=path.stem or "case", images=(path,), mpp=mpp)
+        case = Case(case_id=named_after(path), images=(path,), mpp=mpp)
     return _default().analyze(case, as_of=as_of)

@@ -1,6 +1,7 @@
 """The pages say what the code does."""
 
 import re
+import runpy
 from pathlib import Path
 
 from immunopath.agents.state import CaseState
@@ -25,3 +26,8 @@ def test_the_outputs_page_lists_every_key_of_the_state() -> None:
     assert keys_of("Keys of the graph's state", 2) == [
         key for key in CaseState.__annotations__ if key != "case"
     ]
+
+
+def test_the_page_of_the_clinical_file_is_what_its_script_writes() -> None:
+    script = DOCS.parent / "scripts" / "export_clinical_keys.py"
+    assert (DOCS / "clinical-file.md").read_text("utf-8") == runpy.run_path(str(script))["page"]()

@@ -74,10 +74,17 @@ def _bounded(call: Callable[[], Outcome[T]], limit_s: float | None) -> Outcome[T
     worker = threading.Thread(target=lambda: answers.append(call()), daemon=True)
     worker.start()
     worker.join(limit_s)
+    late = worker.is_alive()
     if answers:
         return answers[0]
-    return Failed(error_id="EngineTimeout", message=f"no answer within {limit_s:g} s")
+    if late:
+        return Failed(error_id="EngineTimeout", message=f"no answer within {limit_s:g} s")
+    return Failed(error_id="EngineStopped", message="the engine ended without an answer")
 
 
 def _one_line(error: Exception) -> str:
-    return str(ImmunoPathError(" ".join(str(error).split())))[:500]
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error may be too broken to describe itself
+        text = "its message cannot be read"
+    return str(ImmunoPathError(" ".join(text.split())))[:500]

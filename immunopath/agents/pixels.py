@@ -11,6 +11,7 @@ def tiles_of(state: CaseState, context: RunContext) -> TileStore:
     workspace = context.workspace
     with workspace.lock:
         if not workspace.store.all_tiles:
-            case = read_case(state)
-            take_in(case.images, case.mpp, workspace.store)
+            case, store = read_case(state), TileStore()
+            take_in(case.images, case.mpp, store)
+            workspace.store = store  # only whole: half a case must not pass for all of it
     return workspace.store

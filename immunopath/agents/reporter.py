@@ -17,9 +17,10 @@ from immunopath.agents.state import (
     StateKey,
     read_case,
 )
+from immunopath.domain.drug import DrugProfile
 from immunopath.domain.errors import ImmunoPathError
 from immunopath.domain.finding import Adjudication
-from immunopath.domain.outcome import Ok, Outcome, why_not
+from immunopath.domain.outcome import Abstained, Ok, Outcome, why_not
 from immunopath.domain.quality import IntakeResult
 from immunopath.domain.report import CaseReport, CaseStatus, EngineStatus
 from immunopath.guidelines.adjudication import empty_profile
@@ -76,7 +77,7 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         trust=judged.trust if judged else (),
         findings=judged.findings if judged else (),
         guidance=seen[GUIDANCE.name],
-        drugs=seen[DRUGS.name],
+        drugs=_drugs(state, intake, seen[DRUGS.name]),
         engines=engines,
         limitations=_LIMITATIONS,
         provenance=context.provenance.model_copy(
@@ -87,6 +88,15 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         ),
     )
     return Ok[CaseReport](value=report)
+
+
+def _drugs(
+    state: CaseState, intake: IntakeResult, found: Outcome[tuple[DrugProfile, ...]]
+) -> Outcome[tuple[DrugProfile, ...]]:
+    """Return the drugs; the graph skips their agent when guidance names none."""
+    if DRUGS.name not in state and intake.usable:
+        return Abstained(reason="no drug is named")
+    return found
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:

@@ -64,7 +64,7 @@ class StateKey(Generic[T]):
 
 
 Missing: TypeAlias = Abstained | Unavailable | Failed
-SKIPPED: Final = "not run: the case ended before this step"
+SKIPPED: Final = "not run: the case did not reach this step"
 
 INTAKE: StateKey[IntakeResult] = StateKey("intake", TypeAdapter(Ok[IntakeResult] | Missing))
 PREDICTION: StateKey[PredictorResult] = StateKey(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
-from immunopath.domain.case import Case
+from immunopath.domain.case import Case, named_after
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.report import CaseStatus
@@ -43,6 +43,7 @@ class Outputs:
     json_path: str | None
     html: Path | None
     md: Path | None
+    fhir: Path | None
     nuclei: Path | None
     quiet: bool
 
@@ -68,7 +69,7 @@ def _settings(request: Request) -> Settings:
 def _case(request: Request) -> Case:
     mpp = None if request.mpp is None else checked_mpp(request.mpp)
     clinical = load_clinical(request.clinical) if request.clinical else ClinicalContext()
-    case_id = request.images[0].stem if request.case_id is None else request.case_id
+    case_id = named_after(request.images[0]) if request.case_id is None else request.case_id
     try:
         return Case(
             case_id=case_id,
@@ -85,8 +86,10 @@ def _case(request: Request) -> Case:
 def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
     """No output may name an input, and no two outputs the same file."""
     json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
-    targets = [p for p in (json_file, outputs.html, outputs.md, outputs.nuclei) if p is not None]
-    taken = [p.resolve() for p in (*request.images, *filter(None, [request.clinical]))]
+    asked = (json_file, outputs.html, outputs.md, outputs.fhir, outputs.nuclei)
+    targets = [p for p in asked if p is not None]
+    given = (*request.images, request.clinical, request.config)
+    taken = [p.resolve() for p in given if p is not None]
     for target in targets:
         if target.resolve() in taken:
             raise OutputError(f"{target}: is named twice; give every output a file of its own")
@@ -112,6 +115,8 @@ def _write(report: RenderedReport, outputs: Outputs) -> None:
         report.to_html(outputs.html)
     if outputs.md is not None:
         report.to_markdown(outputs.md)
+    if outputs.fhir is not None:
+        report.to_fhir(outputs.fhir)
     if outputs.json_path == "-":
         sys.stdout.write(report.to_json())
         return

@@ -16,6 +16,7 @@ from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.retrieval import retrieve
 from immunopath.pipeline.settings import Settings
+from immunopath.reporting.text import visible
 
 
 def _embedder(text: str | None) -> Embedder:
@@ -38,7 +39,7 @@ def search(
     store = TileStore()
     intake = take_in([image], None if mpp is None else checked_mpp(mpp), store)
     if not intake.usable:
-        typer.echo(f"{image.name}: refused: {intake.reason}")
+        typer.echo(visible(f"{image.name}: refused: {intake.reason}"))
         return None
     own = LeaveOut(
         pixels_sha256s=frozenset(i.pixels_sha256 for i in intake.images),

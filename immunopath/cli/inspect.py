@@ -1,23 +1,22 @@
-"""What the inspecting commands show: engines, installation, drugs, vignettes."""
+"""What the inspecting commands show: engines, installation, drugs."""
 
 import platform
 from collections.abc import Iterable, Sequence
-from datetime import date
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from immunopath.domain.drug import NotInKnowledgeBase
-from immunopath.guidelines.check import check_file
 from immunopath.models.embedded.drug_knowledge import load_drugs
 from immunopath.models.registry import ENTRIES
+from immunopath.reporting.text import visible
 
 _CORE = (
-    "langgraph", "pydantic", "pillow", "numpy", "scipy", "opencv-python-headless", "tifffile",
-    "faiss-cpu", "openslide-python", "rich", "typer", "pyyaml", "jinja2",
+    "langgraph", "langgraph-checkpoint-sqlite", "pydantic", "typing-extensions", "pillow", "numpy",
+    "scipy", "opencv-python-headless", "tifffile", "imagecodecs", "defusedxml", "faiss-cpu",
+    "openslide-python", "openslide-bin", "rich", "typer", "pyyaml", "jinja2",
 )  # fmt: skip
 _OPTIONAL = {
     "torch": "foundation",
@@ -31,12 +30,12 @@ _OPTIONAL = {
 
 
 def show_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a plain table; cells are text, never markup."""
+    """Print a plain table; cells are text, never markup and never terminal escapes."""
     table = Table(box=None, pad_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)
 
 
@@ -81,25 +80,10 @@ def show_drug(name: str) -> bool:
     answer = knowledge.lookup(name)
     if isinstance(answer, NotInKnowledgeBase) and not found:
         near = f"; nearest: {', '.join(answer.nearest)}" if answer.nearest else ""
-        console.print(Text(f"{name}: not in the knowledge base{near}"))
+        console.print(Text(visible(f"{name}: not in the knowledge base{near}")))
         return False
     for profile in found if isinstance(answer, NotInKnowledgeBase) else (answer,):
         console.print(Text(f"{profile.name} · {profile.drug_class} · curated"), style="bold")
         rows = [(f.topic, f.text, f"{f.source} [{f.grade}]") for f in profile.facts]
         show_table(("topic", "fact", "source [grade]"), rows)
     return True
-
-
-def vignette_rows(path: Path, as_of: date) -> tuple[list[tuple[str, str, str, str]], int]:
-    """Return a row per vignette and how many failed; raises `CaseFileError`."""
-    results = check_file(path, as_of=as_of)
-    rows = [
-        (
-            result.id,
-            str(result.category.value),
-            "pass" if result.passed else "FAIL",
-            "; ".join(f"{a.name}: {a.detail}" for a in result.aspects if not a.passed),
-        )
-        for result in results
-    ]
-    return rows, sum(not result.passed for result in results)

@@ -1,17 +1,19 @@
 """The command line. Nothing heavy is imported until a command needs it."""
 
 import sys
-from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from immunopath import __version__
+from immunopath.cli.dates import as_of_date
+from immunopath.cli.guidelines import app as guidelines_app
 from immunopath.domain.errors import ImmunoPathError
 
 EXIT_ERROR = 2
 EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="immunopath",
@@ -22,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 models_app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
-guidelines_app = typer.Typer(help="The guideline knowledge.", no_args_is_help=True)
 atlas_app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(atlas_app, name="atlas")
@@ -30,15 +31,35 @@ app.add_typer(guidelines_app, name="guidelines")
 
 
 def run() -> None:
-    """Entry point: an ImmunoPath error is one line on stderr and exit code 2."""
+    """Entry point: every error is one line on stderr; exit code 2 for input and options."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except ImmunoPathError as error:
-        sys.stderr.write(f"immunopath: {error}\n")
-        sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        sys.stderr.write("immunopath: interrupted\n")
-        sys.exit(130)
+        _fail(str(error), EXIT_ERROR)
+    except typer.TyperException as error:
+        _wrong_words(error)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", EXIT_INTERRUPTED)
+    else:
+        sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    from immunopath.reporting.text import visible
+
+    sys.stderr.write(f"immunopath: {visible(message)}\n")
+    sys.exit(code)
+
+
+def _wrong_words(error: typer.TyperException) -> NoReturn:
+    """Name the fault of a command line and where its options are listed."""
+    text = error.format_message()
+    if "\n" in text:  # a group of commands called bare answers with its help
+        typer.echo(text)
+        sys.exit(0)
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "immunopath"
+    _fail(f"{text.rstrip('.')}; see '{where} --help'", error.exit_code)
 
 
 def _version(value: bool) -> None:
@@ -79,6 +100,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write Markdown.")] = None,
+    fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4B bundle.")] = None,
     nuclei: Annotated[Path | None, typer.Option(help="Write nuclei as QuPath GeoJSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No report on the terminal.")] = False,
 ) -> None:
@@ -94,17 +116,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "device": device,
     }
     request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
-    outputs = Outputs(json_path, html, md, nuclei, quiet)
-    raise typer.Exit(analyze_case(request, outputs, _date(as_of)))
-
-
-def _date(text: str | None) -> date:
-    if text is None:
-        return date.today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ImmunoPathError(f"--as-of {text!r}: is not a date YYYY-MM-DD") from error
+    outputs = Outputs(json_path, html, md, fhir, nuclei, quiet)
+    raise typer.Exit(analyze_case(request, outputs, as_of_date(as_of)))
 
 
 @app.command()
@@ -141,20 +154,6 @@ def models_list() -> None:
     from immunopath.cli.inspect import model_rows, show_table
 
     show_table(("role", "name", "licence", "state", "what"), model_rows())
-
-
-@guidelines_app.command("check")
-def guidelines_check(
-    vignettes: Annotated[Path, typer.Argument(help="A vignette file (YAML).")],
-    as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
-) -> None:
-    """Run vignettes through the engine; exit code 1 if one fails."""
-    from immunopath.cli.inspect import show_table, vignette_rows
-
-    rows, failed = vignette_rows(vignettes, _date(as_of))
-    show_table(("id", "category", "result", "what failed"), rows)
-    typer.echo(f"{len(rows) - failed} of {len(rows)} vignettes pass")
-    raise typer.Exit(1 if failed else 0)
 
 
 @atlas_app.command("build")

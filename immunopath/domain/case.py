@@ -11,6 +11,12 @@ from immunopath.domain.units import checked_mpp
 MAX_CASE_ID = 200
 
 
+def named_after(image: Path) -> str:
+    """Return the case id for an image that was given without one: its name, cut to length."""
+    name = image.stem.encode("utf-8", "backslashreplace").decode("utf-8")
+    return name[:MAX_CASE_ID] or "case"
+
+
 class Case(Frozen):
     """One patient's H&E images and measured clinical facts.
 

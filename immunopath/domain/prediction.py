@@ -76,11 +76,18 @@ class FieldPrediction(Frozen, Generic[V]):
         if self.abstained and not self.reason:
             raise ValueError("an abstention gives its reason")
         for name, table in (("probabilities", self.probabilities), ("prior", self.prior)):
-            if table is not None and not 0.999 <= sum(table.values()) <= 1.001:
-                raise ValueError(f"{name} sum to {sum(table.values()):.4f}, not 1")
+            if table is not None:
+                _require_shares(name, table)
         if self.interval is not None and self.interval[0] > self.interval[1]:
             raise ValueError("interval is (low, high)")
         return self
+
+
+def _require_shares(name: str, table: dict[str, float]) -> None:
+    if not all(0 <= share <= 1 for share in table.values()):
+        raise ValueError(f"{name} must lie in [0, 1]")
+    if not 0.999 <= sum(table.values()) <= 1.001:
+        raise ValueError(f"{name} sum to {sum(table.values()):.4f}, not 1")
 
 
 FIELD_VALUES: dict[str, tuple[str, ...] | None] = {
@@ -189,6 +196,10 @@ class PhenotypeScores(Frozen):
     def _consistent(self) -> Self:
         if self.abstained != (self.value is None):
             raise ValueError("value is None exactly when abstained")
+        if self.scores:  # an abstention may have none
+            _require_shares("scores", self.scores)
+        if self.value is not None and self.value not in self.scores:
+            raise ValueError(f"value {self.value!r} has no score")
         return self
 
 

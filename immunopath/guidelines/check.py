@@ -1,6 +1,6 @@
 """Runs a file of vignettes (`guidelines.md` 6.1) and says where the engine differs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,13 @@ from immunopath.domain.guidance import Category, Guidance
 from immunopath.guidelines.casefile import read_yaml
 from immunopath.guidelines.engine import evaluate
 from immunopath.guidelines.loader import Knowledge, load_knowledge
-from immunopath.guidelines.options import classes_of, is_ici_mono
+from immunopath.guidelines.must_not import MUST_NOT, violates
 from immunopath.guidelines.overlay import PredictedFacts, overlay
 from immunopath.guidelines.vocabulary import parse_inputs
 
+__all__ = ["check_file", "check_vignette", "load_vignettes", "run_inputs", "violates"]
+
 _PRED_KEYS = frozenset({"cd274", "msi", "tme", "phenotype", "til_fraction", "p", "informative"})
-_CLASS_TOKENS: Mapping[str, frozenset[str]] = {
-    "ANY_ICI": frozenset({"ICI"}),
-    "ANY_CHEMO": frozenset({"CHEMO"}),
-    "EGFR_TKI": frozenset({"EGFR_TKI"}),
-}
-_DRUG_TOKENS = {
-    "PEMETREXED": "pemetrexed",
-    "BEVACIZUMAB": "bevacizumab",
-    "DURVALUMAB": "durvalumab",
-}
 
 
 class Expectation(Frozen):
@@ -151,7 +143,7 @@ def parse_pred(block: object) -> PredictedFacts | None:
 def _check_codes(kb: Knowledge, vignette: Vignette) -> None:
     """An expectation in an unknown code can never fail on its own: refuse it by name."""
     expect = vignette.expect
-    tokens = {*_CLASS_TOKENS, *_DRUG_TOKENS, *_OTHER_TOKENS, *kb.regimens}
+    tokens = {*MUST_NOT, *kb.regimens}
     rules = {rule.spec.id for table in kb.tables.values() for rule in table.rules}
     checks: Sequence[tuple[str, Sequence[str], Mapping[str, object] | set[str]]] = (
         ("regimen", (*expect.regimens_all, *expect.regimens_any), kb.regimens),
@@ -199,55 +191,3 @@ def _aspects(kb: Knowledge, vignette: Vignette, guidance: Guidance) -> tuple[Asp
 
 def _aspect(name: str, passed: bool, detail: str) -> Aspect:
     return Aspect(name=name, passed=passed, detail="" if passed else detail)
-
-
-def violates(kb: Knowledge, token: str, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    """Return True when the guidance does what `token` forbids."""
-    if token in kb.regimens:
-        return token in guidance.regimen_ids()
-    if token in _CLASS_TOKENS:
-        return bool(classes_of(kb, guidance.option_drugs()) & _CLASS_TOKENS[token])
-    if token in _DRUG_TOKENS:
-        return _DRUG_TOKENS[token] in guidance.option_drugs()
-    return _OTHER_TOKENS[token](kb, inputs, guidance)
-
-
-def _ici_mono(kb: Knowledge, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    return any(is_ici_mono(kb, kb.regimens[i]) for i in guidance.regimen_ids())
-
-
-def _any_drug(kb: Knowledge, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    return bool(guidance.options)
-
-
-def _ici_ranked_first(kb: Knowledge, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    top = [drug for o in guidance.options if o.rank == 1 for drug in o.drugs]
-    return "ICI" in classes_of(kb, top)
-
-
-def _negative_from_unknown(kb: Knowledge, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    unknown = inputs.get("drivers", "all_unknown") in {
-        "all_unknown",
-        "ctdna_negative_no_shedding",
-    }
-    stated = {guidance.measured.get("driver_EGFR_ANY"), guidance.measured.get("driver_ALK")}
-    return unknown and "false" in stated
-
-
-def _prediction_as_measured(kb: Knowledge, inputs: Mapping[str, Any], guidance: Guidance) -> bool:
-    """A TPS stratum or MSI status that the inputs did not measure must not appear as measured."""
-    tps, msi = inputs.get("pdl1_tps"), inputs.get("msi")
-    tps_measured = isinstance(tps, int | float | str)
-    msi_measured = isinstance(msi, str) and msi != "not_done"
-    stratum = guidance.measured.get("tps_stratum") in {"neg", "low", "high"}
-    return (stratum and not tps_measured) or ("msi" in guidance.measured and not msi_measured)
-
-
-_Check = Callable[[Knowledge, Mapping[str, Any], Guidance], bool]
-_OTHER_TOKENS: Mapping[str, _Check] = {
-    "ICI_MONO": _ici_mono,
-    "ANY_DRUG": _any_drug,
-    "ICI_RANKED_FIRST": _ici_ranked_first,
-    "NEGATIVE_FROM_UNKNOWN": _negative_from_unknown,
-    "PRED_AS_MEASURED": _prediction_as_measured,
-}

@@ -39,6 +39,8 @@ class DiscordanceTable(Frozen):
     last_reviewed: Any
     limits: dict[str, float]
     inconsistent_pairs: tuple[tuple[str, str], ...]
+    elsewhere: dict[str, str]
+    """Where the other rows of 3.4 are decided, or why they cannot arise."""
     rules: dict[str, DiscordanceRule]
 
     def finding(self, rule_id: str, *fields: str, **values: object) -> Finding:

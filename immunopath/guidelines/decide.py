@@ -1,15 +1,19 @@
 """The tables in their fixed order (`guidelines.md` 2.0), on facts alone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from immunopath.domain.guidance import WITHOUT_OPTIONS, Category, Option
-from immunopath.guidelines.derive import derive
-from immunopath.guidelines.draft import Decision, Draft
+from immunopath.domain.guidance import WITHOUT_OPTIONS, Category
+from immunopath.guidelines.accumulate import Draft
+from immunopath.guidelines.decision import Decision
+from immunopath.guidelines.derive import DERIVED_FROM, derive
 from immunopath.guidelines.loader import Knowledge
-from immunopath.guidelines.options import build_options, option_facts
+from immunopath.guidelines.options import Chosen, choose, option_facts
 from immunopath.guidelines.predicates import Value
-from immunopath.guidelines.tables import Hit
+from immunopath.guidelines.tables import Hit, Listed
 
+_FILTERS = frozenset({"barriers", "ici_excluded", "fitness", "overlay_measured", "tests"})
+"""The tables that run after the options are listed."""
 _TABLE_OF_ROUTE = {
     "stage_iii": "stage_iii",
     "perioperative": "perioperative",
@@ -26,26 +30,70 @@ _NEEDS_OPTIONS = frozenset(
 )
 
 
-def decide(kb: Knowledge, base: Mapping[str, Value], pdl1_hits: tuple[Hit, ...] = ()) -> Decision:
-    """Return what the tables say of the base facts; the same facts give the same decision."""
-    draft = Draft(kb, derive(kb, base))
+def decide(
+    kb: Knowledge,
+    base: Mapping[str, Value],
+    pdl1_hits: tuple[Hit, ...] = (),
+    *,
+    listing_only: bool = False,
+) -> Decision:
+    """Return what the tables say of the base facts; the same facts give the same decision.
+
+    With ``listing_only`` (for 'what would change') the tables that only order tests, raise flags
+    or move ranks are left out: category and regimens are those of the whole decision.
+    """
+    draft = Draft(kb, derive(kb, base), listing_only=listing_only)
     draft.take(pdl1_hits)
     if _stops(draft, "validation"):
         return _finish(draft, ())
     if _stops(draft, "scope"):
         if Category.REFUSE_OUT_OF_SCOPE not in draft.categories:
             draft.run("urgency")
-            draft.run("barriers")
+            _flags_without_options(draft)
+            draft.review = False  # scope has spoken: ECOG 4 outranks a barrier to ICI
         return _finish(draft, (), with_tests=True)
     draft.run("molecular_conflict")
     draft.run("urgency")
     if not draft.categories:
         _route(draft)
     if WITHOUT_OPTIONS & set(draft.categories):
-        draft.facts |= option_facts(kb, ())
-        draft.run("barriers")
+        _flags_without_options(draft)
         return _finish(draft, (), with_tests=True)
-    return _finish(draft, _options(draft), with_tests=True)
+    return _filtered(draft)
+
+
+def early_reads(kb: Knowledge) -> frozenset[str]:
+    """Return every fact that something before the filters reads."""
+    found: frozenset[str] = kb.memos.rows.get("early reads", _early_reads, kb)
+    return found
+
+
+def _early_reads(kb: Knowledge) -> frozenset[str]:
+    early = (table.reads for table in kb.tables.values() if table.name not in _FILTERS)
+    return DERIVED_FROM.union(*early)
+
+
+def refilter(before: Draft, changes: Mapping[str, Value]) -> Decision:
+    """List again from the filters on, for facts that are not among `early_reads`."""
+    draft = before.copy()
+    draft.facts |= changes
+    draft.listing_only = True
+    return _filtered(draft)
+
+
+def _filtered(draft: Draft) -> Decision:
+    if draft.listing_only:
+        return _finish(draft, _options(draft), with_tests=True)
+    before = draft.copy()
+    return replace(_finish(draft, _options(draft), with_tests=True), before_filters=before)
+
+
+def _flags_without_options(draft: Draft) -> None:
+    """Barriers, fitness and overlays for their flags and tests: nothing can be listed here."""
+    draft.facts |= option_facts(draft.kb, ())
+    draft.facts.setdefault("targeted_listed", False)
+    for table in ("barriers", "fitness", "overlay_measured"):
+        draft.run(table)
 
 
 def _stops(draft: Draft, table: str) -> bool:
@@ -92,33 +140,31 @@ def _append_first_line(draft: Draft, rank: int) -> None:
     draft.removed |= side.removed
     draft.hits += side.hits
     for item in side.listed:
-        spec = item.spec.model_copy(
-            update={"reason": f"alternative as in driver-negative disease: {item.spec.reason}",
-                    "strength": "C"}
-        )  # fmt: skip
-        draft.listed.append(
-            type(item)(spec, item.regimen_id, item.rank + rank - 1, item.rule_id, item.references)
-        )
+        key = ("alternative", item.rule_id, item.rank, item.regimen_id, rank)
+        draft.listed.append(draft.kb.memos.rows.get(key, _alternative, item, rank))
+
+
+def _alternative(item: Listed, rank: int) -> Listed:
+    reason = f"alternative as in driver-negative disease: {item.spec.reason}"
+    spec = item.spec.model_copy(update={"reason": reason, "strength": "C"})
+    return replace(item, spec=spec, rank=item.rank + rank - 1)
 
 
 def _later_line(draft: Draft) -> None:
     draft.facts["treatment_line"] = "later"
     draft.run("driver")
-    targeted = [o for o in build_options(draft) if _targeted(draft, o)]
-    draft.facts["targeted_listed"] = bool(targeted)
+    listed = option_facts(draft.kb, choose(draft))["option_classes"]
+    draft.facts["targeted_listed"] = isinstance(listed, frozenset) and "TARGETED" in listed
     draft.run("later_line")
 
 
-def _targeted(draft: Draft, option: Option) -> bool:
-    return any("TARGETED" in draft.kb.drug_classes[drug] for drug in option.drugs)
-
-
-def _options(draft: Draft) -> tuple[Option, ...]:
+def _options(draft: Draft) -> tuple[Chosen, ...]:
     """Barriers, fitness and measured overlays, then the filter itself."""
     draft.facts.setdefault("targeted_listed", False)
     allergies = draft.facts.get("allergies")
     draft.removed |= set(allergies) if isinstance(allergies, frozenset) else set()
-    draft.facts |= option_facts(draft.kb, build_options(draft))
+    if not draft.listing_only:  # what is listed decides flags and tests of barriers only
+        draft.facts |= option_facts(draft.kb, choose(draft))
     draft.facts["flags_so_far"] = frozenset(draft.flags)
     draft.run("barriers")
     if draft.ici_stopped:
@@ -126,8 +172,9 @@ def _options(draft: Draft) -> tuple[Option, ...]:
         if draft.facts.get("route") == "first_line":
             _without_ici(draft)
     draft.run("fitness")
-    draft.run("overlay_measured")
-    return build_options(draft)
+    if not draft.listing_only:
+        draft.run("overlay_measured")
+    return choose(draft)
 
 
 def _without_ici(draft: Draft) -> None:
@@ -135,17 +182,19 @@ def _without_ici(draft: Draft) -> None:
         draft.run("ici_excluded")
 
 
-def _finish(draft: Draft, options: tuple[Option, ...], *, with_tests: bool = False) -> Decision:
+def _finish(draft: Draft, options: tuple[Chosen, ...], *, with_tests: bool = False) -> Decision:
     category = _category(draft, options)
     if category in WITHOUT_OPTIONS:
         options = ()
-    if with_tests and category is not Category.REFUSE_OUT_OF_SCOPE:
+    wanted = with_tests and not draft.listing_only
+    if wanted and category is not Category.REFUSE_OUT_OF_SCOPE:
         draft.facts |= option_facts(draft.kb, options)
         draft.facts["flags_so_far"] = frozenset(draft.flags)
         draft.run("tests")
     return Decision(
         category=category,
-        options=options,
+        kb=draft.kb,
+        chosen=options,
         hits=tuple(draft.hits),
         tests={code: tuple(rows) for code, rows in draft.tests.items()},
         flags=dict(draft.flags),
@@ -154,7 +203,7 @@ def _finish(draft: Draft, options: tuple[Option, ...], *, with_tests: bool = Fal
     )
 
 
-def _category(draft: Draft, options: tuple[Option, ...]) -> Category:
+def _category(draft: Draft, options: tuple[Chosen, ...]) -> Category:
     """Return the highest category that applies (hit policy P of 2.0)."""
     found = set(draft.categories)
     if not options and found & _NEEDS_OPTIONS:
@@ -167,8 +216,10 @@ def _category(draft: Draft, options: tuple[Option, ...]) -> Category:
         draft.flags.setdefault("NO_OPTION_LISTED", "2.0")
         if draft.asks or "DRIVER_UNKNOWN_LATER_LINE" in draft.flags:
             found.add(Category.TEST_FIRST)
+    if Category.DRIVER_DIRECTED in found and not _any_of(options, "TARGETED"):
+        found = (found - {Category.DRIVER_DIRECTED}) | {Category.CHEMO_NO_ICI}
     ici = {Category.ICI_MONO_OPTIONS, Category.ICI_CHEMO_OPTIONS}
-    if found & ici and not _any_ici(draft, options):
+    if found & ici and not _any_of(options, "ICI"):
         found = (found - ici) | {Category.CHEMO_NO_ICI}
     for category in draft.kb.manifest.category_priority:
         if category in found:
@@ -177,5 +228,5 @@ def _category(draft: Draft, options: tuple[Option, ...]) -> Category:
     return Category.TEST_FIRST
 
 
-def _any_ici(draft: Draft, options: tuple[Option, ...]) -> bool:
-    return any("ICI" in draft.kb.drug_classes[d] for option in options for d in option.drugs)
+def _any_of(options: tuple[Chosen, ...], token: str) -> bool:
+    return any(token in item.parts.classes for item in options)

@@ -5,7 +5,7 @@ from typing import Any
 
 from immunopath.domain.errors import KnowledgeError
 from immunopath.domain.molecular import NEGATIVE
-from immunopath.guidelines.facts_molecular import driver_facts
+from immunopath.guidelines.facts_molecular import DRIVER_READS, driver_facts
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.predicates import Value
 
@@ -20,10 +20,19 @@ _CLASSES = {
 }  # fmt: skip
 
 
+DERIVED_FROM = frozenset(
+    {*DRIVER_READS, "histology", "tps_stratum", "ecog", "last_ici_days", "prior_ici", "stage",
+     "crt_status", "progression_after_crt", "age", "smoking", "small_biopsy_without_p40", "ild",
+     "tumour_size", "n", "t", "staging_system"}
+)  # fmt: skip
+"""Every base fact that `derive` reads."""
+
+
 def derive(kb: Knowledge, base: Mapping[str, Value]) -> dict[str, Value]:
     """Return `base` with all derived facts."""
     facts = dict(base)
-    facts |= driver_facts(base, kb.genes)
+    key = tuple(map(base.get, DRIVER_READS))
+    facts |= kb.memos.drivers.get(key, driver_facts, base, kb.genes)
     histology = base.get("histology")
     group = "squamous" if histology == "squamous" else None
     if histology in _TESTING_NONSQUAMOUS:
@@ -81,7 +90,7 @@ def _consolidation(facts: Mapping[str, Value]) -> dict[str, Value]:
     """Conditions shared by U3-6 to U3-9."""
     others = any(
         facts[f"driver_{name}"] is True
-        for name in ("ALK", "ROS1", "RET", "EGFR_EX20INS", "EGFR_UNCOMMON", "EGFR_T790M")
+        for name in ("ALK", "ROS1", "RET", "NTRK", "EGFR_EX20INS", "EGFR_UNCOMMON", "EGFR_T790M")
     ) or (facts["driver_EGFR_ANY"] is True and facts["driver_EGFR_COMMON"] is False)
     squamous_low = facts["histology_group"] == "squamous" and facts["suspicion_low"] is True
     negative = facts["egfr_alk_negative"] is True or (
@@ -110,9 +119,11 @@ def _surgical(facts: Mapping[str, Value]) -> dict[str, Value]:
     eligible: bool | None = stage_class in {"II", "III"}
     if stage_class == "IB":
         eligible = large
-    seven = stage in {"IB", "IIA", "IIB", "IIIA"} or (
-        stage == "IIIB" and facts.get("t") == "T3" and n in {"N2", "N2a", "N2b"}
-    )
+    if stage == "IIIC" or n == "N3":
+        eligible = False
+    # IIIA of AJCC 7 is T1-3 N2 and T4 N0-1; AJCC 8 and 9 call part of it IIIB (Rami-Porta 2024).
+    moved = str(facts.get("t"))[:2] in {"T1", "T2", "T3"} and n in {"N2", "N2a", "N2b"}
+    seven = stage in {"IB", "IIA", "IIB", "IIIA"} or (stage == "IIIB" and moved)
     return {
         "perioperative_eligible": eligible,
         "ajcc7_adjuvant": seven,
@@ -125,19 +136,31 @@ def _surgical(facts: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def assume(
-    kb: Knowledge, base: Mapping[str, Value], changes: Mapping[str, Any]
+    kb: Knowledge,
+    base: Mapping[str, Value],
+    changes: Mapping[str, Any],
+    *,
+    known: Mapping[str, Value] | None = None,
 ) -> dict[str, Value]:
-    """Return base facts under a hypothesis; raises `KnowledgeError` for an unknown fact."""
+    """Return base facts under a hypothesis; raises `KnowledgeError` for an unknown fact.
+
+    `known` holds the facts that exist, when `base` does not show them.
+    """
     facts = dict(base)
     for name, value in changes.items():
         if name == "all_gate":
             for gene in kb.genes.gate:
                 if facts.get(f"gene_{gene}") is None:
                     facts[f"gene_{gene}"] = NEGATIVE
-        elif name.startswith("gene_") and value != NEGATIVE:
-            facts[name] = frozenset({str(value)})
-        elif name in facts:
-            facts[name] = value
+        elif name in (facts if known is None else known):
+            facts[name] = assumed(name, value)
         else:
             raise KnowledgeError(f"a question sets the unknown fact {name!r}")
     return facts
+
+
+def assumed(name: str, value: Value | list[str]) -> Value:
+    """Return the value of a fact under a hypothesis: alterations and lists are sets."""
+    if isinstance(value, list):
+        return frozenset(value)
+    return frozenset({str(value)}) if name.startswith("gene_") and value != NEGATIVE else value

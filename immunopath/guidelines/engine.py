@@ -7,17 +7,17 @@ from immunopath.domain.clinical import ClinicalContext, InputProblem
 from immunopath.domain.guidance import (
     Category,
     ConditionalBranch,
-    Flag,
     Guidance,
     ReferenceRow,
-    TestRequest,
 )
+from immunopath.guidelines.contradictions import contradictions
 from immunopath.guidelines.decide import decide
-from immunopath.guidelines.draft import Decision
+from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.facts import base_facts
-from immunopath.guidelines.hypotheses import conditional_tree, what_would_change
+from immunopath.guidelines.hypotheses import outlook
 from immunopath.guidelines.loader import Knowledge, load_knowledge
 from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
+from immunopath.guidelines.rows import raised_flags, requested_tests
 from immunopath.guidelines.triage import triage
 from immunopath.guidelines.validity import date_problems
 
@@ -26,7 +26,9 @@ _SHOWN_IF_MISSING = (
     "brain_mets", "transplant", "autoimmune", "ild", "prior_any",
 )  # fmt: skip
 
-_MEASURED = ("tps_stratum", "msi", "mmr", "msi_high", "driver_EGFR_ANY", "driver_ALK")
+_MEASURED = (
+    "tps_stratum", "msi", "mmr", "msi_high", "driver_EGFR_ANY", "driver_ALK", "cellularity",
+)  # fmt: skip
 
 
 def evaluate(
@@ -39,26 +41,28 @@ def evaluate(
     list of fields, not an exception.
     """
     kb = knowledge or load_knowledge()
-    problems = (*context.problems, *date_problems(context, as_of))
+    problems = (
+        *context.problems, *date_problems(context, as_of), *contradictions(kb, context)
+    )  # fmt: skip
     checked = context.model_copy(update={"problems": problems})
     pdl1 = read_pdl1(kb, checked, as_of)
     base = base_facts(kb, checked, pdl1, as_of)
     decision = decide(kb, base, pdl1.hits)
-    branches = conditional_tree(kb, base, decision)
+    branches, changes = outlook(kb, base, decision)
     rejected = _problems(checked, pdl1, decision)
     return Guidance(
         category=decision.category,
         headline=kb.manifest.headlines[decision.category],
         options=decision.options,
         conditional=branches,
-        tests=_tests(kb, decision),
-        flags=_flags(kb, decision, as_of),
+        tests=requested_tests(kb, decision),
+        flags=raised_flags(kb, decision, as_of),
         fired=tuple(hit.fired() for hit in decision.hits),
-        what_would_change=what_would_change(kb, base, decision),
+        what_would_change=changes,
         problems=rejected,
         missing=tuple(name for name in _SHOWN_IF_MISSING if base.get(name) is None)
         + tuple(sorted(f"gene_{g}" for g in kb.genes.gate if base.get(f"gene_{g}") is None)),
-        measured=_measured(decision),
+        measured=_measured(decision, pdl1),
         triage=triage(kb, decision),
         references=_references(kb, decision, branches),
         knowledge_version=kb.version,
@@ -68,13 +72,15 @@ def evaluate(
     )
 
 
-def _measured(decision: Decision) -> dict[str, str]:
+def _measured(decision: Decision, pdl1: Pdl1Reading) -> dict[str, str]:
     """Return the measured facts by name; ``true`` and ``false`` for findings."""
     found: dict[str, str] = {}
     for name in _MEASURED:
         value = decision.facts.get(name)
         if value is not None:
             found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    if pdl1.others:
+        found["pdl1_not_used"] = "; ".join(pdl1.others)
     return found
 
 
@@ -94,43 +100,6 @@ def _problems(
         if then.reject and hit.rule.table == "validation"
     ]
     return (*context.problems, *pdl1.problems, *stated)
-
-
-def _tests(kb: Knowledge, decision: Decision) -> tuple[TestRequest, ...]:
-    """Return the tests by level, then in the order in which the rules asked for them."""
-    crisis = decision.facts.get("tempo") == "crisis"
-    found: list[TestRequest] = []
-    for code, rows in decision.tests.items():
-        info = kb.tests[code]
-        level = min([level for _, _, level in rows if level] or [info.level])
-        found.append(
-            TestRequest(
-                code=code,
-                name=info.name,
-                level="T0" if crisis and info.laboratory and level == "T1" else level,
-                turnaround=info.turnaround,
-                reason="; ".join(dict.fromkeys(reason for _, reason, _ in rows)),
-                rule_ids=tuple(dict.fromkeys(rule for rule, _, _ in rows)),
-            )
-        )
-    return tuple(sorted(found, key=lambda test: test.level))
-
-
-def _flags(kb: Knowledge, decision: Decision, as_of: date) -> tuple[Flag, ...]:
-    codes = dict(decision.flags)
-    if (as_of - kb.manifest.knowledge_date).days > kb.manifest.stale_after_days:
-        codes["KNOWLEDGE_STALE"] = "RG-11"
-    order = {"stop": 0, "caution": 1, "info": 2}
-    found = [
-        Flag(
-            code=code,
-            meaning=kb.flags[code].meaning,
-            severity=kb.flags[code].severity,
-            rule_id=rule_id,
-        )
-        for code, rule_id in codes.items()
-    ]
-    return tuple(sorted(found, key=lambda flag: order[flag.severity]))
 
 
 def _references(

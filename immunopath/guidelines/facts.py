@@ -2,18 +2,15 @@
 
 from datetime import date
 
-from immunopath.domain.clinical import Autoimmune, ClinicalContext
+from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.measured import SpecimenRef
 from immunopath.guidelines.facts_history import history_facts
 from immunopath.guidelines.facts_molecular import gene_facts
+from immunopath.guidelines.facts_safety import known, safety_facts
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.pdl1 import Pdl1Reading
 from immunopath.guidelines.predicates import Value
 from immunopath.guidelines.staging import possible_groups, stage_problem
-
-
-def known(value: str) -> str | None:
-    """Return None for ``unknown``."""
-    return None if value == "unknown" else value
 
 
 def base_facts(
@@ -23,9 +20,9 @@ def base_facts(
     facts: dict[str, Value] = {}
     for part in (
         _person(context),
-        _disease(kb, context),
+        _disease(kb, context, as_of),
         history_facts(kb, context, as_of),
-        _safety(context),
+        safety_facts(kb, context),
         _markers(context),
         gene_facts(context, kb.genes),
     ):
@@ -37,12 +34,14 @@ def base_facts(
     facts["input_problem"] = any(p.code != "PREDICTION_IN_MEASURED_SLOT" for p in problems)
     facts["tps_stratum"] = pdl1.stratum
     facts["tps_status"] = pdl1.status
+    facts["pdl1_assay"] = None if pdl1.assay == "unknown" else pdl1.assay
+    facts["scant"] = is_scant(context.specimen)
     return facts
 
 
 def _person(context: ClinicalContext) -> dict[str, Value]:
     age = context.age_years
-    fertile = context.sex_at_birth in {"female", "intersex"} and age is not None and age <= 55
+    fertile = context.sex_at_birth in {"female", "intersex"} and (age is None or age <= 55)
     return {
         "age": age,
         "pregnancy": known(context.pregnancy_or_lactation),
@@ -53,20 +52,20 @@ def _person(context: ClinicalContext) -> dict[str, Value]:
         "ecog_cause": known(context.ecog_cause),
         "tempo": known(context.tumour_tempo),
         "emergency": bool(context.emergency),
+        "weight": context.weight_kg,
     }
 
 
-def _disease(kb: Knowledge, context: ClinicalContext) -> dict[str, Value]:
+def _disease(kb: Knowledge, context: ClinicalContext, as_of: date) -> dict[str, Value]:
     evidence = context.histology_evidence
-    specimen = context.specimen
-    small = specimen is not None and specimen.type in {"core", "fna_cellblock", "cytology"}
+    crt_end = context.crt_end_date
     operated = context.surgery.done if context.surgery else None
     if context.question == "post_resection":
         operated = True
     return {
         "histology": known(context.histology),
         "histology_ihc": bool(set(evidence) - {"morphology_only"}) if evidence else False,
-        "small_biopsy_without_p40": small and bool(evidence) and "p40" not in evidence,
+        "small_biopsy_without_p40": is_small(context.specimen) and "p40" not in evidence,
         "primary_site": known(context.primary_site),
         "question": context.question,
         "stage": _stage(kb, context),
@@ -79,6 +78,7 @@ def _disease(kb: Knowledge, context: ClinicalContext) -> dict[str, Value]:
         "resectability": _resectability(context),
         "crt_status": known(context.crt_status),
         "progression_after_crt": context.progression_after_crt,
+        "crt_end_days": None if crt_end is None else (as_of - crt_end).days,
         "operated": False if operated is None and context.question is not None else operated,
         "margin": context.surgery.margin if context.surgery else None,
         "adjuvant_chemo": known(context.adjuvant_chemo_done),
@@ -88,6 +88,17 @@ def _disease(kb: Knowledge, context: ClinicalContext) -> dict[str, Value]:
         else frozenset(context.metastatic_sites),
         "oligometastatic": context.oligometastatic,
     }
+
+
+def is_small(specimen: SpecimenRef | None) -> bool:
+    """Return True for a needle or cytology specimen."""
+    return specimen is not None and specimen.type in {"core", "fna_cellblock", "cytology", "fluid"}
+
+
+def is_scant(specimen: SpecimenRef | None) -> bool:
+    """Return True where tissue is at risk (3.3): a small specimen, or 20-30 % tumour cells."""
+    share = specimen.tumour_cellularity_pct if specimen else None
+    return is_small(specimen) or (share is not None and 20 <= share <= 30)
 
 
 def _stage(kb: Knowledge, context: ClinicalContext) -> str | None:
@@ -111,69 +122,6 @@ def _resectability(context: ClinicalContext) -> str | None:
     return "resectable" if context.question == "resectable_preop" else None
 
 
-def _safety(context: ClinicalContext) -> dict[str, Value]:
-    organ, bleed, infect = (
-        context.organ_function,
-        context.bleeding_vascular,
-        context.infections,
-    )
-    liver = (organ.ast_alt_x_uln or 0) > 1.5 and (organ.alp_x_uln or 0) > 2.5
-    return {
-        "transplant": known(context.transplant),
-        "autoimmune": autoimmune_class(context.autoimmune),
-        "ild": known(context.ild_or_fibrosis),
-        "ipf": context.idiopathic_pulmonary_fibrosis,
-        "prednisone": context.prednisone_equiv_mg_day,
-        "active_infection": infect.active_serious or infect.untreated_tb,
-        "viral_infection": infect.hiv or infect.hbv or infect.hcv,
-        "bleeding_barrier": _any_true(
-            bleed.haemoptysis,
-            bleed.arterial_event_6mo,
-            bleed.uncontrolled_htn,
-            bleed.cavitation_or_great_vessel,
-            bleed.gi_perforation_or_fistula,
-            None if bleed.recent_surgery_days is None else bleed.recent_surgery_days < 28,
-            True if "massive_haemoptysis" in context.emergency else None,
-        ),
-        "crcl": organ.crcl_ml_min,
-        "docetaxel_barrier": _any_true(
-            None if organ.bilirubin_x_uln is None else organ.bilirubin_x_uln > 1,
-            None if organ.anc_per_ul is None else organ.anc_per_ul < 1500,
-            True if liver else None,
-        ),
-        "lvef": organ.lvef_pct,
-        "qtc": organ.qtc_ms,
-        "heart_failure": organ.heart_failure,
-        "neuropathy": context.neuropathy_grade,
-        "hearing_loss": context.hearing_loss,
-        "allergies": frozenset(a.strip().lower() for a in context.allergies),
-        "cyp3a4_inducer": _interacts(context.concomitant_drugs),
-    }
-
-
-def _any_true(*values: bool | None) -> bool | None:
-    if any(values):
-        return True
-    return None if None in values else False
-
-
-def _interacts(names: tuple[str, ...]) -> bool | None:
-    strong = {"rifampicin", "rifampin", "carbamazepine", "phenytoin", "st john's wort",
-              "omeprazole", "pantoprazole", "esomeprazole", "lansoprazole"}  # fmt: skip
-    return True if any(n.strip().lower() in strong for n in names) else None
-
-
-def autoimmune_class(status: Autoimmune | None) -> str | None:
-    """Return ``none``, ``inactive``, ``active``, ``life_threatening`` or None."""
-    if status is None:
-        return None
-    if not status.present:
-        return "none"
-    if status.life_threatening and status.active is not False:
-        return "life_threatening"
-    return "inactive" if status.active is False else "active"
-
-
 def _markers(context: ClinicalContext) -> dict[str, Value]:
     msi = context.msi.value if context.msi.known else None
     mmr = context.mmr.value if context.mmr.known else None
@@ -192,4 +140,5 @@ def _markers(context: ClinicalContext) -> dict[str, Value]:
         "tmb_labelled": labelled if context.tmb.known else None,
         "her2_ihc": context.her2_ihc.value,
         "met_ihc_3plus": context.met_ihc_3plus_pct.value,
+        "cellularity": context.specimen.tumour_cellularity_pct if context.specimen else None,
     }

@@ -1,20 +1,12 @@
 """Treatment history to facts: what was given, when, and what it did."""
 
+import re
 from datetime import date
+from itertools import pairwise
 
 from immunopath.domain.clinical import ClinicalContext, PriorIo
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.predicates import Value
-
-_SEVERE_IRAE_ANY_GRADE = frozenset({"myocarditis", "sjs", "ten", "dress", "sjs_ten", "sjs/ten"})
-_SEVERE_IRAE_G3 = frozenset(
-    {"pneumonitis", "neurological", "neurologic", "encephalitis", "myasthenia", "guillain_barre",
-     "gbs", "meningitis", "neuropathy", "neurotoxicity"}
-)  # fmt: skip
-_ENDOCRINE = frozenset(
-    {"thyroiditis", "hypothyroidism", "hyperthyroidism", "hypophysitis", "adrenal_insufficiency",
-     "endocrinopathy", "endocrine", "diabetes", "t1dm", "type_1_diabetes"}
-)  # fmt: skip
 
 
 def history_facts(kb: Knowledge, context: ClinicalContext, as_of: date) -> dict[str, Value]:
@@ -38,8 +30,9 @@ def history_facts(kb: Knowledge, context: ClinicalContext, as_of: date) -> dict[
         "prior_ici": prior_ici,
         "last_ici_days": _days_since_ici(io, as_of),
         "irae": io.worst_irae if io else None,
-        "irae_permanent": _irae_permanent(io),
-        "irae_caution": _irae_caution(io),
+        "irae_pneumonitis": bool(event_words(io.worst_irae if io else None) & {"pneumonitis"}),
+        "irae_permanent": _irae_permanent(kb, io),
+        "irae_caution": _irae_caution(kb, io),
         "neoadjuvant_ici": None
         if before_surgery is None
         else any(
@@ -66,6 +59,7 @@ def _prior_classes(
         "prior_alk_tki": "ALK_TKI",
         "prior_ret_tki": "RET_TKI",
         "prior_kras_tki": "KRAS_TKI",
+        "prior_met_tki": "MET_TKI",
         "prior_targeted": "TARGETED",
     }
     facts: dict[str, Value] = {
@@ -90,16 +84,24 @@ def _days_since_ici(io: PriorIo | None, as_of: date) -> int | None:
     return (as_of - io.end).days if io.end is not None else None
 
 
-def _irae_permanent(io: PriorIo | None) -> bool:
+def event_words(text: str | None) -> frozenset[str]:
+    """Return the words of a stated immune-related event, and neighbours joined: ``type_1``."""
+    parts = re.findall(r"[a-z0-9]+", (text or "").lower())
+    return frozenset(parts) | {"_".join(pair) for pair in pairwise(parts)}
+
+
+def _irae_permanent(kb: Knowledge, io: PriorIo | None) -> bool:
+    """CI-4. A grade that nobody stated cannot clear the barrier."""
     if io is None or io.worst_irae is None:
         return False
-    event, grade = io.worst_irae.lower().replace(" ", "_"), io.worst_irae_grade or 0
-    if event in _SEVERE_IRAE_ANY_GRADE or (event in _SEVERE_IRAE_G3 and grade >= 3):
+    words, kinds = event_words(io.worst_irae), kb.genes.immune_events
+    grade = io.worst_irae_grade
+    if words & set(kinds["stops_at_any_grade"]):
         return True
-    if event in _SEVERE_IRAE_G3 and io.worst_irae_grade is None:
-        return True  # a grade that nobody stated cannot clear the barrier
-    return grade >= 4 and event not in _ENDOCRINE
+    if words & set(kinds["stops_from_grade_3"]):
+        return grade is None or grade >= 3
+    return grade is not None and grade >= 4 and not words & set(kinds["endocrine"])
 
 
-def _irae_caution(io: PriorIo | None) -> bool:
-    return io is not None and io.worst_irae is not None and not _irae_permanent(io)
+def _irae_caution(kb: Knowledge, io: PriorIo | None) -> bool:
+    return io is not None and io.worst_irae is not None and not _irae_permanent(kb, io)

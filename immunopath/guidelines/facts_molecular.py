@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.measured import SpecimenRef
 from immunopath.domain.molecular import NEGATIVE, Gene, GeneResult
 from immunopath.guidelines.predicates import Value
 from immunopath.guidelines.schema import GeneFile
@@ -25,19 +26,27 @@ def gene_facts(context: ClinicalContext, genes: GeneFile) -> dict[str, Value]:
         False,
     )
     for gene, results in by_gene.items():
-        status, found = _one_gene(gene, results, genes)
+        status, found = _one_gene(gene, results, genes, context.specimen)
         facts[f"gene_{gene}"] = status
         for name in found:
             flags[name] = True
-    dna_only = {
-        r.gene.value for r in context.genes if r.result.value == NEGATIVE and r.method == "NGS_DNA"
-    }
-    rna_done = {r.gene.value for r in context.genes if r.method in {"NGS_RNA", "NGS_DNA_RNA"}}
-    facts["fusion_dna_only"] = bool((dna_only - rna_done) & set(genes.rna_preferred))
+    dna_only = _dna_only(context.genes)
+    facts["fusion_dna_only"] = bool(dna_only & set(genes.fusions))
+    facts["rna_preferred_dna_only"] = bool(dna_only & set(genes.rna_preferred))
     return facts | flags
 
 
-def _one_gene(gene: Gene, results: Iterable[GeneResult], genes: GeneFile) -> tuple[Value, set[str]]:
+def _dna_only(results: Iterable[GeneResult]) -> set[str]:
+    """Return the genes whose only negative is by DNA sequencing of tissue."""
+    negative = [r for r in results if r.result.value == NEGATIVE]
+    by_dna = {r.gene.value for r in negative if r.method == "NGS_DNA"}
+    otherwise = {"NGS_RNA", "NGS_DNA_RNA", "FISH", "IHC"}
+    return by_dna - {r.gene.value for r in negative if r.method in otherwise}
+
+
+def _one_gene(
+    gene: Gene, results: Iterable[GeneResult], genes: GeneFile, case_specimen: SpecimenRef | None
+) -> tuple[Value, set[str]]:
     notes: set[str] = set()
     positive: dict[bool, set[str]] = {True: set(), False: set()}
     negative = {True: False, False: False}
@@ -52,7 +61,7 @@ def _one_gene(gene: Gene, results: Iterable[GeneResult], genes: GeneFile) -> tup
                 positive[from_blood].add(value)
         elif from_blood and result.shedding_detected is not True:
             notes.add("ctdna_uninformative")
-        elif _adequate(gene, result, genes):
+        elif _adequate(gene, result, genes, case_specimen):
             negative[from_blood] = True
         else:
             notes.add("inadequate_negatives")
@@ -66,11 +75,19 @@ def _one_gene(gene: Gene, results: Iterable[GeneResult], genes: GeneFile) -> tup
     return (NEGATIVE if any(negative.values()) else None), notes
 
 
-def _adequate(gene: Gene, result: GeneResult, genes: GeneFile) -> bool:
+def _adequate(
+    gene: Gene, result: GeneResult, genes: GeneFile, case_specimen: SpecimenRef | None
+) -> bool:
+    """1.4: the method covers the class; tissue below 20 % tumour cells does not exclude by NGS.
+
+    A result without a specimen of its own is read as one from the specimen of the case.
+    """
     covered = genes.adequate_negative.get(gene.value)
     if covered is None:
         return result.method in {"NGS_DNA", "NGS_DNA_RNA", "IHC", "CTDNA_NGS"}
-    specimen = result.result.specimen
+    if result.method == "CTDNA_NGS":
+        return result.method in covered
+    specimen = result.result.specimen or case_specimen
     cellularity = specimen.tumour_cellularity_pct if specimen else None
     if cellularity is not None and cellularity < 20 and "NGS" in (result.method or ""):
         return False
@@ -81,6 +98,10 @@ def alterations(facts: Mapping[str, Value], gene: str) -> frozenset[str]:
     """Return the positive alterations of a gene; empty when negative or unknown."""
     value = facts.get(f"gene_{gene}")
     return value if isinstance(value, frozenset) else frozenset()
+
+
+DRIVER_READS = (*(f"gene_{gene}" for gene in Gene), "histology", "prior_targeted")
+"""Every base fact that `driver_facts` reads."""
 
 
 def driver_facts(base: Mapping[str, Value], genes: GeneFile) -> dict[str, Value]:

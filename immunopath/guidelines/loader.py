@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -11,7 +11,8 @@ import yaml
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import KnowledgeError
-from immunopath.domain.guidance import ReferenceRow
+from immunopath.domain.guidance import FiredRule, Level, ReferenceRow
+from immunopath.guidelines.memo import Memo
 from immunopath.guidelines.predicates import Condition, compile_condition
 from immunopath.guidelines.schema import (
     FlagFile,
@@ -44,10 +45,24 @@ class Rule:
     condition: Condition
     cases: tuple[tuple[Condition, Then], ...]
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[str]:
         """Return all facts the rule and its cases read."""
         return self.condition.reads.union(*(c.reads for c, _ in self.cases))
+
+    @cached_property
+    def fired(self) -> FiredRule:
+        """Return the line of the rule path; one object per rule."""
+        spec = self.spec
+        return FiredRule(
+            rule_id=spec.id,
+            table=self.table,
+            section=self.section,
+            summary=spec.summary,
+            strength=spec.strength,
+            references=spec.references,
+            grade=spec.grade,
+        )
 
     @property
     def thens(self) -> tuple[Then, ...]:
@@ -63,6 +78,24 @@ class Table:
     section: str
     first_only: bool
     rules: tuple[Rule, ...]
+    memo: Memo[Any] = field(default_factory=Memo, compare=False, repr=False)
+    """Hits by the values of `reads`; see `tables.run_table`."""
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """Return every fact that some rule reads, in a fixed order."""
+        return tuple(sorted(frozenset().union(*(rule.reads for rule in self.rules))))
+
+
+@dataclass(frozen=True)
+class Memos:
+    """What the stages remember; each is a pure function of its key and of this knowledge."""
+
+    drivers: Memo[Any] = field(default_factory=Memo)
+    components: Memo[Any] = field(default_factory=Memo)
+    options: Memo[Any] = field(default_factory=Memo)
+    rows: Memo[Any] = field(default_factory=Memo)
+    outlooks: Memo[Any] = field(default_factory=lambda: Memo(1024))
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,20 @@ class Knowledge:
     trust: TrustFile
     drug_classes: Mapping[str, frozenset[str]]
     """Class tokens of each drug, by name."""
+    drug_names: Mapping[str, str]
+    """Names and synonyms of drugs in small letters, to the name."""
+    conditions: Mapping[int, Condition]
+    """Compiled ``when`` of each branch and what-if of `questions`, by identity."""
+    turnaround_at: Mapping[Level, str]
+    """Turnaround of laboratory tests by level, where the level sets it."""
+    memos: Memos = field(default_factory=Memos, compare=False, repr=False)
+
+    def forget(self) -> None:
+        """Empty every memory, e.g. to measure without them."""
+        for table in self.tables.values():
+            table.memo.clear()
+        for memo in vars(self.memos).values():
+            memo.clear()
 
 
 def knowledge_texts() -> dict[str, str]:
@@ -115,20 +162,34 @@ def build_knowledge(texts: Mapping[str, str]) -> Knowledge:
     manifest = _model(Manifest, raw, "manifest.yaml")
     tables = [_table(raw, name) for name in raw if name.startswith("rules_")]
     drugs = raw["drugs.yaml"]["drugs"]
+    tests = _model(TestFile, raw, "tests.yaml")
+    questions = _model(QuestionFile, raw, "questions.yaml")
     return Knowledge(
         manifest=manifest,
         version=f"{manifest.version}+{digest(texts)[:12]}",
         tables={table.name: table for table in tables},
         regimens={r.id: r for r in _model(RegimenFile, raw, "regimens.yaml").regimens},
         references={r.key: r for r in _model(ReferenceFile, raw, "references.yaml").references},
-        tests={t.code: t for t in _model(TestFile, raw, "tests.yaml").tests},
+        tests={t.code: t for t in tests.tests},
         flags={f.code: f for f in _model(FlagFile, raw, "flags.yaml").flags},
-        questions=_model(QuestionFile, raw, "questions.yaml"),
+        questions=questions,
+        conditions=_asked_conditions(questions),
         genes=_model(GeneFile, raw, "genes.yaml"),
         staging=_model(StagingFile, raw, "staging.yaml"),
         trust=_model(TrustFile, raw, "trust.yaml"),
         drug_classes={d["name"]: frozenset(d["classes"]) for d in drugs},
+        drug_names={
+            str(name).lower(): d["name"] for d in drugs for name in (d["name"], *d["synonyms"])
+        },
+        turnaround_at=tests.turnaround_at,
     )
+
+
+def _asked_conditions(file: QuestionFile) -> dict[int, Condition]:
+    found = {id(item): compile_condition(item.when) for item in file.what_if}
+    for question in file.questions:
+        found |= {id(branch): compile_condition(branch.when) for branch in question.branches}
+    return found
 
 
 def _read_yaml(name: str, text: str) -> dict[str, Any]:

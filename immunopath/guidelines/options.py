@@ -1,15 +1,47 @@
-"""Listed regimens to options: ranks, filters and what was checked."""
+"""Listed regimens to options: which survive the filters, at which rank, and with what notes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from immunopath.domain.guidance import Option
-from immunopath.guidelines.draft import Draft, Listed
+from immunopath.guidelines.accumulate import Draft
 from immunopath.guidelines.loader import Knowledge
+from immunopath.guidelines.option_notes import (
+    checked_barriers,
+    notes_of,
+    open_facts,
+    unknowns_of,
+)
 from immunopath.guidelines.predicates import Value
-from immunopath.guidelines.schema import Regimen
+from immunopath.guidelines.schema import Regimen, Rerank
+from immunopath.guidelines.tables import Listed
 
 _STRATUM_FLOOR = {"neg": 0, "unobtainable": 0, "low": 1, "high": 50}
-_PEMETREXED_NOTE = "pemetrexed requires a predominant non-squamous component"
+Components = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What remains of a regimen: its components, their drugs once each, their classes."""
+
+    components: Components
+    drugs: tuple[str, ...]
+    classes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A regimen that survives every filter, before it is written out as an `Option`."""
+
+    regimen: Regimen
+    rank: int
+    items: tuple[Listed, ...]
+    parts: Parts
+
+    @property
+    def drugs(self) -> tuple[str, ...]:
+        """Return the drugs of the components, once each, in order."""
+        return self.parts.drugs
 
 
 def groups_of(facts: Mapping[str, Value]) -> frozenset[str]:
@@ -31,55 +63,80 @@ def is_ici_mono(kb: Knowledge, regimen: Regimen) -> bool:
     return len(drugs) == 1 and "ICI" in classes_of(kb, drugs)
 
 
-def option_facts(kb: Knowledge, options: Sequence[Option]) -> dict[str, Value]:
+def option_facts(kb: Knowledge, chosen: Sequence[Chosen]) -> dict[str, Value]:
     """Return the facts that later tables read about what is listed."""
-    drugs = frozenset(drug for option in options for drug in option.drugs)
     return {
-        "option_drugs": drugs,
-        "option_classes": classes_of(kb, drugs),
-        "option_regimens": frozenset(option.regimen_id for option in options),
+        "option_drugs": frozenset().union(*(item.parts.drugs for item in chosen)),
+        "option_classes": frozenset().union(*(item.parts.classes for item in chosen)),
+        "option_regimens": frozenset(item.regimen.id for item in chosen),
     }
 
 
-def build_options(draft: Draft) -> tuple[Option, ...]:
-    """Return the options that survive every filter, ranked; ties keep the order of the tables."""
-    best: dict[str, list[Listed]] = {}
+def choose(draft: Draft) -> tuple[Chosen, ...]:
+    """Return what survives every filter, by rank; ties keep the order of the tables."""
+    if not draft.listed:
+        return ()
+    by_regimen: dict[str, list[Listed]] = {}
     for item in draft.listed:
-        best.setdefault(item.regimen_id, []).append(item)
-    checked = _checked(draft)
-    found = [
-        option for items in best.values() if (option := _option(draft, items, checked)) is not None
-    ]
-    found.sort(key=lambda option: option.rank)
+        by_regimen.setdefault(item.regimen_id, []).append(item)
+    kb, facts = draft.kb, draft.facts
+    state = (groups_of(facts), frozenset(draft.removed))
+    remaining: dict[str, Parts | None] = kb.memos.components.get(state, dict)
+    later = facts.get("treatment_line") == "later"
+    found: list[Chosen] = []
+    for name, items in by_regimen.items():
+        regimen = kb.regimens[name]
+        if name not in remaining:
+            remaining[name] = _remaining(kb, regimen, *state)
+        parts = remaining[name]
+        if parts is not None and later:
+            parts = _not_yet_given(kb, facts, regimen, parts)
+        if parts is not None and _label_fits(facts, regimen):
+            found.append(Chosen(regimen, _rank(draft.reranks, name, items), tuple(items), parts))
+    found.sort(key=lambda item: item.rank)
     return tuple(_dense(found))
 
 
-def _dense(options: Sequence[Option]) -> list[Option]:
+def _dense(found: Sequence[Chosen]) -> Sequence[Chosen]:
     """Close the gaps that filters leave in the ranks."""
-    ranks = {rank: n for n, rank in enumerate(sorted({o.rank for o in options}), start=1)}
-    return [
-        o if ranks[o.rank] == o.rank else o.model_copy(update={"rank": ranks[o.rank]})
-        for o in options
-    ]
+    ranks = {rank: n for n, rank in enumerate(sorted({c.rank for c in found}), start=1)}
+    if all(rank == n for rank, n in ranks.items()):
+        return found
+    return [Chosen(c.regimen, ranks[c.rank], c.items, c.parts) for c in found]
 
 
-def _option(draft: Draft, items: Sequence[Listed], checked: tuple[str, ...]) -> Option | None:
-    regimen = draft.kb.regimens[items[0].regimen_id]
-    components = _components(draft, regimen)
-    if components is None or not _label_fits(draft.facts, regimen):
-        return None
-    lead = min(items, key=lambda item: item.rank)
-    drugs = tuple(dict.fromkeys(drug for part in components for drug in part))
-    evidence = (*regimen.references, *(key for item in items for key in item.references))
+def write_out(
+    kb: Knowledge, facts: Mapping[str, Value], chosen: Sequence[Chosen]
+) -> tuple[Option, ...]:
+    """Return the options as they are reported; equal ones share one object."""
+    if not chosen:
+        return ()
+    checked, unstated = checked_barriers(kb, facts), open_facts(kb, facts)
+    found: list[Option] = []
+    for item in chosen:
+        unknowns = unknowns_of(kb, unstated, item.regimen, item.parts)
+        notes = notes_of(facts, item)
+        key = (item.regimen.id, item.rank, item.parts.components, checked, unknowns, notes,
+               *((i.rule_id, i.rank, i.spec.reason) for i in item.items))  # fmt: skip
+        found.append(kb.memos.options.get(key, _option, item, checked, unknowns, notes))
+    return tuple(found)
+
+
+def _option(
+    item: Chosen, checked: tuple[str, ...], unknowns: tuple[str, ...], notes: tuple[str, ...]
+) -> Option:
+    regimen, items = item.regimen, item.items
+    lead = min(items, key=lambda listed: listed.rank)
+    evidence = (*regimen.references, *(key for listed in items for key in listed.references))
     return Option(
-        rank=_rank(draft, regimen.id, lead.rank),
+        rank=item.rank,
         regimen_id=regimen.id,
         name=regimen.name,
-        components=components,
-        drugs=drugs,
+        components=item.parts.components,
+        drugs=item.drugs,
         reason=lead.spec.reason,
         strength=lead.spec.strength,
-        rule_ids=tuple(dict.fromkeys(item.rule_id for item in items)),
+        rule_ids=tuple(dict.fromkeys(listed.rule_id for listed in items)),
         evidence=tuple(dict.fromkeys(evidence)),
         regulatory=regimen.regulatory,
         label=regimen.indication,
@@ -87,17 +144,18 @@ def _option(draft: Draft, items: Sequence[Listed], checked: tuple[str, ...]) -> 
         headline=regimen.headline,
         grade=regimen.grade,
         counter_indications_checked=checked,
-        unknowns=_unknowns(draft, drugs),
-        notes=_notes(draft, regimen, drugs),
+        unknowns=unknowns,
+        notes=notes,
     )
 
 
-def _components(draft: Draft, regimen: Regimen) -> tuple[tuple[str, ...], ...] | None:
-    """Return the components that remain, or None when the regimen cannot be given."""
-    kb, removed = draft.kb, draft.removed
-    groups = groups_of(draft.facts) & frozenset(regimen.histologies)
+def _remaining(
+    kb: Knowledge, regimen: Regimen, groups: frozenset[str], removed: frozenset[str]
+) -> Parts | None:
+    """Return what remains under the filters, or None when the regimen cannot be given."""
+    fits = groups & frozenset(regimen.histologies)
     blocked = (
-        not groups
+        not fits
         or regimen.status != "active"
         or "ALL" in removed
         or regimen.id in removed
@@ -105,21 +163,34 @@ def _components(draft: Draft, regimen: Regimen) -> tuple[tuple[str, ...], ...] |
     )
     if blocked:
         return None
-    remaining = tuple(
+    components = tuple(
         tuple(d for d in part if d not in removed and not kb.drug_classes[d] & removed)
-        for part in regimen.alternatives(groups)
+        for part in regimen.alternatives(fits)
     )
-    return None if not all(remaining) or _used(draft, regimen, remaining) else remaining
+    return _parts(kb, components) if all(components) else None
 
 
-def _used(draft: Draft, regimen: Regimen, parts: Sequence[tuple[str, ...]]) -> bool:
-    """In a later line, a regimen already given (or all of whose drugs were) is not new."""
-    if draft.facts.get("treatment_line") != "later":
-        return False
-    ids, drugs = draft.facts.get("prior_regimens"), draft.facts.get("prior_drugs")
+def _parts(kb: Knowledge, components: Components) -> Parts:
+    drugs = tuple(dict.fromkeys(drug for part in components for drug in part))
+    return Parts(components, drugs, classes_of(kb, drugs))
+
+
+def _not_yet_given(
+    kb: Knowledge, facts: Mapping[str, Value], regimen: Regimen, parts: Parts
+) -> Parts | None:
+    """In a later line, leave out a regimen already given, or one of which every part was.
+
+    Of a choice between single agents only those given go.
+    """
+    ids, drugs = facts.get("prior_regimens"), facts.get("prior_drugs")
     if not isinstance(ids, frozenset) or not isinstance(drugs, frozenset):
-        return False
-    return regimen.id in ids or all(set(part) & drugs for part in parts)
+        return parts
+    components = parts.components
+    if len(components) == 1 and len(components[0]) > 1:
+        fresh = tuple(d for d in components[0] if d not in drugs)
+        return _parts(kb, (fresh,)) if fresh else None
+    given = regimen.id in ids or all(set(part) & drugs for part in components)
+    return None if given else parts
 
 
 def _label_fits(facts: Mapping[str, Value], regimen: Regimen) -> bool:
@@ -128,60 +199,15 @@ def _label_fits(facts: Mapping[str, Value], regimen: Regimen) -> bool:
         stratum = facts.get("tps_stratum")
         if stratum is None or _STRATUM_FLOOR[str(stratum)] < regimen.tps_min:
             return False
-    return not any(
-        isinstance(facts.get(f"gene_{gene}"), frozenset) for gene in regimen.excludes_genes
-    )
+    for gene in regimen.excludes_genes:
+        if isinstance(facts.get(f"gene_{gene}"), frozenset):
+            return False
+    return True
 
 
-def _rank(draft: Draft, regimen_id: str, rank: int) -> int:
-    for change in draft.reranks:
+def _rank(reranks: Iterable[Rerank], regimen_id: str, items: Sequence[Listed]) -> int:
+    rank = items[0].rank if len(items) == 1 else min(item.rank for item in items)
+    for change in reranks:
         if regimen_id in change.regimens:
             rank = max(1, rank + change.rank) if change.rank < 0 else min(rank, change.rank)
     return rank
-
-
-def _notes(draft: Draft, regimen: Regimen, drugs: Sequence[str]) -> tuple[str, ...]:
-    notes: list[str] = []
-    unclear = [g for g in regimen.excludes_genes if draft.facts.get(f"gene_{g}") is None]
-    if unclear:
-        notes.append(f"label requires {'/'.join(unclear)} negative: not established here")
-    if "pemetrexed" in drugs and draft.facts.get("mixed") is True:
-        notes.append(_PEMETREXED_NOTE)
-    if regimen.regulatory == "FDA-A":
-        notes.append("accelerated approval")
-    if regimen.regulatory == "OFF":
-        notes.append("off label in US NSCLC")
-    if draft.facts.get("ecog") is None:
-        notes.append("valid for ECOG 0-1; ECOG not stated")
-    return tuple(notes)
-
-
-_ASKED = (
-    ("transplant", "ICI", "transplant history"),
-    ("autoimmune", "ICI", "autoimmune disease"),
-    ("ild", "ICI", "interstitial lung disease"),
-    ("ild", "DXD", "interstitial lung disease"),
-    ("crcl", "PEMETREXED", "creatinine clearance"),
-    ("crcl", "PLATINUM", "creatinine clearance"),
-    ("bleeding_barrier", "ANTI_VEGF", "bleeding and vascular risk"),
-)
-
-
-def _unknowns(draft: Draft, drugs: Sequence[str]) -> tuple[str, ...]:
-    classes = classes_of(draft.kb, drugs)
-    names = [
-        text for fact, token, text in _ASKED if token in classes and draft.facts.get(fact) is None
-    ]
-    if draft.facts.get("ecog") is None:
-        names.append("ECOG")
-    return tuple(dict.fromkeys(names))
-
-
-def _checked(draft: Draft) -> tuple[str, ...]:
-    """Return the barrier rules that could be decided from stated facts."""
-    return tuple(
-        rule.spec.id
-        for rule in draft.kb.tables["barriers"].rules
-        if not any(name.startswith("option_") for name in rule.reads)
-        and rule.condition.test(draft.facts) is not None
-    )

@@ -32,6 +32,9 @@ class PredictedFacts(Frozen):
     tme: str | None = None
     phenotype: str | None = None
     til_fraction: float | None = Field(default=None, ge=0, le=1)
+    til_density: str | None = None
+    cd8: str | None = None
+    immune_score: float | None = Field(default=None, ge=0, le=1)
     informative: frozenset[str] = frozenset()
     """Names of the eight fields whose gate passed."""
     reasons: dict[str, str] = Field(default_factory=dict)
@@ -48,6 +51,9 @@ def predicted_facts(
         tme=profile.tme_subtype.value,
         phenotype=profile.immune_phenotype.value,
         til_fraction=profile.til_fraction.value,
+        til_density=profile.til_density.value,
+        cd8=profile.cd8_infiltration.value,
+        immune_score=profile.immune_score.value,
         informative=frozenset(name for name, (passed, _) in gates.items() if passed),
         reasons={name: why for name, (passed, why) in gates.items() if not passed},
     )
@@ -64,7 +70,7 @@ def overlay(
     if guidance.category in _NO_QUEUE:
         return guidance.model_copy(update={"appendix": _appendix(predicted), "bayes": _bayes(kb)})
     facts = _facts(guidance, predicted)
-    hits = tuple(run_table(kb.tables["predicted"], facts))
+    hits = run_table(kb.tables["predicted"], facts)
     keys = [key for hit in hits for key in hit.rule.spec.references]
     shown = {row.key for row in guidance.references}
     return guidance.model_copy(
@@ -102,11 +108,17 @@ def _facts(guidance: Guidance, predicted: PredictedFacts) -> dict[str, Value]:
         "msi_known": "msi" in guidance.measured or "mmr" in guidance.measured,
         "driver_EGFR_ANY": _as_bool(guidance.measured.get("driver_EGFR_ANY")),
         "driver_ALK": _as_bool(guidance.measured.get("driver_ALK")),
+        "cellularity": _as_number(guidance.measured.get("cellularity")),
+        "gate_complete": not any(name.startswith("gene_") for name in guidance.missing),
     }
 
 
 def _as_bool(value: str | None) -> bool | None:
     return None if value is None else value == "true"
+
+
+def _as_number(value: str | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _tests(kb: Knowledge, guidance: Guidance, hits: tuple[Hit, ...]) -> tuple[TestRequest, ...]:
@@ -165,6 +177,9 @@ def _appendix(predicted: PredictedFacts) -> tuple[str, ...]:
         ("tme_subtype", predicted.tme),
         ("immune_phenotype", predicted.phenotype),
         ("til_fraction", predicted.til_fraction),
+        ("til_density", predicted.til_density),
+        ("cd8_infiltration", predicted.cd8),
+        ("immune_score", predicted.immune_score),
     ):
         if value is None:
             continue

@@ -26,23 +26,33 @@ class Pdl1Reading:
     hits: tuple[Hit, ...]
     problems: tuple[InputProblem, ...]
     assay: str | None = None
+    others: tuple[str, ...] = ()
+    """The results that do not count, in words (PDL-12: the rest is listed)."""
 
 
 def read_pdl1(kb: Knowledge, context: ClinicalContext, as_of: date) -> Pdl1Reading:
     """Return the stratum (``neg``, ``low``, ``high`` or None) and everything that was noted."""
-    readings = [(result, _read_one(kb, result, as_of)) for result in context.pdl1]
+    readings = [(r, _read_one(kb, r, as_of, context.specimen)) for r in context.pdl1]
     if not readings:
         return Pdl1Reading("unknown", None, (), ())
     problems = tuple(p for _, r in readings for p in r.problems)
     usable = [(result, r) for result, r in readings if r.stratum is not None]
     chosen_result, chosen = max(usable, key=_order) if usable else readings[0]
     strata = {r.stratum for _, r in usable}
-    facts = _facts(chosen_result, as_of) | {"p_heterogeneous": len(strata) > 1}
-    notes = tuple(run_table(kb.tables["pdl1_notes"], facts)) if chosen.stratum else ()
+    facts = _facts(chosen_result, as_of, context.specimen) | {"p_heterogeneous": len(strata) > 1}
+    notes = run_table(kb.tables["pdl1_notes"], facts) if chosen.stratum else ()
     hits = tuple(h for _, r in readings for h in r.hits) if not usable else chosen.hits
+    others = tuple(sorted(_words(r, read) for r, read in readings if r is not chosen_result))
     return Pdl1Reading(
-        chosen.status, chosen.stratum, (*hits, *notes), problems, chosen_result.assay
+        chosen.status, chosen.stratum, (*hits, *notes), problems, chosen_result.assay, others
     )
+
+
+def _words(result: Pdl1Result, reading: Pdl1Reading) -> str:
+    specimen = result.tps.specimen
+    day = (specimen.collected if specimen else None) or result.tps.reported_on
+    value = result.tps.value if result.tps.known else result.tps.state.value
+    return f"{value} ({result.assay}, {day or 'undated'}): {reading.stratum or reading.status}"
 
 
 def _order(item: tuple[Pdl1Result, Pdl1Reading]) -> tuple[bool, date, str]:
@@ -55,11 +65,13 @@ def _order(item: tuple[Pdl1Result, Pdl1Reading]) -> tuple[bool, date, str]:
     return pre, day, lowest_first
 
 
-def _read_one(kb: Knowledge, result: Pdl1Result, as_of: date) -> Pdl1Reading:
+def _read_one(
+    kb: Knowledge, result: Pdl1Result, as_of: date, case_specimen: SpecimenRef | None
+) -> Pdl1Reading:
     if not result.tps.known:
         return Pdl1Reading(result.tps.state.value, None, (), ())
-    hits = tuple(run_table(kb.tables["pdl1"], _facts(result, as_of)))
-    facts = _facts(result, as_of)
+    facts = _facts(result, as_of, case_specimen)
+    hits = run_table(kb.tables["pdl1"], facts)
     stratum: str | None = None
     status = State.measured.value
     problems: list[InputProblem] = []
@@ -105,9 +117,15 @@ def _stratum(value: float, *, just_below: bool = False) -> str:
     return "low" if value < 50 or (just_below and value <= 50) else "high"
 
 
-def _facts(result: Pdl1Result, as_of: date) -> dict[str, Value]:
-    parsed = parse_tps(result.tps.value) if result.tps.value is not None else None
-    facts: dict[str, Value] = {"p_readable": parsed is not None, "p_unit": result.unit}
+def _facts(
+    result: Pdl1Result, as_of: date, case_specimen: SpecimenRef | None = None
+) -> dict[str, Value]:
+    """Return the facts of one result; without a specimen of its own, that of the case is read."""
+    value = result.tps.value
+    parsed = parse_tps(value) if value is not None else None
+    says_percent = isinstance(value, str) and value.strip().endswith("%")
+    unit = "percent" if says_percent else result.unit
+    facts: dict[str, Value] = {"p_readable": parsed is not None, "p_unit": unit}
     if parsed is not None:
         low, high, is_open = parsed
         strata = _stratum(low), _stratum(high, just_below=is_open)
@@ -115,14 +133,14 @@ def _facts(result: Pdl1Result, as_of: date) -> dict[str, Value]:
             "p_low": low,
             "p_high": high,
             "p_number": low if low == high else None,
-            "p_fraction": low == high and 0 < low < 1,
+            "p_fraction": 0 < high < 1,
             "p_strata": strata[0] if strata[0] == strata[1] else "straddles",
         }
     facts |= {
         "p_score": None if result.score_type == "unknown" else result.score_type,
         "p_assay": None if result.assay == "unknown" else result.assay,
     }
-    return facts | _specimen_facts(result.tps.specimen, as_of)
+    return facts | _specimen_facts(result.tps.specimen or case_specimen, as_of)
 
 
 def _specimen_facts(specimen: SpecimenRef | None, as_of: date) -> dict[str, Value]:

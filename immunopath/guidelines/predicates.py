@@ -117,6 +117,10 @@ def _when_known(name: str, check: Callable[[Any], bool]) -> Test:
     return run
 
 
+def _meets(items: frozenset[Any]) -> Callable[[Any], bool]:
+    return lambda value: not items.isdisjoint(value)
+
+
 _CHECKS: Mapping[str, Callable[[Any], Callable[[Any], bool]]] = {
     "lt": lambda item: lambda value: bool(value < item),
     "le": lambda item: lambda value: bool(value <= item),
@@ -126,7 +130,7 @@ _CHECKS: Mapping[str, Callable[[Any], Callable[[Any], bool]]] = {
     "not_in": lambda item: lambda value: value not in item,
     "has": lambda item: lambda value: item in value,
     "lacks": lambda item: lambda value: item not in value,
-    "has_any": lambda item: lambda value: any(i in value for i in item),
+    "has_any": lambda item: _meets(frozenset(item)),
 }
 
 

@@ -6,7 +6,32 @@ from typing import Any, Literal
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.guidance import BayesRow, Category, Level, ReferenceRow
+from immunopath.domain.guidance import Category, Level
+from immunopath.guidelines.schema_vocabulary import (
+    BayesSpec,
+    BranchSpec,
+    FileHead,
+    FlagFile,
+    FlagInfo,
+    GeneFile,
+    QuestionFile,
+    QuestionSpec,
+    ReferenceFile,
+    StagingFile,
+    TestFile,
+    TestInfo,
+    TrustFile,
+    UnknownSpec,
+    WhatIf,
+    WhatIfResult,
+)
+
+__all__ = [
+    "BayesSpec", "BranchSpec", "CaseSpec", "Component", "FileHead", "FlagFile", "FlagInfo",
+    "GeneFile", "Histo", "Manifest", "OptionSpec", "QuestionFile", "QuestionSpec",
+    "ReferenceFile", "Regimen", "RegimenFile", "Rerank", "RuleSpec", "StagingFile", "TableFile",
+    "TestFile", "TestInfo", "Then", "Token", "TrustFile", "UnknownSpec", "WhatIf", "WhatIfResult",
+]  # fmt: skip
 
 Token = str
 """A drug name, a class token, a regimen id, ``ICI_MONO`` or ``ALL``."""
@@ -19,6 +44,8 @@ class OptionSpec(Frozen):
     rank: int = Field(ge=1)
     reason: str
     strength: str
+    note: str = ""
+    """Printed with the option, e.g. that this use lies outside the US label."""
 
 
 class Rerank(Frozen):
@@ -69,15 +96,6 @@ class RuleSpec(Frozen):
     grade: Literal["V", "M"]
 
 
-class FileHead(Frozen):
-    """Keys every knowledge file carries."""
-
-    kind: str
-    section: str = ""
-    last_reviewed: str = ""
-    clinician_review: str = "none"
-
-
 class TableFile(FileHead):
     """A decision table with its hit policy."""
 
@@ -117,6 +135,8 @@ class Regimen(Frozen):
     schedule: str
     indication: str
     headline: str
+    label_assays: tuple[str, ...] = ()
+    """PD-L1 assays of the US label (1.3); empty where the label names none."""
     references: tuple[str, ...]
     grade: Literal["V", "M"]
 
@@ -141,144 +161,3 @@ class RegimenFile(FileHead):
     """The catalogue."""
 
     regimens: tuple[Regimen, ...]
-
-
-class ReferenceFile(FileHead):
-    """The reference list."""
-
-    references: tuple[ReferenceRow, ...]
-
-
-class TestInfo(Frozen):
-    """A test code of the vocabulary."""
-
-    __test__ = False
-
-    code: str
-    name: str
-    level: Level
-    turnaround: str
-    laboratory: bool
-
-
-class TestFile(FileHead):
-    """The test vocabulary."""
-
-    __test__ = False
-
-    tests: tuple[TestInfo, ...]
-
-
-class FlagInfo(Frozen):
-    """A flag code of the vocabulary."""
-
-    code: str
-    meaning: str
-    severity: Literal["info", "caution", "stop"]
-
-
-class FlagFile(FileHead):
-    """The flag vocabulary."""
-
-    flags: tuple[FlagInfo, ...]
-
-
-class BranchSpec(Frozen):
-    """A possible answer and the facts it would establish."""
-
-    condition: str
-    set: dict[str, Any]
-    note: str = ""
-    when: dict[str, Any] = Field(default_factory=dict)
-    """Shown unless this is known to be false."""
-
-
-class QuestionSpec(Frozen):
-    """A question that blocks, with the answers the conditional tree shows."""
-
-    id: str
-    text: str
-    branches: tuple[BranchSpec, ...]
-
-
-class WhatIfResult(Frozen):
-    """One result of a missing value."""
-
-    label: str
-    set: dict[str, Any]
-
-
-class WhatIf(Frozen):
-    """A missing value whose results are tried for 'what would change this'."""
-
-    fact: str
-    text: str
-    results: tuple[WhatIfResult, ...]
-
-
-class QuestionFile(FileHead):
-    """Questions of the conditional tree."""
-
-    questions: tuple[QuestionSpec, ...]
-    what_if: tuple[WhatIf, ...]
-
-
-class GeneFile(FileHead):
-    """Which genes gate, which methods exclude, which alterations are drivers."""
-
-    gate: tuple[str, ...]
-    panel: tuple[str, ...]
-    adequate_negative: dict[str, tuple[str, ...]]
-    rna_preferred: tuple[str, ...]
-    drivers: dict[str, dict[str, tuple[str, ...]]]
-    actionable: tuple[str, ...]
-    truncal: tuple[str, ...]
-    nonsquamous_only: tuple[str, ...]
-    synonyms: dict[str, str]
-
-
-class StagingFile(FileHead):
-    """Stage groups by edition."""
-
-    references: tuple[str, ...]
-    grade: str
-    AJCC8: dict[str, dict[str, str]]
-    AJCC9: dict[str, dict[str, str]]
-    t1_n0: dict[str, str]
-
-
-class BayesSpec(Frozen):
-    """A row of the Bayes table before PPV and NPV are computed."""
-
-    target: str
-    prevalence: float
-    sensitivity: float
-    specificity: float
-
-    def row(self) -> BayesRow:
-        """Return the row with its predictive values (Bayes' theorem)."""
-        true_pos = self.prevalence * self.sensitivity
-        false_pos = (1 - self.prevalence) * (1 - self.specificity)
-        true_neg = (1 - self.prevalence) * self.specificity
-        false_neg = self.prevalence * (1 - self.sensitivity)
-        return BayesRow(
-            target=self.target,
-            prevalence=self.prevalence,
-            sensitivity=self.sensitivity,
-            specificity=self.specificity,
-            ppv=round(true_pos / (true_pos + false_pos), 4),
-            npv=round(true_neg / (true_neg + false_neg), 4),
-        )
-
-
-class TrustFile(FileHead):
-    """Limits of the trust gate (3.2): project-set, not evidence."""
-
-    note: str
-    min_n: int
-    max_ece: float
-    max_ood_score: float
-    max_tile_disagreement: float
-    lower_bounds: dict[str, float]
-    multiclass_margin: float
-    bayes: tuple[BayesSpec, ...]

@@ -19,7 +19,8 @@ def stage_problem(context: ClinicalContext, staging: StagingFile) -> bool:
     only9 = {context.n, context.m} & _ONLY_AJCC9
     if only9 and context.staging_system != "AJCC9":
         return True
-    if context.stage_group in {None, "recurrent_unresectable"}:
+    stated = context.t or context.n or context.m
+    if not stated or context.stage_group in {None, "recurrent_unresectable"}:
         return False
     possible = possible_groups(context, staging)
     return possible is not None and context.stage_group not in possible

@@ -7,7 +7,8 @@ from datetime import date
 from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.guidance import Category, Guidance, Triage
-from immunopath.guidelines.draft import Decision
+from immunopath.guidelines.decision import Decision
+from immunopath.guidelines.facts import is_scant
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.tables import run_table
 
@@ -22,7 +23,8 @@ def triage(kb: Knowledge, decision: Decision) -> Triage:
     outstanding = frozenset(code for code in decision.tests if kb.tests[code].laboratory)
     facts = decision.facts | {
         "outstanding": outstanding,
-        "outstanding_gate": decision.category in _GATING and bool(outstanding),
+        "outstanding_gate": bool(outstanding)
+        and (decision.category in _GATING or _changes_now(decision, outstanding)),
         "flags_so_far": frozenset(decision.flags),
     }
     for hit in run_table(kb.tables["triage"], facts):
@@ -31,6 +33,13 @@ def triage(kb: Knowledge, decision: Decision) -> Triage:
             reasons=(f"{hit.rule.spec.id}: {hit.rule.spec.summary}",),
         )
     return Triage(level=None, reasons=("no laboratory test is outstanding",))
+
+
+def _changes_now(decision: Decision, outstanding: frozenset[str]) -> bool:
+    """Return True when a rule asks for a laboratory test at T0 or T1 of its own accord."""
+    return any(
+        level in {"T0", "T1"} for code in outstanding for _, _, level in decision.tests[code]
+    )
 
 
 class QueueItem(Frozen):
@@ -57,13 +66,7 @@ def _key(item: QueueItem, as_of: date) -> tuple[int, int, int, float, str]:
     day = item.clinical.diagnosed_on
     waited = (as_of - day).days if day is not None else -1
     specimen = item.clinical.specimen
-    scant = specimen is not None and (
-        specimen.type in {"core", "fna_cellblock", "cytology"}
-        or (
-            specimen.tumour_cellularity_pct is not None
-            and 20 <= specimen.tumour_cellularity_pct <= 30
-        )
-    )
+    scant = is_scant(specimen)
     digest = hashlib.sha256(item.case_id.encode("utf-8", "surrogatepass")).hexdigest()
     return (
         _LEVELS.index(level) if level else len(_LEVELS),

@@ -19,11 +19,18 @@ def date_problems(context: ClinicalContext, as_of: date) -> tuple[InputProblem, 
         ("msi", context.msi),  # type: ignore[list-item]
         ("mmr", context.mmr),  # type: ignore[list-item]
         ("tmb", context.tmb),
+        ("her2_ihc", context.her2_ihc),  # type: ignore[list-item]
+        ("met_ihc_3plus_pct", context.met_ihc_3plus_pct),
         *((f"pdl1[{n}].tps", r.tps) for n, r in enumerate(context.pdl1)),
         *((f"genes[{n}].{r.gene}", r.result) for n, r in enumerate(context.genes)),
     ]
     late = [name for name, day in plain if day is not None and day > as_of]
-    late += [f"{name}.{part}" for name, value in measured for part in value.future_dates(as_of)]
+    late += [
+        f"{name}.{part}"
+        for name, value in measured
+        if value.reported_on is not None or value.specimen is not None
+        for part in value.future_dates(as_of)
+    ]
     therapies = context.prior_therapies or ()
     late += [
         f"prior_therapies[{n}].{name}"

@@ -13,7 +13,12 @@ from pydantic import ValidationError
 
 from immunopath.domain.clinical import ClinicalContext, InputProblem
 from immunopath.domain.errors import CaseFileError
-from immunopath.guidelines.loader import load_knowledge
+from immunopath.guidelines.vocabulary_history import (
+    autoimmune,
+    prior_io,
+    prior_therapies,
+    surgery,
+)
 from immunopath.guidelines.vocabulary_markers import (
     MarkerError,
     gene_results,
@@ -115,42 +120,49 @@ NESTED: Mapping[str, tuple[str, str]] = {
 }
 """Keys that are one field of a nested object."""
 
-SPECIAL = (
+SPECIAL = frozenset({
     "margin", "autoimmune", "prior_therapies", "prior_io", "last_ici_days", "drivers",
     "drivers_method", "pdl1_tps", "pdl1_unit", "pdl1_score_type", "pdl1_assay", "msi", "mmr",
     "tmb", "tmb_test", "her2_ihc", "met_ihc_3plus_pct", "pred",
-)  # fmt: skip
+})  # fmt: skip
 KEYS = frozenset((*PLAIN, *NESTED, *SPECIAL))
 """Every key of the vocabulary: those of 6.1 and further fields of 1.2 under short names."""
 
+_YES_NO = frozenset({"adjuvant_chemo_done", "pregnancy"})
+_TRUTH = frozenset(
+    {"progression_after_crt", "oligometastatic", "idiopathic_pulmonary_fibrosis", "hearing_loss",
+     "heart_failure", "haemoptysis", "arterial_event_6mo", "uncontrolled_htn", "active_infection",
+     "hiv", "hbv", "hcv"}
+)  # fmt: skip
 _FIELD_TO_KEY = {field: key for key, field in PLAIN.items()}
 _TUPLES = frozenset(
     {"histology_evidence", "neoadjuvant_given", "metastatic_sites", "emergency", "allergies",
      "concomitant_drugs"}
 )  # fmt: skip
-_LIFE_THREATENING = frozenset(
-    {"myasthenia", "myasthenia_gravis", "gbs", "guillain_barre", "encephalitis", "myocarditis",
-     "vasculitis", "ms", "multiple_sclerosis", "lambert_eaton", "myositis"}
-)  # fmt: skip
-_MILD = frozenset(
-    {"hypothyroid", "hypothyroidism", "hashimoto", "vitiligo", "t1dm", "type_1_diabetes"}
-)
 
 
 def parse_inputs(mapping: Mapping[str, Any], defaults: bool) -> ClinicalContext:
     """Return the context; raises `CaseFileError` on a key outside the vocabulary."""
     check_keys(mapping)
-    inputs = {k: v.strip() if isinstance(v, str) else v for k, v in mapping.items()}
+    inputs = {k: _tidied(k, v) for k, v in mapping.items()}
     if defaults:
         inputs = dict(DEFAULTS) | inputs
-    problems: list[InputProblem] = []
-    data = _plain(inputs)
-    for build in (_surgery, _autoimmune, _prior_therapies, _prior_io, _markers):
+    problems = _plain_problems(inputs)
+    wrong = {problem.field for problem in problems}
+    data = _plain({key: value for key, value in inputs.items() if key not in wrong})
+    for build in _BUILDERS:
         try:
             data |= build(inputs)
         except MarkerError as error:
             problems.append(error.problem)
     return _validated(data, problems)
+
+
+def _tidied(key: str, value: object) -> object:
+    """Strip text; YAML reads an unquoted yes or no as a truth value, the vocabulary has words."""
+    if key in _YES_NO and isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.strip() if isinstance(value, str) else value
 
 
 def check_keys(mapping: Mapping[str, Any]) -> None:
@@ -175,80 +187,29 @@ def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _surgery(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {"surgery": {"done": True, "margin": inputs["margin"]}} if "margin" in inputs else {}
-
-
-def _autoimmune(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    value = inputs.get("autoimmune", "unknown")
-    if not isinstance(value, str):
-        raise MarkerError("autoimmune", "VALUE", f"{value!r} is not a disease name")
-    if value == "unknown":
+def _drivers(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    if "drivers" not in inputs:
         return {}
-    if value == "none":
-        return {"autoimmune": {"present": False}}
-    name = value.removesuffix("_active").removesuffix("_inactive")
-    active = value.endswith("_active") and name not in _MILD
-    return {
-        "autoimmune": {
-            "present": True,
-            "disease": name,
-            "active": active,
-            "life_threatening": name in _LIFE_THREATENING,
-        }
-    }
+    return {"genes": gene_results(inputs["drivers"], inputs.get("drivers_method"))}
 
 
-def _prior_therapies(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    if "prior_therapies" not in inputs:
-        return {}
-    value = inputs["prior_therapies"]
-    items = [value] if isinstance(value, str) else list(value or ())
-    known = load_knowledge().regimens
-    for item in items:
-        if item not in known:
-            near = difflib.get_close_matches(str(item), known, n=1, cutoff=0.0)
-            text = f"{item!r} is no regimen id; nearest: {near[0]}"
-            raise MarkerError("prior_therapies", "REGIMEN_UNKNOWN", text)
-    return {"prior_therapies": tuple({"regimen": i} for i in sorted(set(items)))}
+def _pdl1(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pdl1": (pdl1_result(inputs),)} if "pdl1_tps" in inputs else {}
 
 
-def _prior_io(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    value, days = inputs.get("prior_io", "unknown"), inputs.get("last_ici_days")
-    if isinstance(value, Mapping):
-        extra = set(value) - {"agent", "worst_irae", "grade", "progressed", "end"}
-        if extra:
-            raise MarkerError("prior_io", "VALUE", f"unknown key {sorted(extra)[0]!r} in prior_io")
-        agent = value.get("agent")
-        data: dict[str, Any] = {
-            "given": True,
-            "agents": (agent,) if agent else (),
-            "worst_irae": value.get("worst_irae"),
-            "worst_irae_grade": value.get("grade"),
-            "progressed": value.get("progressed"),
-            "end": value.get("end"),
-        }
-    elif value == "progressed":
-        data = {"given": True, "progressed": True}
-    elif value == "none":
-        data = {"given": days is not None}
-    elif value == "unknown":
-        if days is None:
-            return {}
-        data = {"given": True}
-    else:
-        raise MarkerError("prior_io", "VALUE", f"{value!r} is not none, progressed or a mapping")
-    return {"prior_io": data | {"days_since_last_dose": days}}
+_BUILDERS = (
+    surgery, autoimmune, prior_therapies, prior_io, _drivers, _pdl1, msi_result, tmb_result,
+    ihc_result,
+)  # fmt: skip
 
 
-def _markers(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    if "drivers" in inputs:
-        data["genes"] = gene_results(inputs["drivers"], inputs.get("drivers_method"))
-    if "pdl1_tps" in inputs:
-        data["pdl1"] = (pdl1_result(inputs),)
-    data |= msi_result(inputs) | tmb_result(inputs) | ihc_result(inputs)
-    return data
+def _plain_problems(inputs: Mapping[str, Any]) -> list[InputProblem]:
+    """A truth value where a number or a word belongs is no value; ``true`` is not ECOG 1."""
+    return [
+        InputProblem(field=key, code="VALUE", message=f"{key} takes no truth value (got {value})")
+        for key, value in inputs.items()
+        if isinstance(value, bool) and key not in _TRUTH | SPECIAL
+    ]
 
 
 def _validated(data: dict[str, Any], problems: list[InputProblem]) -> ClinicalContext:

@@ -1,5 +1,6 @@
 """The marker keys of the case vocabulary: drivers, PD-L1, MSI, MMR, TMB, IHC."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -103,6 +104,8 @@ def pdl1_result(inputs: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_prediction("pdl1_tps", value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise MarkerError("pdl1_tps", "TPS_RANGE", f"{value!r} is not a percentage")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MarkerError("pdl1_tps", "TPS_RANGE", f"{value} is not a percentage")
     measured: dict[str, Any] = (
         {"state": value} if value in _STATES else {"state": "measured", "value": value}
     )
@@ -128,9 +131,13 @@ def _choice(inputs: Mapping[str, Any], key: str, synonyms: Mapping[str, str]) ->
         return {}
     value = inputs[key]
     _refuse_prediction(key, value)
-    if value in _STATES:
-        return {key: {"state": value}}
-    return {key: {"state": "measured", "value": synonyms.get(value, value)}}
+    if isinstance(value, str):
+        if value in _STATES:
+            return {key: {"state": value}}
+        value = synonyms.get(value, value)
+    elif isinstance(value, bool):
+        raise MarkerError(key, "VALUE", f"{key} takes no truth value (got {value})")
+    return {key: {"state": "measured", "value": value}}
 
 
 def msi_result(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def tmb_result(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return TMB with its test: ``labelled_tissue``, ``other_tissue`` or ``blood``."""
     found = _choice(inputs, "tmb", {})
     test = inputs.get("tmb_test")
-    if test not in {None, "labelled_tissue", "other_tissue", "blood"}:
+    if test is not None and test not in ("labelled_tissue", "other_tissue", "blood"):
         raise MarkerError("tmb_test", "VALUE", f"{test!r} is no TMB test")
     if found and test is not None:
         found["tmb"]["method"] = "blood" if test == "blood" else "tissue"

@@ -129,8 +129,8 @@ def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN
     module, _, function = entry.builder.partition(":")
     try:
         builder: Callable[[EngineSpec, str], Any] = getattr(import_module(module), function)
+        return builder(spec, device)  # heavy packages are imported in here
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             f"{entry.name}: the package {error.name!r} is not installed"
         ) from error
-    return builder(spec, device)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from immunopath import __version__
 from immunopath.agents.context import RunContext
 from immunopath.agents.pixels import tiles_of
-from immunopath.agents.state import DRUGS, PHENOTYPE, PREDICTION, RETRIEVAL, CaseState
+from immunopath.agents.state import DRUGS, INTAKE, PHENOTYPE, PREDICTION, RETRIEVAL, CaseState
 from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
 from immunopath.domain.outcome import Failed, Unavailable
@@ -39,8 +39,9 @@ class Checkpoints:
             raise OutputError(f"{path}: cannot hold checkpoints ({error})") from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._closing.close()
+        """Close the file, never under a write that is going on."""
+        with self.saver.lock:
+            self._closing.close()
 
     def config(self, case: Case, as_of: date, settings_digest: str) -> Config:
         """Return the LangGraph configuration that names the thread of this work."""
@@ -69,7 +70,9 @@ class Checkpoints:
 
 
 def _restore(state: CaseState, context: RunContext) -> None:
-    """Bring back what a state does not hold: the engines that had answered, atlas and nuclei."""
+    """Bring back what a state does not hold: engines that had answered, atlas, pixels, nuclei."""
+    if INTAKE.value(state) is not None:
+        tiles_of(state, context)
     for key, handle in (
         (PREDICTION, context.predictor),
         (PHENOTYPE, context.phenotype),

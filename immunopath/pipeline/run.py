@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -108,8 +109,9 @@ class ImmunoPath:
         stream = self._graph.stream(
             given, config, context=context, stream_mode=["custom", "values"]
         )
-        for mode, payload in stream:
-            state = _take(mode, payload, state, on_event)
+        with closing(stream):  # before anything else closes the file that its threads write to
+            for mode, payload in stream:
+                state = _take(mode, payload, state, on_event)
         return self._finish(state, context, nuclei)
 
     async def aanalyze(

@@ -94,6 +94,7 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Quantity", plain_name(field.quantity)),
         ("Seen on", extent),
         ("Quality control", "" if field.qc_pass else "did not pass"),
+        ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
         ("Validation", _validation(field.validation)),
         ("Trust gate", _trust(trust)),
         ("Source", source_text(field.source)),

@@ -9,7 +9,7 @@ from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.measured import Measured, SpecimenRef, State
 from immunopath.domain.molecular import Gene, GeneResult, Pdl1Result
 from immunopath.reporting.document import Pair
-from immunopath.reporting.text import number, plain_name
+from immunopath.reporting.text import as_stated, plain_name
 
 UNKNOWN = "unknown"
 
@@ -115,7 +115,7 @@ def _stated(value: object, *, empty_means_none: bool = False) -> str:
         case tuple():
             text = ", ".join(map(_stated, value)) or ("none" if empty_means_none else "")
         case float() | int():
-            text = number(value)
+            text = as_stated(value)
         case date():
             text = value.isoformat()
         case _:
@@ -179,7 +179,7 @@ def _result(label: str, value: Measured[Any], method: str = "", *, brief: bool =
     basis = _basis(value, method, brief=brief)
     if not value.known:
         return Pair(label, plain_name(value.state), basis, known=False)
-    text = number(value.value) if isinstance(value.value, float | int) else str(value.value)
+    text = as_stated(value.value) if isinstance(value.value, float | int) else str(value.value)
     return Pair(label, text, basis)
 
 
@@ -197,12 +197,14 @@ def _basis(value: Measured[Any], method: str = "", *, brief: bool = False) -> st
 def _specimen(specimen: SpecimenRef | None) -> str:
     if specimen is None:
         return ""
-    share = specimen.tumour_cellularity_pct
+    share, cells = specimen.tumour_cellularity_pct, specimen.viable_tumour_cells
     return _joined(
         specimen.site,
         plain_name(specimen.type) if specimen.type else "",
         f"cellularity {share:g} %" if share is not None else "",
+        f"{cells} viable tumour cells" if cells is not None else "",
         "decalcified" if specimen.decalcified else "",
+        "taken before a later therapy" if specimen.before_intervening_therapy else "",
         f"collected {specimen.collected.isoformat()}" if specimen.collected else "",
     )
 

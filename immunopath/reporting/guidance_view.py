@@ -2,14 +2,14 @@
 
 from immunopath.domain.guidance import (
     ConditionalBranch,
-    FiredRule,
     Flag,
     Guidance,
     Option,
-    ReferenceRow,
     TestRequest,
 )
+from immunopath.guidelines.citations import identifier, reference_text
 from immunopath.reporting.document import (
+    Block,
     Branch,
     Entries,
     Entry,
@@ -20,6 +20,7 @@ from immunopath.reporting.document import (
     Section,
     Tree,
 )
+from immunopath.reporting.path_view import graded, path_steps
 from immunopath.reporting.text import listed, plain_name
 
 NO_ORDER = "Options consistent with the rules for the facts stated; not orders."
@@ -71,7 +72,7 @@ def _option(option: Option) -> Entry:
         head=option.name,
         mark=str(option.rank),
         tags=tuple(
-            tag for tag in (option.strength, _grade(option.grade), option.regimen_id) if tag
+            tag for tag in (option.strength, graded(option.grade), option.regimen_id) if tag
         ),
         lines=tuple(Pair(label, text) for label, text in rows if text),
     )
@@ -83,10 +84,6 @@ def _components(option: Option) -> str:
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
-
-
-def _grade(grade: str) -> str:
-    return f"source grade {grade}" if grade else ""
 
 
 def conditional_section(guidance: Guidance) -> Section:
@@ -112,7 +109,7 @@ def _branch(branch: ConditionalBranch) -> Branch:
         outcome=plain_name(branch.category) if branch.category else "",
         note=branch.note,
         leaves=tuple(
-            Entry(head=option.name, tags=(option.strength,) if option.strength else ())
+            Entry(option.name, tags=tuple(filter(None, (f"rank {option.rank}", option.strength))))
             for option in branch.options
         ),
         questions=_questions(branch.branches),
@@ -184,36 +181,23 @@ def change_section(guidance: Guidance) -> Section:
 
 
 def path_section(guidance: Guidance) -> Section:
-    """Return the fired rules in order, with their citations."""
-    known = {row.key: row for row in guidance.references}
-    rules = tuple(_rule(rule, known) for rule in guidance.fired)
+    """Return the fired rules, stage by stage in their fixed order, with their citations."""
     head = Para(
-        f"Knowledge {guidance.knowledge_version}, dated {guidance.knowledge_date.isoformat()}.",
+        f"Knowledge {guidance.knowledge_version}, dated {guidance.knowledge_date.isoformat()}. "
+        "Stages in their fixed order; a stage without a fired rule is left out.",
         "quiet",
     )
-    return Section("path", "Guideline path", (head, Entries("plain", rules)))
-
-
-def _rule(rule: FiredRule, known: dict[str, ReferenceRow]) -> Entry:
-    cites = tuple(
-        Pair("Cites", _citation(known[key]) if key in known else key) for key in rule.references
-    )
-    tags = (f"table {rule.table}", f"section {rule.section}", rule.strength, _grade(rule.grade))
-    return Entry(
-        head=rule.summary,
-        mark=rule.rule_id,
-        tags=tuple(tag for tag in tags if tag),
-        lines=cites,
-    )
-
-
-def _citation(row: ReferenceRow) -> str:
-    return f"{row.text} ({row.ident})" if row.ident else row.text
+    blocks: list[Block] = [head]
+    for stage, entries in path_steps(guidance).items():
+        blocks += [Para(stage.capitalize()), Entries("plain", entries)]
+    return Section("path", "Guideline path", tuple(blocks))
 
 
 def references_section(guidance: Guidance) -> Section:
     """Return the reference list with the grade of each entry."""
-    rows = tuple((row.key, row.text, row.ident, row.grade) for row in guidance.references)
+    rows = tuple(
+        (row.key, reference_text(row), identifier(row), row.grade) for row in guidance.references
+    )
     caption = "Grade V was seen in a stored public source, M is from memory"
     table = Grid(caption, ("Key", "Reference", "Id", "Grade"), rows)
     return Section("references", "References", (table,))

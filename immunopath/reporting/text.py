@@ -62,15 +62,32 @@ def _clean(value: object) -> object:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Return `value` with `digits` decimals below 10, one below 100, none above."""
+    """Return `value` with `digits` decimals below 10, one below 100, none above.
+
+    A value that these decimals would turn into zero keeps two significant digits.
+    """
     size = abs(value)
+    if 0 < size < 0.5 * 10**-digits:
+        return f"{value:.2g}"
     if size >= 100 or float(value).is_integer():
         return f"{value:.0f}"
     return f"{value:.{1 if size >= 10 else digits}f}"
 
 
+def as_stated(value: float) -> str:
+    """Return a measured or stated number unrounded: 49.96 must not read as 50."""
+    return f"{value:.12g}"
+
+
 def share(value: float) -> str:
-    """Return a value in [0, 1] with two decimals, or three near the ends (0.007, 0.993)."""
+    """Return a value in [0, 1] with two decimals, or three near the ends (0.007, 0.993).
+
+    Nothing short of certainty reads as 0 or 1: ``< 0.001`` and ``> 0.999``.
+    """
+    if 0 < value < 0.0005:
+        return "< 0.001"
+    if 0.9995 <= value < 1:
+        return "> 0.999"
     near_end = 0 < value < 0.01 or 0.99 < value < 1
     return f"{value:.{3 if near_end else 2}f}"
 

@@ -8,6 +8,8 @@ from immunopath.domain.finding import Finding
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.report import RESEARCH_USE, CaseReport, CaseStatus
+from immunopath.guidelines.loader import load_knowledge
+from immunopath.guidelines.wording import fact_name
 from immunopath.reporting import clinical_view as clinical
 from immunopath.reporting import guidance_view as rules
 from immunopath.reporting import image_view as image
@@ -26,8 +28,9 @@ from immunopath.reporting.document import (
     Section,
     Tone,
 )
+from immunopath.reporting.path_view import missing_rows
 from immunopath.reporting.provenance_view import provenance_section
-from immunopath.reporting.text import cleaned, listed, plain_name
+from immunopath.reporting.text import cleaned, plain_name
 
 STALE_AFTER_DAYS = 180
 """Age at which the knowledge base is called stale (`guidelines.md` RG-11)."""
@@ -127,25 +130,15 @@ def _missing(report: CaseReport, guidance: Guidance | None) -> Section:
     title = "Missing, conflicting or stale"
     if rows:
         return Section("missing", title, (Pairs(tuple(rows)),))
-    text = "Nothing missing, conflicting or stale was noted."
+    text = "Nothing that the rules ask for is missing, conflicting or stale."
     return Section("missing", title, (Para(text),))
 
 
 def _input_problems(report: CaseReport, guidance: Guidance | None) -> list[Pair]:
     if guidance is None:
         return [Pair("Not judged", "the rules gave no answer", why_not(report.guidance))]
-    rows = [Pair("Rejected input", f"{p.field}: {p.message}", p.code) for p in guidance.problems]
-    if guidance.missing:
-        rows.append(Pair("Unknown", listed(guidance.missing), known=False))
-    rows += [
-        Pair(f"{row.label} result", row.value, row.detail, known=False)
-        for row in clinical.open_results(report.clinical)
-    ]
-    rows += [
-        Pair(label, flag.meaning, flag.code)
-        for flag in guidance.flags
-        if (label := _flag_label(flag.code))
-    ]
+    words = {name: fact_name(load_knowledge(), name) for name in guidance.missing}
+    rows = [*missing_rows(guidance, clinical.open_results(report.clinical), words)]
     rows += [
         Pair("Conflict", finding.message, finding.code)
         for finding in report.findings
@@ -155,12 +148,6 @@ def _input_problems(report: CaseReport, guidance: Guidance | None) -> list[Pair]
     if age > STALE_AFTER_DAYS and "KNOWLEDGE_STALE" not in guidance.flag_codes():
         rows.append(Pair("Stale", f"the knowledge base is {age} days older than this report"))
     return rows
-
-
-def _flag_label(code: str) -> str:
-    if code.startswith("DISCORD") or code.endswith("_INCONSISTENT"):
-        return "Conflict"
-    return "Stale" if "STALE" in code else ""
 
 
 def _assumed(report: CaseReport) -> list[Pair]:
@@ -176,9 +163,9 @@ def _decision(guidance: Guidance) -> tuple[Section, ...]:
     return (
         rules.category_section(guidance),
         rules.options_section(guidance),
-        *conditional,
         rules.tests_section(guidance),
         rules.flags_section(guidance),
+        *conditional,
     )
 
 

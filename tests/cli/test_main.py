@@ -50,6 +50,41 @@ def test_json_on_stdout_is_only_json(lung: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("analyze",),
+        ("analyze", "a.png", "--mpp", "abc"),
+        ("analyze", "a.png", "--colour", "red"),
+        ("analyze", "no\x1b[31m\nsuch.png"),
+        ("frobnicate",),
+        ("guidelines", "explain"),
+        ("atlas", "search", "a.png", "--k", "0"),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_says_where_help_is(words: tuple[str, ...]) -> None:
+    done = call(*words)
+    _one_line(done)
+    assert "\x1b" not in done.stderr
+    assert "--help" in done.stderr or "check the path" in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("guidelines",), ("models",), ("atlas",)])
+def test_a_bare_group_answers_with_its_help(words: tuple[str, ...]) -> None:
+    done = call(*words)
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    assert done.stderr == ""
+
+
+def test_fhir_is_written_beside_the_report(lung: Path, tmp_path: Path) -> None:
+    done = call("analyze", lung, "--mpp", 0.5, "--fhir", "r.json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    bundle = json.loads((tmp_path / "r.json").read_text())
+    assert bundle["resourceType"] == "Bundle"
+
+
 def test_a_refused_image_is_exit_code_3_with_its_report(
     shared_images: Path, tmp_path: Path
 ) -> None:

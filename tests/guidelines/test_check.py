@@ -41,7 +41,7 @@ def write(folder: Path, expect: str, inputs: str = GOOD) -> Path:
         ("{regimens_all: [RX-PEMBRO, RX-OSI]}", "regimens_all"),
         ("{regimens_any: [RX-OSI]}", "regimens_any"),
         ("{regimens_none: true}", "regimens_none"),
-        ("{required_tests: [HER2_IHC]}", "tests"),
+        ("{required_tests: [REBIOPSY]}", "tests"),
         ("{flags: [TKI_AFTER_ICI]}", "flags"),
         ("{must_not: [RX-PEMBRO]}", "must_not"),
         ("{must_not: [ANY_ICI]}", "must_not"),

@@ -1,5 +1,6 @@
 """D-7 to D-12 on profiles built for the purpose."""
 
+import re
 from typing import Any
 
 import pytest
@@ -169,3 +170,14 @@ def test_rules_have_resolvable_references_and_the_gates_agree() -> None:
         assert set(rule.references) <= set(knowledge.references)
     limit = discordance_table().limits["tile_disagreement"]
     assert limit == knowledge.trust.max_tile_disagreement
+
+
+def test_every_row_of_the_discordance_section_is_decided_or_explained() -> None:
+    table, kb = discordance_table(), load_knowledge()
+    rules = {rule.spec.id for t in kb.tables.values() for rule in t.rules}
+    for n in range(1, 19):
+        row = f"D-{n}"
+        assert row in table.rules or row in table.elsewhere, row
+        named = set(re.findall(r"[A-Z][A-Z0-9]*-[0-9]+[A-Z]?", table.elsewhere.get(row, "")))
+        assert named <= rules | {"D-18"}, row
+        assert named or row in table.rules or "not applicable" in table.elsewhere[row], row

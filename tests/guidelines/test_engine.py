@@ -9,8 +9,11 @@ from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.guidance import Category, Guidance
 from immunopath.domain.measured import Measured, State
 from immunopath.domain.molecular import Gene, GeneResult, Pdl1Result
+from immunopath.guidelines.derive import DERIVED_FROM, derive
 from immunopath.guidelines.engine import evaluate
+from immunopath.guidelines.facts import base_facts
 from immunopath.guidelines.loader import Knowledge
+from immunopath.guidelines.pdl1 import read_pdl1
 
 Run = Callable[..., Guidance]
 
@@ -156,3 +159,111 @@ def test_crisis_raises_the_level_of_laboratory_tests(run: Run) -> None:
     levels = {t.code: t.level for t in guidance.tests}
     assert levels["EGFR_RAPID"] == "T0"
     assert guidance.triage.level == "T0"
+
+
+def test_cns_disease_ranks_the_alk_inhibitors(run: Run) -> None:
+    plain = {o.regimen_id: o.rank for o in run(drivers="ALK:fusion").options}
+    brain = {
+        o.regimen_id: o.rank
+        for o in run(drivers="ALK:fusion", brain_mets="asymptomatic_untreated").options
+    }
+    assert plain["RX-LORLA"] == plain["RX-ALEC"] == 1
+    assert (brain["RX-LORLA"], brain["RX-ALEC"], brain["RX-ENSA"]) == (1, 2, 3)
+
+
+def test_an_option_says_what_its_label_and_its_assay_are(run: Run) -> None:
+    notes = {o.regimen_id: " ".join(o.notes) for o in run(pdl1_tps=80).options}
+    assert "PD-L1 assay of the label: SP142; this result is by 22C3" in notes["RX-ATEZO"]
+    assert "assay" not in notes["RX-PEMBRO"]
+    egfr = {o.regimen_id: " ".join(o.notes) for o in run(drivers="EGFR:G719X").options}
+    assert "outside the US label for this mutation" in egfr["RX-OSI"]
+    assert "outside" not in egfr["RX-AFATINIB"]
+
+
+def test_an_option_says_what_has_to_be_cleared(run: Run) -> None:
+    option = next(o for o in run(drivers="KRAS:G12C", line=2, prior_io="progressed",
+                                 prior_therapies=["RX-PEMBRO-PEM-PLAT"]).options
+                  if o.regimen_id == "RX-ADAGRA")  # fmt: skip
+    assert option.unknowns == ("QTc",)
+    adjuvant = run(stage="IIB", margin="R0", question="post_resection", pdl1_tps=60,
+                   adjuvant_chemo_done="yes")  # fmt: skip
+    assert all("ICI before surgery" in o.unknowns for o in adjuvant.options)
+
+
+def test_barriers_that_ask_for_the_unknown_are_no_checks(run: Run) -> None:
+    checked = run(pdl1_tps=80, transplant="unknown").options[0].counter_indications_checked
+    assert not {"CI-1", "CI-24"} & set(checked)
+    assert {"CI-6", "CI-21"} <= set(checked)
+
+
+def test_pdl1_results_that_do_not_count_are_listed(run: Run) -> None:
+    def tps(value: float, day: date) -> dict[str, Any]:
+        specimen = {"collected": day}
+        return {"tps": {"state": "measured", "value": value, "specimen": specimen}}
+
+    pdl1 = (tps(80, date(2026, 1, 1)), tps(10, date(2026, 6, 1)))
+    measured = evaluate(stage_iv(pdl1=pdl1), as_of=AS_OF).measured
+    assert measured["tps_stratum"] == "low"
+    assert measured["pdl1_not_used"].startswith("80.0 (unknown, 2026-01-01): high")
+
+
+@pytest.mark.parametrize(
+    ("facts", "field", "code"),
+    [
+        ({"pregnancy_or_lactation": "yes", "sex_at_birth": "male"}, "pregnancy",
+         "PREGNANCY_INCONSISTENT"),
+        ({"smoking_status": "light", "pack_years": 40}, "smoking", "SMOKING_INCONSISTENT"),
+        ({"autoimmune": {"present": False, "disease": "lupus"}}, "autoimmune",
+         "AUTOIMMUNE_INCONSISTENT"),
+        ({"brain_mets": "none", "metastatic_sites": ("brain",)}, "brain_mets",
+         "METASTASES_INCONSISTENT"),
+        ({"m": "M0", "metastatic_sites": ("liver",), "staging_system": "AJCC8"}, "stage",
+         "METASTASES_INCONSISTENT"),
+        ({"crt_status": "none", "crt_end_date": date(2026, 1, 1)}, "crt_status",
+         "CRT_INCONSISTENT"),
+        ({"crt_status": "ongoing_concurrent", "progression_after_crt": True}, "crt_status",
+         "CRT_INCONSISTENT"),
+        ({"surgery": {"done": False, "margin": "R0"}}, "margin", "SURGERY_INCONSISTENT"),
+        ({"prior_io": {"given": False, "agents": ("nivolumab",)}}, "prior_io",
+         "PRIOR_IO_INCONSISTENT"),
+        ({"question": "later_line_metastatic", "line": 1}, "question", "QUESTION_INCONSISTENT"),
+        ({"question": "post_resection", "surgery": {"done": False}}, "question",
+         "QUESTION_INCONSISTENT"),
+        ({"prior_therapies": ({"regimen": "pembrolizumab"},)}, "prior_therapies",
+         "REGIMEN_UNKNOWN"),
+        ({"her2_ihc": {"state": "measured", "value": 3, "reported_on": date(2031, 1, 1)}},
+         "her2_ihc.reported_on", "DATE_IN_FUTURE"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_rejected_with_their_field(
+    facts: dict[str, Any], field: str, code: str
+) -> None:
+    guidance = evaluate(ClinicalContext.model_validate(facts), as_of=AS_OF)
+    assert guidance.category is Category.REJECT_INVALID_INPUT
+    assert (field, code) in {(p.field, p.code) for p in guidance.problems}
+    assert guidance.options == guidance.conditional == ()
+
+
+def test_two_wrong_markers_are_both_named(run: Run) -> None:
+    guidance = run(drivers="EGFR:nonsense", pdl1_tps={"source": "predicted"}, msi=["MSI-H"])
+    assert {p.field for p in guidance.problems} == {"drivers", "pdl1_tps", "msi.value"}
+
+
+def test_rules_that_read_the_options_only_flag_and_test(kb: Knowledge) -> None:
+    """What lets 'what would change' skip them: no such barrier removes, lists or stops."""
+    named = {"option_drugs", "option_classes", "option_regimens"}
+    for rule in kb.tables["barriers"].rules:
+        for then in rule.thens if rule.reads & named else ():
+            assert then.remove == then.options == ()
+            assert then.stop_ici is then.review is False
+            assert then.category is None
+
+
+def test_derive_reads_only_the_facts_it_declares(kb: Knowledge) -> None:
+    context = stage_iv(genes=(gene("L858R", "PCR"),), crt_status="completed_concurrent")
+    base = base_facts(kb, context, read_pdl1(kb, context, AS_OF), AS_OF)
+    derived = {k: v for k, v in derive(kb, base).items() if k not in base}
+    for name in set(base) - DERIVED_FROM:
+        for probe in (True, 3, "other"):
+            changed = derive(kb, base | {name: probe})
+            assert {k: changed[k] for k in derived} == derived, name

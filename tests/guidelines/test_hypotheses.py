@@ -85,3 +85,53 @@ def test_what_would_change_shows_missing_drivers_while_options_stand(run: Run) -
 
 def test_a_known_value_is_not_asked_again(run: Run) -> None:
     assert all(row.question != "PD-L1 TPS" for row in run(pdl1_tps=20).what_would_change)
+
+
+def test_a_bridge_shows_what_the_drivers_will_decide(run: Run) -> None:
+    guidance = run(drivers="all_unknown", pdl1_tps=80, tempo="crisis")
+    assert guidance.category is Category.BRIDGE_CHEMO_PENDING_TESTS
+    by_name = {b.condition: b for b in guidance.conditional}
+    assert by_name["ALK fusion"].category is Category.DRIVER_DIRECTED
+    negative = by_name["all gate genes negative"]
+    assert "RX-PEMBRO" in {o.regimen_id for o in negative.options}
+    assert not {"pembrolizumab"} & set(guidance.option_drugs())
+
+
+def test_what_is_measured_negative_is_no_branch(run: Run) -> None:
+    conditions = {b.condition for b in run(drivers="ALK:unknown", pdl1_tps=80).conditional}
+    assert conditions == {"ALK fusion", "all gate genes negative"}
+
+
+def test_a_stated_m0_leaves_no_branch_of_stage_iv() -> None:
+    context = ClinicalContext.model_validate(
+        {"histology": "adenocarcinoma", "staging_system": "AJCC8", "m": "M0"}
+    )
+    found = evaluate(context, as_of=AS_OF).conditional
+    assert [b.condition for b in found] == ["stage II or III", "stage I"]
+
+
+def test_an_unstated_history_shows_what_it_would_open(run: Run) -> None:
+    context = ClinicalContext.model_validate(
+        {"histology": "squamous", "stage_group": "IVB", "line": 2, "smoking_status": "current",
+         "age_years": 70, "ecog": 1}
+    )  # fmt: skip
+    guidance = evaluate(context, as_of=AS_OF)
+    assert guidance.category is Category.TEST_FIRST
+    found = {b.condition: {o.regimen_id for o in b.options} for b in leaves(guidance.conditional)}
+    assert {"RX-NIVO-2L", "RX-ATEZO-2L"} <= found["platinum, no ICI"]
+    assert "RX-DOCE" in found["platinum and ICI, together or one after the other"]
+    assert "RX-PLAT-TAX" in found["ICI alone"]
+
+
+def test_missing_values_of_a_later_line_name_what_they_open(run: Run) -> None:
+    rows = run(line=2, prior_therapies=["RX-PLAT-PEM"], pdl1_tps=0).what_would_change
+    opened = {(row.question, row.if_result): row.opens for row in rows}
+    assert "RX-TDXD-IHC3" in opened["HER2 IHC", "3+"]
+    assert "RX-TELISO" in opened["MET IHC", "3+ in 50 % of cells or more"]
+    assert "RX-ZENO" in opened["NRG1", "fusion"]
+    assert "RX-PEMBRO-TMBH" in opened["TMB by the labelled tissue test", "10 or more"]
+
+
+def test_missing_values_that_bear_on_nothing_are_not_asked(run: Run) -> None:
+    asked = {row.question for row in run(drivers="ALK:fusion", pdl1_tps=20).what_would_change}
+    assert not asked & {"Organ or stem-cell transplant", "Creatinine clearance", "HER2 IHC"}

@@ -32,6 +32,7 @@ def beyond_the_vocabulary() -> list[ClinicalContext]:
         ClinicalContext(histology="adenocarcinoma"),
         ClinicalContext.model_validate(adeno),
         ClinicalContext.model_validate(adeno | {"line": 2}),
+        ClinicalContext.model_validate(adeno | {"stage_group": "IIB"}),
         ClinicalContext.model_validate(
             adeno | {"genes": (egfr("L858R", "PCR"), egfr("negative", "NGS_DNA"))}
         ),

@@ -13,6 +13,10 @@ from immunopath.guidelines.triage import QueueItem, order_cohort
 Run = Callable[..., Guidance]
 
 
+DONE = {"her2_ihc": 1, "met_ihc_3plus_pct": 0}
+"""What every stage IV is asked for beyond the gate."""
+
+
 @pytest.mark.parametrize(
     ("inputs", "level", "rule"),
     [
@@ -20,10 +24,14 @@ Run = Callable[..., Guidance]
         ({"drivers": "all_unknown", "brain_mets": "symptomatic"}, "T0", "TR-0"),
         ({"drivers": "all_unknown"}, "T1", "TR-1"),
         ({"pdl1_tps": "not_done"}, "T1", "TR-1"),
-        ({"histology": "squamous", "drivers": "all_unknown", "pdl1_tps": 20}, "T2", "TR-2"),
-        ({"pdl1_tps": 20, "msi": "MSS", "mmr": "dMMR"}, "T3", "TR-3"),
+        ({"histology": "squamous", "drivers": "all_unknown", "pdl1_tps": 20}, "T1", "TR-1"),
+        ({"stage": "IIIB", "resectability": "unresectable", "crt_status": "none",
+          "drivers": "all_unknown"}, "T1", "TR-1"),
+        ({"pdl1_tps": 20}, "T2", "TR-2"),
+        ({"drivers": "ALK:fusion"}, "T2", "TR-2"),
+        (DONE | {"pdl1_tps": 20, "msi": "MSS", "mmr": "dMMR"}, "T3", "TR-3"),
     ],
-)
+)  # fmt: skip
 def test_levels(run: Run, inputs: dict[str, str | int], level: str, rule: str) -> None:
     found = run(**inputs).triage
     assert found.level == level
@@ -32,7 +40,7 @@ def test_levels(run: Run, inputs: dict[str, str | int], level: str, rule: str) -
 
 
 def test_a_complete_case_is_not_queued(run: Run) -> None:
-    assert run(pdl1_tps=20).triage.level is None
+    assert run(pdl1_tps=20, **DONE).triage.level is None
     assert run(pdl1_tps=150).triage.level is None
 
 
@@ -57,7 +65,7 @@ def test_the_order_is_level_then_waiting_then_tissue(run: Run) -> None:
         item(run, "scant", 5, drivers="all_unknown", core=True),
         item(run, "undated", None, drivers="all_unknown"),
         item(run, "crisis", 1, drivers="all_unknown", tempo="crisis"),
-        item(run, "done", 90, pdl1_tps=20),
+        item(run, "done", 90, pdl1_tps=20, **DONE),
     ]
     order = [i.case_id for i in order_cohort(items, as_of=AS_OF)]
     assert order == ["crisis", "early", "scant", "late", "undated", "done"]
@@ -77,3 +85,32 @@ def test_the_order_does_not_depend_on_the_order_of_arrival(run: Run) -> None:
     random.Random(3).shuffle(items)
     assert order_cohort(items, as_of=AS_OF) == first
     assert order_cohort(items, as_of=date(2026, 12, 1))[0].case_id == first[0].case_id
+
+
+def levels(guidance: Guidance) -> dict[str, tuple[str, str]]:
+    return {test.code: (test.level, test.turnaround) for test in guidance.tests}
+
+
+def test_what_refines_does_not_hurry_and_says_so(run: Run) -> None:
+    found = levels(run(drivers="ALK:fusion", pdl1_tps="not_done"))
+    assert found["PDL1_IHC"] == ("T2", "14-21 days")
+    assert found["HER2_IHC"] == ("T2", "14-21 days")
+    assert levels(run(drivers="all_unknown", pdl1_tps="not_done"))["PDL1_IHC"] == (
+        "T1",
+        "2-3 days",
+    )
+
+
+def test_a_scant_specimen_is_spent_in_the_order_of_the_budget(run: Run) -> None:
+    more: dict[str, object] = {"drivers": "all_unknown", "pdl1_tps": "not_done", "tempo": "rapid"}
+    plain = [t.code for t in run(**more).tests]
+    assert {"EGFR_RAPID", "ALK_IHC_RAPID"} <= set(plain)
+    scant = run(**more, specimen_type="core")
+    tissue = [t.code for t in scant.tests if t.code in {"NGS_DNA_RNA", "PDL1_IHC", "HER2_IHC"}]
+    assert tissue == ["NGS_DNA_RNA", "PDL1_IHC", "HER2_IHC"]
+    assert not {"EGFR_RAPID", "ALK_IHC_RAPID"} & {t.code for t in scant.tests}
+    assert "TISSUE_SCANT" in scant.flag_codes()
+    crisis = run(**more | {"tempo": "crisis"}, specimen_type="core")
+    assert next(t.code for t in crisis.tests if t.level == "T0") == "EGFR_RAPID"
+    share = run(pdl1_tps=20, tumour_cellularity_pct=25)
+    assert "TISSUE_SCANT" in share.flag_codes()

@@ -82,11 +82,6 @@ def test_one_good_image_is_enough(field: Path, tmp_path: Path) -> None:
     assert [tile.image_index for tile in found.accepted] == [1]
 
 
-def test_the_same_file_twice_keeps_both(field: Path) -> None:
-    found = take_in([field, field], 0.5, TileStore())
-    assert len({tile.tile_id for tile in found.tiles}) == 2
-
-
 def test_a_bad_file_or_scale_is_an_error(field: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageReadError):
         take_in([field, tmp_path / "none.png"], 0.5, TileStore())

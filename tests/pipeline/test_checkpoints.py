@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import date
 from pathlib import Path
+from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -68,6 +69,37 @@ def test_an_interrupted_run_goes_on_in_another_process_and_ends_the_same(
     assert len(json.loads((tmp_path / "n.geojson").read_text())["features"]) >= (
         plain.morphometry.n_nuclei
     )
+
+
+@pytest.mark.parametrize(
+    ("image", "engines"),
+    [("negatives/skimage_chelsea.png", {}), ("lung_he_til/u24_cae100/image_99.png",
+     {"predictor": "none", "phenotype": "none", "embedder": "none"})],
+    ids=["refused", "no engine"],
+)  # fmt: skip
+def test_a_case_that_no_engine_saw_is_resumed_with_its_picture(
+    shared_images: Path, tmp_path: Path, image: str, engines: dict[str, str]
+) -> None:
+    case = Case(case_id="a", images=(shared_images / image,), mpp=0.5)
+    with ImmunoPath(**engines) as made:  # type: ignore[arg-type]
+        plain = made.analyze(case, as_of=AS_OF)
+    path = tmp_path / "run.sqlite"
+    with ImmunoPath(checkpoints=path, **engines) as made, pytest.raises(Stopped):  # type: ignore[arg-type]
+        made.analyze(case, as_of=AS_OF, on_event=Stopper("reporter"))
+    with ImmunoPath(checkpoints=path, **engines) as made:  # type: ignore[arg-type]
+        resumed = made.analyze(case, as_of=AS_OF)
+    assert resumed.to_html() == plain.to_html()
+    assert "data:image/jpeg" in resumed.to_html()
+
+
+def test_an_interrupted_run_leaves_no_thread_that_writes(lung: Case, tmp_path: Path) -> None:
+    """LangGraph writes from threads of its own: closing the file under them ends the process."""
+    path = tmp_path / "run.sqlite"
+    others = set(enumerate_threads())
+    with ImmunoPath(checkpoints=path) as engines, pytest.raises(Stopped) as caught:
+        engines.analyze(lung, as_of=AS_OF, on_event=Stopper("adjudicator"))
+    assert caught.traceback  # keeps the frames of the run alive, as a caller's handler would
+    assert {t.name for t in enumerate_threads() if t.is_alive()} <= {t.name for t in others}
 
 
 def test_a_second_case_with_the_same_id_starts_from_nothing(

@@ -68,7 +68,7 @@ def test_it_reads_in_the_agreed_order() -> None:
     text = render_markdown(samples.test_first())
     places = [
         text.index(f"## {title}")
-        for title in ("Case summary", "Missing", "Category", "Options", "If the", "Confirmatory")
+        for title in ("Case summary", "Missing", "Category", "Options", "Confirmatory", "If the")
     ]
     assert places == sorted(places)
     assert text.index("### Measured or stated") < text.index("### Predicted from H&amp;E")

@@ -73,3 +73,9 @@ def test_every_way_of_knowing_a_scale_has_words() -> None:
         assert "_" not in scale_origin(source.value)
     assert scale_origin("tag, user") == "from the image's metadata, stated by the user"
     assert scale_origin("guess_work") == "guess work"
+
+
+def test_nothing_short_of_certainty_reads_as_certain() -> None:
+    assert (share(0.0), share(0.0004), share(0.007)) == ("0.00", "< 0.001", "0.007")
+    assert (share(1.0), share(0.9996), share(0.993)) == ("1.00", "> 0.999", "0.993")
+    assert (number(0.0), number(0.0004), number(-0.00012)) == ("0", "0.0004", "-0.00012")

@@ -46,7 +46,7 @@ def text_of(item: object) -> str:
 def test_sections_stand_in_the_agreed_order(name: str) -> None:
     keys = [found.key for found in document(samples.every_sample()[name]).sections]
     expected = [
-        "summary", "missing", "category", "options", "conditional", "tests", "flags", "findings",
+        "summary", "missing", "category", "options", "tests", "flags", "conditional", "findings",
         "agreement", "predictions", "counts", "neighbours", "drugs", "change", "path",
         "references", "clinical", "quality", "limits", "provenance",
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def test_every_result_names_its_source() -> None:
 def test_a_unit_that_nobody_stated_is_not_made_up() -> None:
     stated = Measured[float | str](state=State.measured, value=0.5)
     clinical = ClinicalContext(pdl1=(Pdl1Result(tps=stated, unit="missing"),))
-    assert doc.Pair("PD-L1 score", "0.50 (unit not stated)") in measured_rows(clinical)
+    assert doc.Pair("PD-L1 score", "0.5 (unit not stated)") in measured_rows(clinical)
 
 
 def test_no_prior_therapy_differs_from_nobody_said() -> None:
@@ -232,3 +232,14 @@ def test_a_refused_case_shows_only_why() -> None:
         "refused", "quality", "limits", "provenance",
     ]  # fmt: skip
     assert "0.412, limit 0.050" in text_of(page.sections[0])
+
+
+def test_missing_facts_are_named_in_words_not_in_the_names_of_code() -> None:
+    rows = [
+        row
+        for block in section(samples.test_first(), "missing").blocks
+        for row in getattr(block, "rows", ())
+    ]
+    (unknown,) = [row for row in rows if row.label == "Unknown"]
+    assert "_" not in unknown.value
+    assert "PD-L1" in unknown.value

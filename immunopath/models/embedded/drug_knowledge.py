@@ -6,15 +6,17 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
+from immunopath.domain.base import Frozen
 from immunopath.domain.drug import (
     DrugAnswer,
     DrugFact,
     DrugId,
     DrugProfile,
+    Modality,
     NotInKnowledgeBase,
     Structure,
 )
@@ -23,6 +25,35 @@ from immunopath.models.spec import EngineSpec
 
 _FOLDER = "knowledge"
 _NEAREST = 3
+
+
+class DrugRecord(Frozen):
+    """One record of ``drugs.yaml`` (`guidelines.md` 4.1)."""
+
+    id: str
+    name: str
+    synonyms: tuple[str, ...]
+    drug_class: str
+    classes: tuple[str, ...]
+    modality: Modality
+    targets: tuple[str, ...]
+    us_status: Literal["nsclc_label", "no_nsclc_label", "unverified"]
+    txgemma_applicable: bool
+    facts: tuple[DrugFact, ...]
+    ids: tuple[DrugId, ...]
+    structure: Structure | None
+
+
+class DrugFile(Frozen):
+    """The whole of ``drugs.yaml``; unknown keys are refused at every level."""
+
+    kind: Literal["drugs"]
+    section: str
+    last_reviewed: str
+    clinician_review: str
+    label_asof: date
+    curated_by: str
+    drugs: tuple[DrugRecord, ...]
 
 
 class DrugKnowledge:
@@ -93,38 +124,48 @@ def load_drugs() -> DrugKnowledge:
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> DrugKnowledge:
-    """Return the shipped knowledge base; it takes no options and needs no device."""
+    """Return the shipped knowledge base; it takes no options and needs no device.
+
+    Raises `EngineSpecError` for options.
+    """
+    spec.refuse_extras()
     return load_drugs()
 
 
 def build_drugs(
     drugs: Mapping[str, Any], regimens: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> DrugKnowledge:
-    """Build the knowledge base from the content of its files."""
+    """Build the knowledge base from its files; raises `KnowledgeError` on an invalid record."""
     version = str(manifest["version"])
     used = _regimens_by_drug(regimens["regimens"])
-    profiles = [
-        DrugProfile(
-            drug_id=entry["id"],
-            name=entry["name"],
-            synonyms=tuple(entry["synonyms"]),
-            drug_class=entry["drug_class"],
-            classes=tuple(entry["classes"]),
-            modality=entry["modality"],
-            targets=tuple(entry["targets"]),
-            facts=tuple(DrugFact.model_validate(fact) for fact in entry["facts"]),
-            ids=tuple(DrugId.model_validate(item) for item in entry["ids"]),
-            structure=Structure.model_validate(entry["structure"]) if entry["structure"] else None,
-            nsclc_regimens=tuple(used.get(entry["name"], ())),
-            us_status=entry["us_status"],
-            txgemma_applicable=entry["txgemma_applicable"],
-            label_asof=date.fromisoformat(drugs["label_asof"]),
-            curated_by=drugs["curated_by"],
-            knowledge_version=version,
-        )
-        for entry in drugs["drugs"]
-    ]
-    return DrugKnowledge(profiles, version)
+    try:
+        file = DrugFile.model_validate(drugs)
+    except ValueError as error:
+        raise KnowledgeError(f"drugs.yaml: {error}") from error
+    return DrugKnowledge((_profile(file, drug, used, version) for drug in file.drugs), version)
+
+
+def _profile(
+    file: DrugFile, drug: DrugRecord, used: Mapping[str, list[str]], version: str
+) -> DrugProfile:
+    return DrugProfile(
+        drug_id=drug.id,
+        name=drug.name,
+        synonyms=drug.synonyms,
+        drug_class=drug.drug_class,
+        classes=drug.classes,
+        modality=drug.modality,
+        targets=drug.targets,
+        facts=drug.facts,
+        ids=drug.ids,
+        structure=drug.structure,
+        nsclc_regimens=tuple(used.get(drug.name, ())),
+        us_status=drug.us_status,
+        txgemma_applicable=drug.txgemma_applicable,
+        label_asof=file.label_asof,
+        curated_by=file.curated_by,
+        knowledge_version=version,
+    )
 
 
 def _regimens_by_drug(regimens: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ NAME = "embedded-predictor"
 NOT_CONFIRMED = "lymphocyte share in the field; tumour not confirmed"
 WORDING = (
     "lymphocytes are lymphocyte-like nuclei (mononuclear, small and dark): plasma cells are "
-    "included, neutrophils can be"
+    "counted among them, neutrophils may be"
 )
 NESTS = "nests are dense groups of large round nuclei; that they are tumour is not confirmed"
 IMPLAUSIBLE = (

@@ -1,10 +1,36 @@
+import re
+from typing import Any
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.drug import DrugProfile, NotInKnowledgeBase
 from immunopath.domain.errors import KnowledgeError
-from immunopath.models.embedded.drug_knowledge import DrugKnowledge, load_drugs
+from immunopath.guidelines.loader import knowledge_texts
+from immunopath.models.embedded.drug_knowledge import DrugKnowledge, build_drugs, load_drugs
+
+SECTION_4 = {
+    "pembrolizumab", "nivolumab", "cemiplimab", "atezolizumab", "durvalumab", "ipilimumab",
+    "tremelimumab", "avelumab", "dostarlimab", "tislelizumab", "toripalimab", "retifanlimab",
+    "ivonescimab", "cisplatin", "carboplatin", "pemetrexed", "paclitaxel", "nab-paclitaxel",
+    "docetaxel", "gemcitabine", "bevacizumab", "ramucirumab", "amivantamab",
+    "trastuzumab deruxtecan", "datopotamab deruxtecan", "telisotuzumab vedotin", "zenocutuzumab",
+    "osimertinib", "lazertinib", "afatinib", "dacomitinib", "erlotinib", "gefitinib",
+    "sunvozertinib", "alectinib", "lorlatinib", "brigatinib", "ensartinib", "crizotinib",
+    "ceritinib", "repotrectinib", "taletrectinib", "entrectinib", "larotrectinib", "dabrafenib",
+    "trametinib", "encorafenib", "binimetinib", "capmatinib", "tepotinib", "selpercatinib",
+    "pralsetinib", "sotorasib", "adagrasib", "zongertinib", "sevabertinib",
+}  # fmt: skip
+FORMULA_ONLY = {"cisplatin", "carboplatin", "zongertinib", "sunvozertinib"}
+"""Rows of 4.5 marked f: the key has no second source."""
+WITHOUT_STRUCTURE = {"nab-paclitaxel", "vinorelbine", "sevabertinib"}
+
+
+def contents() -> list[dict[str, Any]]:
+    texts = knowledge_texts()
+    return [yaml.safe_load(texts[f"{n}.yaml"]) for n in ("drugs", "regimens", "manifest")]
 
 
 @pytest.fixture
@@ -81,6 +107,78 @@ def test_uncertain_half_lives_carry_the_mark(drugs: DrugKnowledge) -> None:
     assert isinstance(profile, DrugProfile)
     half_life = next(f for f in profile.facts if f.topic == "half_life")
     assert half_life.grade == "?"
+
+
+def test_every_drug_of_the_specification_and_the_catalogue_is_curated(
+    drugs: DrugKnowledge,
+) -> None:
+    names = {profile.name for profile in drugs.all()}
+    catalogue = {
+        name
+        for regimen in contents()[1]["regimens"]
+        for part in regimen["components"]
+        for names_ in (part.values() if isinstance(part, dict) else [part])
+        for name in names_
+    }
+    assert names == SECTION_4 | catalogue
+    assert catalogue - SECTION_4 == {"vinorelbine", "tumour treating fields"}
+
+
+def test_every_record_answers_what_a_board_asks(drugs: DrugKnowledge) -> None:
+    asked = {"mechanism", "half_life", "nsclc_dose", "route", "boxed_warning", "toxicity",
+             "monitoring"}  # fmt: skip
+    for profile in drugs.all():
+        topics = [fact.topic for fact in profile.facts]
+        assert asked <= set(topics), profile.name
+        assert len(topics) == len(set(topics)), profile.name
+        assert all(fact.text != "as above" for fact in profile.facts)
+        assert {item.system for item in profile.ids} == {"atc", "chembl", "drugbank", "rxnorm"}
+
+
+def test_drugs_without_a_us_label_say_so(drugs: DrugKnowledge) -> None:
+    status = {profile.name: profile.us_status for profile in drugs.all()}
+    assert {n for n, s in status.items() if s == "no_nsclc_label"} == {
+        "avelumab", "tislelizumab", "toripalimab"
+    }  # fmt: skip
+    assert {n for n, s in status.items() if s == "unverified"} == {"retifanlimab", "ivonescimab"}
+    for name in ("avelumab", "tislelizumab", "toripalimab", "ivonescimab"):
+        profile = drugs.lookup(name)
+        assert isinstance(profile, DrugProfile)
+        assert profile.nsclc_regimens == ()
+        dose = next(f.text for f in profile.facts if f.topic == "nsclc_dose")
+        assert dose.startswith("none kept")
+
+
+def test_structures_say_what_was_checked(drugs: DrugKnowledge) -> None:
+    small = {p.name for p in drugs.all() if p.modality in {"small_molecule", "metal_complex"}}
+    checked = {p.name: p.structure.check for p in drugs.all() if p.structure}
+    assert set(checked) == small - WITHOUT_STRUCTURE
+    assert len(checked) == 34
+    assert {name for name, check in checked.items() if check == "formula"} == FORMULA_ONLY
+    for profile in drugs.all():
+        if profile.structure:
+            assert re.fullmatch(r"[A-Z]{14}-[A-Z]{10}-[A-Z]", profile.structure.inchikey)
+
+
+def test_the_in_silico_model_needs_a_structure(drugs: DrugKnowledge) -> None:
+    applicable = {p.name for p in drugs.all() if p.txgemma_applicable}
+    with_structure = {p.name for p in drugs.all() if p.structure}
+    assert applicable == with_structure - {"cisplatin", "carboplatin"}
+
+
+@pytest.mark.parametrize("change", [
+    lambda content: content.update(colour="red"),
+    lambda content: content["drugs"][0].update(colour="red"),
+    lambda content: content["drugs"][0]["facts"][0].update(colour="red"),
+    lambda content: content["drugs"][0]["ids"][0].update(colour="red"),
+    lambda content: content["drugs"][0].pop("us_status"),
+    lambda content: content["drugs"][0]["facts"][0].update(grade="A"),
+])  # fmt: skip
+def test_an_invalid_record_is_refused(change: Any) -> None:
+    drugs_file, regimens, manifest = contents()
+    change(drugs_file)
+    with pytest.raises(KnowledgeError, match=r"drugs\.yaml"):
+        build_drugs(drugs_file, regimens, manifest)
 
 
 def test_class_lookup(drugs: DrugKnowledge) -> None:
