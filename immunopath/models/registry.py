@@ -7,6 +7,7 @@ engines costs nothing. Roles and names are data: nothing registers itself at run
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from threading import RLock
 from typing import Any, Literal, get_args
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable
@@ -139,6 +140,11 @@ SWITCHED_OFF = "none"
 """Engine name that leaves a role out on purpose; its node answers `Unavailable`."""
 
 
+_BUILDING = RLock()
+"""One engine is built at a time: transformers changes settings of the whole process while it loads
+a checkpoint, and a second one loaded meanwhile comes out wrong."""
+
+
 def find_entry(role: Role, spec: EngineSpec) -> Entry:
     """Return the registry line of a spec; raises `EngineSpecError` for an unknown name."""
     for entry in ENTRIES:
@@ -170,7 +176,8 @@ def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN
     module, _, function = entry.builder.partition(":")
     try:
         builder: Callable[[EngineSpec, str], Any] = getattr(import_module(module), function)
-        return builder(spec, device)
+        with _BUILDING:
+            return builder(spec, device)
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             f"{entry.name}: the package {error.name!r} is not installed; 'immunopath doctor' says "
