@@ -10,7 +10,7 @@ from rich.text import Text
 
 from immunopath.domain.drug import NotInKnowledgeBase
 from immunopath.models.embedded.drug_knowledge import load_drugs
-from immunopath.models.registry import ENTRIES
+from immunopath.models.registry import EMBEDDED, ENTRIES
 from immunopath.reporting.text import visible
 
 _CORE = (
@@ -66,7 +66,7 @@ def model_rows() -> list[tuple[str, str, str, str, str]]:
             entry.role,
             entry.name,
             entry.licence + (" (gated)" if entry.gated else ""),
-            "ready" if entry.builder else entry.note,
+            "ready" if entry.name == EMBEDDED else "needs weights: see doctor",
             entry.description,
         )
         for entry in ENTRIES

@@ -7,6 +7,7 @@ engines costs nothing. Roles and names are data: nothing registers itself at run
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from threading import RLock
 from typing import Any, Literal, get_args
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable
@@ -20,17 +21,15 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Entry:
     """One line of the registry.
 
-    builder: ``module:function`` taking the spec and the device, or None when this release lists
-    the engine but cannot run it; then `note` says so.
+    builder: ``module:function`` taking the spec and the device.
     """
 
     role: Role
     name: str
-    builder: str | None
+    builder: str
     licence: str
     gated: bool
     description: str
-    note: str = ""
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -135,8 +134,14 @@ PROFILES: dict[str, dict[Role, str]] = {
 }
 """Default engine of every role by profile."""
 
+EMBEDDED = "embedded"
 SWITCHED_OFF = "none"
 """Engine name that leaves a role out on purpose; its node answers `Unavailable`."""
+
+
+_BUILDING = RLock()
+"""One engine is built at a time: transformers changes settings of the whole process while it loads
+a checkpoint, and a second one loaded meanwhile comes out wrong."""
 
 
 def find_entry(role: Role, spec: EngineSpec) -> Entry:
@@ -149,28 +154,31 @@ def find_entry(role: Role, spec: EngineSpec) -> Entry:
 
 
 def check_spec(role: Role, spec: EngineSpec) -> None:
-    """Raise `EngineSpecError` unless `spec` names an engine of this role (or ``none``)."""
-    if spec.name == SWITCHED_OFF:
+    """Raise `EngineSpecError` unless `spec` names an engine of this role (or ``none``).
+
+    The embedded engines take no options, which is said before any image is read; the options of
+    a model are its builder's to judge.
+    """
+    if spec.name != SWITCHED_OFF:
+        find_entry(role, spec)
+    if spec.name in {SWITCHED_OFF, EMBEDDED}:
         spec.refuse_extras()
-        return
-    find_entry(role, spec)
 
 
 def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN401 - per role
     """Return the engine of a role, ready to work.
 
-    Raises `EngineUnavailable` when it was switched off, is not part of this release, or its
-    packages are missing; `EngineSpecError` when its options are wrong.
+    Raises `EngineUnavailable` when it was switched off or its packages or weights are missing;
+    `EngineSpecError` when its options are wrong.
     """
     if spec.name == SWITCHED_OFF:
         raise EngineUnavailable(f"the {role} engine was switched off")
     entry = find_entry(role, spec)
-    if entry.builder is None:
-        raise EngineUnavailable(f"{entry.name}: {entry.note}")
     module, _, function = entry.builder.partition(":")
     try:
         builder: Callable[[EngineSpec, str], Any] = getattr(import_module(module), function)
-        return builder(spec, device)  # heavy packages are imported in here
+        with _BUILDING:
+            return builder(spec, device)
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             f"{entry.name}: the package {error.name!r} is not installed; 'immunopath doctor' says "

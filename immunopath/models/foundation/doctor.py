@@ -13,9 +13,9 @@ from typing import Literal
 from immunopath.domain.errors import CheckpointError, EngineError, HubError, ImmunoPathError
 from immunopath.models.foundation.hub_errors import is_offline
 from immunopath.models.foundation.pins import read_pin
-from immunopath.models.foundation.sources import Source, builder_module, packages_of, sources_of
+from immunopath.models.foundation.sources import Source, packages_of, sources_of
 from immunopath.models.foundation.weights import check_access, is_folder, locate
-from immunopath.models.registry import SWITCHED_OFF, Role, find_entry
+from immunopath.models.registry import SWITCHED_OFF, Role
 from immunopath.models.spec import EngineSpec
 
 GIB = 1024**3
@@ -37,9 +37,6 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
     head = f"{role} {spec.name}"
     if spec.name == SWITCHED_OFF:
         return [Check(head, "note", "switched off: the report will say so")]
-    if builder_module(role, spec) is None:
-        note = find_entry(role, spec).note
-        return [Check(head, "missing", note, f"choose another {role} engine")]
     rows = list(_packages(head, role, spec))
     if any(row.state == "missing" for row in rows):
         return rows

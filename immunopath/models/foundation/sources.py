@@ -18,11 +18,10 @@ Source = tuple[str, tuple[str, ...]]
 
 
 def builder_module(role: Role, spec: EngineSpec) -> Any:  # noqa: ANN401 - a module
-    """Return the module that builds the engine, or None when it is switched off or not shipped."""
+    """Return the module that builds the engine, or None when it is switched off."""
     if spec.name == SWITCHED_OFF:
         return None
-    builder = find_entry(role, spec).builder
-    return None if builder is None else import_module(builder.partition(":")[0])
+    return import_module(find_entry(role, spec).builder.partition(":")[0])
 
 
 def sources_of(role: Role, spec: EngineSpec) -> tuple[Source, ...]:

@@ -1,5 +1,7 @@
 """The foundation profile with all four engines from folders: one graph, one report, on a CPU."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from immunopath.domain.case import Case
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseStatus
 from immunopath.guidelines.casefile import load_clinical
+from immunopath.models.registry import Role, build_engine
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 
@@ -55,7 +58,7 @@ def test_four_foundation_engines_in_one_graph(
     case = Case(case_id="a", images=(shared_images / CORE,), mpp=0.5, clinical=load_clinical(FACTS))
     with ImmunoPath(settings=Settings.make(dict(settings))) as path:
         report = path.analyze(case, as_of=date(2026, 11, 24))
-    assert report.status is CaseStatus.ok, report.status_reason
+    assert report.status is CaseStatus.ok, [row.reason for row in report.engines]
     used = {row.agent: row.engine for row in report.engines}
     assert used["predictor"] == "medgemma"
     assert used["phenotype"] == "medsiglip"
@@ -67,3 +70,24 @@ def test_four_foundation_engines_in_one_graph(
     assert isinstance(report.guidance, Ok)
     assert len(report.answers) == 6
     assert report.to_html().count("NOT_PROBED") == 1
+
+
+def test_engines_that_are_first_needed_at_once_are_all_loaded_right(
+    settings: dict[str, object],
+) -> None:
+    """transformers is not made for loading in two threads: tensors went missing without a lock."""
+    roles: tuple[Role, ...] = ("predictor", "phenotype", "drugs")
+    specs = {role: Settings.make(dict(settings)).spec(role) for role in roles}
+    plain = specs["predictor"].model_copy(update={"options": {"px": "64"}})
+    for _ in range(6):
+        start = threading.Barrier(len(roles))
+
+        def load(role: Role, start: threading.Barrier = start) -> object:
+            start.wait(60)
+            return build_engine(role, plain if role == "predictor" else specs[role], "cpu")
+
+        with ThreadPoolExecutor(len(roles)) as pool:
+            for engine in pool.map(load, roles):
+                close = getattr(engine, "close", None)
+                if close is not None:
+                    close()

@@ -56,6 +56,16 @@ def test_another_checkpoint_or_another_prompt_is_asked_anew(copied: Path, tmp_pa
         cache.find(kept, copied.name, None)
 
 
+def test_an_answer_to_another_prompt_is_asked_anew(gemma2: Path, tmp_path: Path) -> None:
+    right = fact(engine(gemma2, tmp_path), "erlotinib", "BBB_Martins")
+    path = next(tmp_path.iterdir())
+    content = json.loads(path.read_text())
+    kept = content["answers"][cache.answer_key("BBB_Martins", ERLOTINIB)]
+    kept |= {"letter": "A", "prompt_sha256": "0" * 64}
+    path.write_text(json.dumps(content))
+    assert fact(engine(gemma2, tmp_path), "erlotinib", "BBB_Martins") == right
+
+
 def identity(**changes: str) -> cache.Identity:
     given = {"source": "s", "revision": "r", "weights_digest": "w" * 64, "prompts_digest": "p",
              "mode": "predict", "precision": "float32"}  # fmt: skip
