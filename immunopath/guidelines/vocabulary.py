@@ -21,6 +21,7 @@ from immunopath.guidelines.vocabulary_history import (
 )
 from immunopath.guidelines.vocabulary_markers import (
     MarkerError,
+    as_in_vignettes,
     gene_results,
     ihc_result,
     msi_result,
@@ -146,7 +147,7 @@ def parse_inputs(mapping: Mapping[str, Any], defaults: bool) -> ClinicalContext:
     check_keys(mapping)
     inputs = {k: _tidied(k, v) for k, v in mapping.items()}
     if defaults:
-        inputs = dict(DEFAULTS) | inputs
+        inputs = as_in_vignettes(dict(DEFAULTS) | inputs)
     problems = _plain_problems(inputs)
     wrong = {problem.field for problem in problems}
     data = _plain({key: value for key, value in inputs.items() if key not in wrong})

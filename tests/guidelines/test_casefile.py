@@ -5,6 +5,7 @@ from guideline_support import AS_OF
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.guidance import Category
+from immunopath.domain.molecular import Gene
 from immunopath.guidelines.casefile import MAX_BYTES, load_clinical
 from immunopath.guidelines.engine import evaluate
 
@@ -88,3 +89,43 @@ def test_the_minimal_example_asks_for_tests_first() -> None:
     guidance = evaluate(load_clinical(EXAMPLES / "clinical_minimal.yaml"), as_of=AS_OF)
     assert guidance.category is Category.TEST_FIRST
     assert guidance.conditional
+
+
+def test_a_gene_that_a_case_file_does_not_name_stays_unknown(tmp_path: Path) -> None:
+    """One KRAS result must not pass the gate for EGFR and ALK."""
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        "histology: adenocarcinoma\nstage: IVB\nline: 1\necog: 1\npdl1_tps: 60\ndrivers: KRAS:G12C"
+    )
+    context = load_clinical(path)
+    assert [result.gene for result in context.genes] == ["KRAS"]
+    assert context.genes[0].method is None
+    guidance = evaluate(context, as_of=AS_OF)
+    assert guidance.category == "TEST_FIRST"
+    assert guidance.options == ()
+
+
+def test_the_rest_is_negative_only_when_said_and_by_a_named_method(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text("drivers: EGFR:L858R; rest_neg\ndrivers_method: NGS_DNA_RNA")
+    found = {result.gene: result for result in load_clinical(path).genes}
+    assert len(found) == 11
+    assert found[Gene.ALK].result.value == "negative"
+    assert {result.method for result in found.values()} == {"NGS_DNA_RNA"}
+    path.write_text("drivers: EGFR:L858R; rest_neg")
+    with pytest.raises(CaseFileError, match="rest_neg needs drivers_method"):
+        load_clinical(path)
+
+
+def test_a_negative_without_a_method_excludes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text("histology: adenocarcinoma\nstage: IVB\nline: 1\ndrivers: EGFR:negative")
+    guidance = evaluate(load_clinical(path), as_of=AS_OF)
+    assert guidance.category == "TEST_FIRST"
+    assert "gene_EGFR" in guidance.missing
+
+
+def test_all_negative_names_the_assay_it_stands_for(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text("drivers: all_neg")
+    assert {result.method for result in load_clinical(path).genes} == {"NGS_DNA_RNA"}
