@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_size_missing_and_folder(tmp_path: Path) -> None:
         load_clinical(write(tmp_path, "#" * (MAX_BYTES + 1)))
     with pytest.raises(CaseFileError, match="no such file"):
         load_clinical(tmp_path / "absent.yaml")
-    with pytest.raises(CaseFileError, match="no such file"):
+    with pytest.raises(CaseFileError, match="is a folder"):
         load_clinical(tmp_path)
 
 
@@ -129,3 +130,30 @@ def test_all_negative_names_the_assay_it_stands_for(tmp_path: Path) -> None:
     path = tmp_path / "case.yaml"
     path.write_text("drivers: all_neg")
     assert {result.method for result in load_clinical(path).genes} == {"NGS_DNA_RNA"}
+
+
+@pytest.mark.parametrize("number", ["060", "0x3c", "1:00", "0b11", "1_0", "1:00.5", "9" * 5000])
+def test_a_number_that_is_not_plainly_decimal_is_named(tmp_path: Path, number: str) -> None:
+    """YAML 1.1 would read 060 as 48 and 1:00 as 60."""
+    with pytest.raises(CaseFileError, match="not a plain decimal number"):
+        load_clinical(write(tmp_path, f"pdl1_tps: {number}"))
+
+
+@pytest.mark.parametrize("line", ["allergies: !!set {a: , b: }", "age: !!int 3", "sex: !x male"])
+def test_tags_are_refused(tmp_path: Path, line: str) -> None:
+    """A set has no order, so that the same file would give other bytes every time."""
+    with pytest.raises(CaseFileError, match="tags are not allowed"):
+        load_clinical(write(tmp_path, line))
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CaseFileError, match="half a character"):
+        load_clinical(write(tmp_path, 'allergies: ["\\uD800"]'))
+
+
+def test_a_pipe_or_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaseFileError, match="no regular file"):
+        load_clinical(tmp_path / "pipe")
+    with pytest.raises(CaseFileError, match="is a folder"):
+        load_clinical(tmp_path)
