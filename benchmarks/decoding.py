@@ -23,10 +23,10 @@ import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
 
-from immunopath.models.foundation.answer import LAYOUTS, AnswerFormat
-from immunopath.models.foundation.decoder import SlotDecoder
-from immunopath.models.foundation.prefill import prefill
-from immunopath.models.foundation.segments import Piece
+from immunopath.models.foundation.decoding.answer import LAYOUTS, AnswerFormat
+from immunopath.models.foundation.decoding.decoder import SlotDecoder
+from immunopath.models.foundation.decoding.prefill import prefill
+from immunopath.models.foundation.decoding.segments import Piece
 
 THREADS = (1, 2)
 REPEATS = 3

@@ -13,10 +13,10 @@ import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
 
-from immunopath.models.foundation.answer import AnswerFormat
-from immunopath.models.foundation.decoder import SlotDecoder
-from immunopath.models.foundation.prefill import prefill
-from immunopath.models.foundation.segments import Piece
+from immunopath.models.foundation.decoding.answer import AnswerFormat
+from immunopath.models.foundation.decoding.decoder import SlotDecoder
+from immunopath.models.foundation.decoding.prefill import prefill
+from immunopath.models.foundation.decoding.segments import Piece
 
 REPEATS = 3
 SQUARE = {"cuda": 8192, "cpu": 1024}

@@ -14,9 +14,9 @@ import torch
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical, pad_left
 from steering import steer
 
-from immunopath.models.foundation.answer import AnswerFormat, Layout
-from immunopath.models.foundation.decoder import EncodedPrompt, SlotDecoder
-from immunopath.models.foundation.slots import encode
+from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
+from immunopath.models.foundation.decoding.slots import encode
 
 ANSWER_TOKENS = 98
 STATUS = Path("/proc/self/status")

@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import decoding_shapes as shapes  # noqa: E402
 import torch  # noqa: E402
 
-from immunopath.models.foundation.answer import AnswerFormat  # noqa: E402
-from immunopath.models.foundation.decoder import SlotDecoder  # noqa: E402
-from immunopath.models.foundation.memory import estimate  # noqa: E402
+from immunopath.models.foundation.decoding.answer import AnswerFormat  # noqa: E402
+from immunopath.models.foundation.decoding.decoder import SlotDecoder  # noqa: E402
+from immunopath.models.foundation.medgemma.memory import estimate  # noqa: E402
 
 CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
