@@ -26,6 +26,8 @@ _SHOWN_IF_MISSING = (
     "brain_mets", "transplant", "autoimmune", "ild", "prior_any",
 )  # fmt: skip
 
+_ICI_LEADS = frozenset({Category.ICI_MONO_OPTIONS, Category.ICI_CHEMO_OPTIONS})
+
 _MEASURED = (
     "tps_stratum", "msi", "mmr", "msi_high", "driver_EGFR_ANY", "driver_ALK", "cellularity",
 )  # fmt: skip
@@ -52,7 +54,7 @@ def evaluate(
     rejected = _problems(checked, pdl1, decision)
     return Guidance(
         category=decision.category,
-        headline=kb.manifest.headlines[decision.category],
+        headline=_headline(kb, decision),
         options=decision.options,
         conditional=branches,
         tests=requested_tests(kb, decision),
@@ -70,6 +72,14 @@ def evaluate(
         as_of=as_of,
         research_use=kb.manifest.research_use,
     )
+
+
+def _headline(kb: Knowledge, decision: Decision) -> str:
+    """Return the words of the category; where ICI leads, whether drivers are excluded."""
+    text = kb.manifest.headlines[decision.category]
+    if decision.category in _ICI_LEADS and decision.facts.get("gate_complete") is not True:
+        return f"{text.removesuffix('.')}; drivers not excluded."
+    return text
 
 
 def _measured(decision: Decision, pdl1: Pdl1Reading) -> dict[str, str]:

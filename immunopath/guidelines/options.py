@@ -8,6 +8,7 @@ from immunopath.guidelines.accumulate import Draft
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.option_notes import (
     checked_barriers,
+    fired_cautions,
     notes_of,
     open_facts,
     unknowns_of,
@@ -112,18 +113,23 @@ def write_out(
     if not chosen:
         return ()
     checked, unstated = checked_barriers(kb, facts), open_facts(kb, facts)
+    cautions, cap = fired_cautions(kb, facts), facts.get("strength_at_most")
     found: list[Option] = []
     for item in chosen:
         unknowns = unknowns_of(kb, unstated, item.regimen, item.parts)
-        notes = notes_of(facts, item)
-        key = (item.regimen.id, item.rank, item.parts.components, checked, unknowns, notes,
+        notes = notes_of(facts, item, cautions)
+        key = (item.regimen.id, item.rank, item.parts.components, checked, unknowns, notes, cap,
                *((i.rule_id, i.rank, i.spec.reason) for i in item.items))  # fmt: skip
-        found.append(kb.memos.options.get(key, _option, item, checked, unknowns, notes))
+        found.append(kb.memos.options.get(key, _option, item, checked, unknowns, notes, cap))
     return tuple(found)
 
 
 def _option(
-    item: Chosen, checked: tuple[str, ...], unknowns: tuple[str, ...], notes: tuple[str, ...]
+    item: Chosen,
+    checked: tuple[str, ...],
+    unknowns: tuple[str, ...],
+    notes: tuple[str, ...],
+    cap: Value,
 ) -> Option:
     regimen, items = item.regimen, item.items
     lead = min(items, key=lambda listed: listed.rank)
@@ -135,7 +141,7 @@ def _option(
         components=item.parts.components,
         drugs=item.drugs,
         reason=lead.spec.reason,
-        strength=lead.spec.strength,
+        strength=lead.spec.strength if cap is None else str(cap),
         rule_ids=tuple(dict.fromkeys(listed.rule_id for listed in items)),
         evidence=tuple(dict.fromkeys(evidence)),
         regulatory=regimen.regulatory,
