@@ -124,8 +124,19 @@ def _notes(facts: Mapping[str, Value], chosen: _Chosen) -> Iterable[str]:
         yield "off label in US NSCLC"
     if facts.get("ecog") is None:
         yield "valid for ECOG 0-1; ECOG not stated"
+    if facts.get("agent_given_as_adjuvant") in chosen.drugs:
+        yield "the same agent was given as adjuvant therapy; the interval decides"
     if facts.get("strength_at_most") is not None:
         yield "ECOG 2: the trials enrolled ECOG 0-1"
+
+
+def cap_of(facts: Mapping[str, Value], chosen: _Chosen) -> str | None:
+    """Return the strength that is shown instead of that of the trials, or None."""
+    again = facts.get("agent_given_as_adjuvant")
+    if again is not None and again in chosen.drugs:
+        return "C"
+    cap = facts.get("strength_at_most")
+    return None if cap is None else str(cap)
 
 
 def _assay(facts: Mapping[str, Value], regimen: Regimen) -> Iterable[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from guideline_support import AS_OF
 
 from immunopath.domain.clinical import ClinicalContext
-from immunopath.domain.guidance import Guidance, Option
+from immunopath.domain.guidance import Category, Guidance, Option
 from immunopath.guidelines.facts import base_facts
 from immunopath.guidelines.loader import load_knowledge
 from immunopath.guidelines.pdl1 import read_pdl1
@@ -111,3 +111,89 @@ def test_ici_given_none_is_no_earlier_therapy() -> None:
     kb = load_knowledge()
     base = base_facts(kb, context, read_pdl1(kb, context, AS_OF), AS_OF)
     assert base["prior_any"] is False
+
+
+def test_the_squamous_tree_shows_the_her2_branch(run: Run) -> None:
+    tree = run(histology="squamous", drivers="all_unknown", pdl1_tps=20, smoking="never")
+    (her2,) = [b for b in tree.conditional if b.condition.startswith("ERBB2")]
+    assert her2.category is Category.ICI_CHEMO_OPTIONS
+    assert her2.branches == ()
+
+
+def test_the_same_tki_after_adjuvant_use_is_not_as_strong(run: Run) -> None:
+    listed = run(drivers="EGFR:L858R", prior_therapies=["RX-OSI-ADJ"])
+    assert option(listed, "RX-OSI").strength == option(listed, "RX-OSI-CHEMO").strength == "C"
+    assert option(listed, "RX-AMI-LAZ").strength == "A1"
+    alk = run(drivers="ALK:fusion", prior_therapies=["RX-ALEC-ADJ"])
+    assert option(alk, "RX-ALEC").strength == "C"
+    assert option(alk, "RX-LORLA").strength == "A2"
+
+
+def test_no_option_while_a_test_is_awaited_is_no_filter(run: Run) -> None:
+    waiting = run(drivers="all_unknown", line=2, prior_therapies=["RX-PEM-2L"], crcl_ml_min=38)
+    assert waiting.category is Category.TEST_FIRST
+    assert "NO_OPTION_LISTED" not in waiting.flag_codes()
+
+
+AFTER_SURGERY = {"stage": "IIB", "margin": "R0", "question": "post_resection"}
+
+
+def test_adjuvant_platinum_rests_on_adjuvant_trials(run: Run) -> None:
+    listed = run(histology="squamous", pdl1_tps=80, adjuvant_chemo_done="planned", **AFTER_SURGERY)
+    platinum = option(listed, "RX-PLAT-GEM")
+    assert platinum.evidence == ("LACE",)
+    assert platinum.headline == ""
+    assert option(run(drivers="ALK:fusion", line=2, prior_therapies=["RX-ALEC"]),
+                  "RX-PLAT-PEM").headline  # fmt: skip
+
+
+def test_the_evidence_of_an_option_is_its_own(run: Run) -> None:
+    assert option(run(pdl1_tps=80), "RX-CEMI").evidence == (
+        *load_knowledge().regimens["RX-CEMI"].references, "ASCO")  # fmt: skip
+    rows = load_knowledge().references
+    assert rows["CB100"].text != rows["CB200"].text
+
+
+def test_adjuvant_osimertinib_follows_chemotherapy(run: Run) -> None:
+    listed = run(drivers="EGFR:ex19del", pdl1_tps=10, adjuvant_chemo_done="yes", **AFTER_SURGERY)
+    assert "after chemotherapy when indicated" in option(listed, "RX-OSI-ADJ").notes
+
+
+def test_words_of_history_claim_no_more_than_was_stated(run: Run) -> None:
+    after = run(pdl1_tps=80, prior_therapies=["RX-DURVA-CONS"], prior_io="progressed",
+                last_ici_days=100)  # fmt: skip
+    assert "no platinum in the metastatic setting" in option(after, "RX-PLAT-PEM").reason
+    colitis = run(pdl1_tps=80, prior_io={"agent": "pembrolizumab", "worst_irae": "colitis",
+                                         "grade": 3})  # fmt: skip
+    fired = next(rule for rule in colitis.fired if rule.rule_id == "CI-5")
+    assert "grade 2" not in fired.summary
+
+
+def test_pdl1_after_ici_does_not_hurry(run: Run) -> None:
+    after = run(pdl1_tps="not_done", line=2, prior_io="progressed",
+                prior_therapies=["RX-PEMBRO-PEM-PLAT"])  # fmt: skip
+    assert next(t for t in after.tests if t.code == "PDL1_IHC").level == "T2"
+    naive = run(pdl1_tps="not_done", line=2, prior_therapies=["RX-PLAT-PEM"])
+    assert next(t for t in naive.tests if t.code == "PDL1_IHC").level == "T1"
+
+
+def test_an_uninformative_ctdna_is_not_repeated_at_once(run: Run) -> None:
+    tests = {t.code for t in run(drivers="ctdna_negative_no_shedding", pdl1_tps=90).tests}
+    assert "NGS_DNA_RNA" in tests
+    assert "CTDNA_NGS" not in tests
+
+
+def test_refusals_name_the_pathway_and_the_stage(run: Run) -> None:
+    assert "PATHWAY_SCLC" in run(histology="sclc").flag_codes()
+    assert "PATHWAY_MESOTHELIOMA" in run(histology="mesothelioma").flag_codes()
+    wrong = run(stage="IIIA", t="T1a", n="N0", m="M0")
+    (problem,) = [p for p in wrong.problems if p.code == "STAGE_INCONSISTENT"]
+    assert problem.message.endswith("T, N and M give IA1")
+
+
+def test_an_empty_list_with_ros1_before_surgery_is_explained(run: Run) -> None:
+    guidance = run(drivers="ROS1:fusion", stage="IIIA", question="resectable_preop",
+                   resectability="resectable", pdl1_tps=60)  # fmt: skip
+    assert guidance.options == ()
+    (flag,) = [f for f in guidance.flags if f.code == "DRIVER_CURATIVE_MDT"]
+    assert "none is listed" in flag.meaning
