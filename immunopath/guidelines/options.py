@@ -121,8 +121,8 @@ def write_out(
         unknowns = unknowns_of(kb, unstated, item.regimen, item.parts)
         notes = notes_of(facts, item, cautions)
         said = _Said(checked, unknowns, notes, cap_of(facts, item), adjuvant)
-        key = (item.regimen.id, item.rank, item.parts.components, said,
-               *((i.rule_id, i.rank, i.spec.reason, i.spec.strength) for i in item.items))  # fmt: skip
+        rows = ((i.rule_id, i.rank, i.spec.reason, i.spec.strength) for i in item.items)
+        key = (item.regimen.id, item.rank, item.parts.components, said, *rows)
         found.append(kb.memos.options.get(key, _option, item, said))
     return tuple(found)
 
