@@ -83,7 +83,8 @@ def test_a_fired_caution_reaches_the_option(run: Run) -> None:
     clear = option(run(pdl1_tps=80, idiopathic_pulmonary_fibrosis=False), "RX-PEMBRO")
     assert "CI-9" in clear.counter_indications_checked
     assert not any("caution" in note for note in clear.notes)
-    kidney = run(drivers="EGFR:L858R", transplant="solid_kidney")
+    kidney = run(pdl1_tps=80, transplant="solid_kidney")
+    assert {"cisplatin"} & set(kidney.option_drugs())
     for listed in kidney.options:
         warned = any("(CI-27)" in note for note in listed.notes)
         assert warned is ("cisplatin" in listed.drugs)
@@ -197,3 +198,24 @@ def test_an_empty_list_with_ros1_before_surgery_is_explained(run: Run) -> None:
     assert guidance.options == ()
     (flag,) = [f for f in guidance.flags if f.code == "DRIVER_CURATIVE_MDT"]
     assert "none is listed" in flag.meaning
+
+
+def test_summaries_are_true_where_nothing_was_tested(run: Run) -> None:
+    waiting = run(histology="squamous", drivers="all_unknown", smoking="current")
+    (gate,) = [rule for rule in waiting.fired if rule.rule_id == "G-6"]
+    assert "negative" not in gate.summary
+    unfit = run(histology="squamous", drivers="all_unknown", smoking="current", ecog=3,
+                pdl1_tps=80)  # fmt: skip
+    (fitness,) = [rule for rule in unfit.fired if rule.rule_id == "E-5"]
+    assert "measured" in fitness.summary
+
+
+def test_a_serious_barrier_is_no_claim_of_the_headline(run: Run) -> None:
+    headline = run(drivers="all_neg", pdl1_tps=80, transplant="solid_liver").headline
+    assert headline == "A serious safety question is open; specialists decide; no ICI is ranked."
+
+
+def test_a_targeted_pair_is_no_single_agent_at_ecog_3(run: Run) -> None:
+    listed = run(drivers="EGFR:L858R", ecog=3).regimen_ids()
+    assert "RX-AMI-LAZ" not in listed
+    assert "RX-OSI" in listed
