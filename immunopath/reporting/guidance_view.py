@@ -30,7 +30,7 @@ def category_section(guidance: Guidance) -> Section:
     """Return the category in one sentence, every stop, and who goes to the laboratory first."""
     triage = guidance.triage
     if triage.level is None:
-        line = "Laboratory queue: no test is outstanding."
+        line = "Laboratory queue: no laboratory test is outstanding."
     else:
         reasons = f": {'; '.join(triage.reasons)}" if triage.reasons else ""
         line = f"Laboratory queue: level {triage.level}{reasons}. Basis: {plain_name(triage.basis)}"
