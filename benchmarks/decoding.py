@@ -25,8 +25,6 @@ import torch
 
 from immunopath.models.foundation.answer import LAYOUTS, AnswerFormat
 from immunopath.models.foundation.decoder import SlotDecoder
-from immunopath.models.foundation.prefill import prefill
-from immunopath.models.foundation.segments import Piece
 
 THREADS = (1, 2)
 REPEATS = 3
@@ -41,13 +39,7 @@ def compare(shape: shapes.Shape, batches: tuple[int, ...], more: bool) -> dict[s
     sides.dearest(model, decoder, asked[0], tok)
     decoder.decode(asked[:1])
     passes = decoder.passes
-    first = Piece(decoder.plan.slots[0].lead)
-
-    def prompt_only() -> None:
-        with torch.inference_mode():
-            prefill(model, asked[:8], first)
-
-    calls = {"card": sides.card(model, tok, asked[:1]), "prefill_8": prompt_only}
+    calls = {"card": sides.card(model, tok, asked[:1])}
     calls |= {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
     grammar = sides.grammar(model, tok, asked[:1], answer) if more else None
     if grammar is not None:
@@ -58,7 +50,7 @@ def compare(shape: shapes.Shape, batches: tuple[int, ...], more: bool) -> dict[s
     }
     found["equal_answers"] = sides.equal_answers(model, tok, shape, LAYOUTS)
     found["forward_passes"] = passes
-    found["prefill_share"] = round(min(1.0, taken["prefill_8"] / taken["slots_8"]), 3)
+    found["prefill_share"] = round(sides.prefill_share(calls["slots_8"], REPEATS), 3)
     if more:
         rates = {name: int(name.rpartition("_")[2]) for name in taken if name[:6] == "slots_"}
         rates |= {"card": 1, **({"grammar": 1} if grammar else {})}
