@@ -26,6 +26,11 @@ FIELD_NAMES = {
     "immune_score": "Immune score",
 }
 ABSTAINS = "abstains"
+MEASUREMENT = "measurement"
+"""`Provenance.kind` of engines that measure: their tables are no probabilities."""
+RESAMPLES = "Shares of bootstrap resamples, not probabilities"
+_TIE = 0.01 + 1e-9
+"""Classes that lie no further apart are tied."""
 _CAUTIONS = {
     "cd274_expression": "An RNA proxy, never PD-L1 TPS",
     "msi_status": "Never an MSI or MMR result",
@@ -42,7 +47,23 @@ def value_text(field: AnyField) -> str:
     if field.value is None:
         return ABSTAINS
     text = field.value if isinstance(field.value, str) else share(field.value)
-    return f"{text}, hint only" if field.hint else text
+    equals = [", tied with " + " and ".join(tied)] if (tied := _tied(field)) else []
+    return "".join((text, *equals, ", hint only" if field.hint else ""))
+
+
+def resampled(field: AnyField) -> bool:
+    """Return whether the table of the field counts resamples instead of stating probabilities."""
+    measured = field.source.kind == MEASUREMENT and not field.calibrated
+    return measured and bool(field.probabilities)
+
+
+def _tied(field: AnyField) -> tuple[str, ...]:
+    """Return the classes that are as likely as the reported one within `_TIE`."""
+    table = field.probabilities or {}
+    if not isinstance(field.value, str) or field.value not in table:
+        return ()
+    near = (name for name, p in table.items() if abs(p - table[field.value]) <= _TIE)
+    return tuple(name for name in near if name != field.value)
 
 
 def interval_text(field: AnyField) -> str:
@@ -54,8 +75,11 @@ def interval_text(field: AnyField) -> str:
         return f"{_coverage(field)}set: {', '.join(field.prediction_set)}"
     if field.probabilities and isinstance(field.value, str):
         top = field.probabilities.get(field.value)
-        word = "" if field.calibrated else ", uncalibrated"
-        return "" if top is None else f"p {share(top)}{word}"
+        if top is None:
+            return ""
+        if resampled(field):
+            return f"{share(top)} of resamples"
+        return f"p {share(top)}, {'' if field.calibrated else 'un'}calibrated"
     return ""
 
 
@@ -67,8 +91,10 @@ def field_card(key: str, field: AnyField, trust: TrustRow | None) -> Card:
     """Return the card of one profile field. A prior is titled as such, never as a prediction."""
     table = field.probabilities or field.prior or {}
     title = ""
-    if field.probabilities:
-        title = "Probabilities" if field.calibrated else "Probabilities, uncalibrated"
+    if resampled(field):
+        title = RESAMPLES
+    elif field.probabilities:
+        title = f"Probabilities, {'' if field.calibrated else 'un'}calibrated"
     elif field.prior:
         title = "Population prior, not a prediction for this case"
     if FIELD_VALUES.get(key, ()) is None:

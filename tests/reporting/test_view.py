@@ -15,7 +15,7 @@ from immunopath.domain.molecular import Gene, GeneResult, Pdl1Result
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport
 from immunopath.reporting import document as doc
-from immunopath.reporting.card_view import FIELD_NAMES
+from immunopath.reporting.card_view import FIELD_NAMES, RESAMPLES
 from immunopath.reporting.clinical_view import measured_rows, result_rows, stated_rows, unstated
 from immunopath.reporting.view import STALE_AFTER_DAYS, document
 
@@ -221,7 +221,7 @@ def test_a_prior_is_not_called_a_prediction() -> None:
     cards = {card.key: card for card in block.items}
     assert cards["msi_status"].value == "abstains"
     assert "not a prediction for this case" in cards["msi_status"].bars_title
-    assert cards["til_density"].bars_title == "Probabilities, uncalibrated"
+    assert cards["til_density"].bars_title == RESAMPLES
     assert "hint only" in cards["immune_score"].value
     assert "not informative" in text_of(block.shared)
 
