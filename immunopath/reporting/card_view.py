@@ -12,19 +12,10 @@ from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.document import Bar, Card, Pair
 from immunopath.reporting.text import counted, number, plain_name, scale_origin, share
+from immunopath.reporting.words import feature_text, field_name, quantity_name
 
 AnyField = FieldPrediction[str] | FieldPrediction[float]
 
-FIELD_NAMES = {
-    "cd274_expression": "CD274 RNA",
-    "msi_status": "MSI status",
-    "tme_subtype": "TME subtype",
-    "til_fraction": "TIL fraction",
-    "til_density": "TIL density",
-    "immune_phenotype": "Immune phenotype",
-    "cd8_infiltration": "CD8 infiltration",
-    "immune_score": "Immune score",
-}
 ABSTAINS = "abstains"
 MEASUREMENT = "measurement"
 """`Provenance.kind` of engines that measure: their tables are no probabilities."""
@@ -37,18 +28,21 @@ _CAUTIONS = {
 }
 
 
-def field_name(key: str) -> str:
-    """Return the reader's name of a profile field."""
-    return FIELD_NAMES.get(key, plain_name(key))
-
-
 def value_text(field: AnyField) -> str:
     """Return the value in words; a hint says that it is one."""
     if field.value is None:
         return ABSTAINS
     text = field.value if isinstance(field.value, str) else share(field.value)
     equals = [", tied with " + " and ".join(tied)] if (tied := _tied(field)) else []
-    return "".join((text, *equals, ", hint only" if field.hint else ""))
+    return "".join((text, *equals, _hint(field)))
+
+
+def _hint(field: AnyField) -> str:
+    """Return that the value is a hint, and of which other field it is a copy."""
+    if not field.hint:
+        return ""
+    copied = field.quantity == "hint_equal_to_lymphocyte_share"
+    return ", hint: equals the TIL fraction" if copied else ", hint only"
 
 
 def resampled(field: AnyField) -> bool:
@@ -124,13 +118,13 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Why no value" if field.abstained else "Note", field.reason),
         ("Uncertainty", interval_text(field) if field.interval or field.prediction_set else ""),
         ("Before correction", "" if field.raw_value is None else _raw(field.raw_value)),
-        ("Quantity", plain_name(field.quantity)),
+        ("Quantity", quantity_name(field.quantity)),
         ("Seen on", extent),
         ("Language model", _language(field)),
         ("Quality control", "" if field.qc_pass else "did not pass"),
         ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
         ("Validation", _validation(field.validation)),
-        ("Trust gate", _trust(trust)),
+        ("Trust gate", _trust(trust, field)),
         ("Source", source_text(field.source)),
     )
     return tuple(Pair(label, text) for label, text in rows if text)
@@ -165,10 +159,16 @@ def _validation(card: ValidationCard | None) -> str:
     )
 
 
-def _trust(trust: TrustRow | None) -> str:
+def _trust(trust: TrustRow | None, field: AnyField) -> str:
     if trust is None:
         return "not evaluated"
-    return f"{'informative' if trust.informative else 'not informative'}: {trust.reason}"
+    gate = "informative" if trust.informative else "not informative"
+    return f"{gate}: {trust_reason(trust, field)}"
+
+
+def trust_reason(trust: TrustRow, field: AnyField) -> str:
+    """Return why the gate is open or shut; the reason of an abstention stands beside it already."""
+    return "abstained" if trust.reason == f"abstained: {field.reason}" else trust.reason
 
 
 def source_text(source: Provenance) -> str:
@@ -184,8 +184,8 @@ def source_text(source: Provenance) -> str:
         parts.append(f"rule {source.rule_id}")
     if source.mpp is not None:
         known = source.mpp_source
-        origin = f" (scale of the image {scale_origin(known)})" if known else ""
-        parts.append(f"{source.mpp:g} µm/px{origin}")
+        origin = f"; scale of the image {scale_origin(known)}" if known else ""
+        parts.append(f"{'resampled to ' if known else ''}{source.mpp:g} µm/px{origin}")
     if source.preprocess:
         parts.append(source.preprocess.replace(";", " "))
     if source.tile_ids:
@@ -225,7 +225,7 @@ def _scored(scores: PhenotypeScores) -> Card:
 
 
 def _features(scores: PhenotypeScores) -> str:
-    return ", ".join(f"{plain_name(k)} {number(v, 3)}" for k, v in scores.features.items())
+    return ", ".join(feature_text(name, value) for name, value in scores.features.items())
 
 
 def _prompts(scores: PhenotypeScores) -> str:

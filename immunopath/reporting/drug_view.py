@@ -6,6 +6,7 @@ from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Entries, Entry, Pair, Para, Section
 from immunopath.reporting.text import counted, plain_name, share
+from immunopath.reporting.words import topic_name
 
 IN_SILICO = "In silico"
 """How every line of a model begins."""
@@ -33,7 +34,7 @@ def drugs_section(report: CaseReport) -> Section:
 
 def _drug(drug: DrugProfile) -> Entry:
     facts = tuple(
-        Pair(plain_name(fact.topic).capitalize(), fact.text, f"{fact.source}; grade {fact.grade}")
+        Pair(topic_name(fact.topic), fact.text, f"{fact.source}; grade {fact.grade}")
         for fact in drug.facts
     )
     ids = ", ".join(f"{i.system} {i.value or 'none'} ({i.status})" for i in drug.ids)

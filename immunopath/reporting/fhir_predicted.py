@@ -1,11 +1,12 @@
 """What was predicted from H&E: RiskAssessments only, never Observations.
 
-``probabilityDecimal`` holds a probability and nothing else, in percent as R4B has it (0.035 is 3.5).
-A table that was not calibrated carries a modifier extension (a receiver that does not know it must
-not read the number) and says so in ``rationale``. Shares of bootstrap resamples and scores of an
-engine that measures are no probabilities: they stand in a note. Numbers such as the TIL fraction are values in an extension, not probabilities. An
-abstention has no prediction: a note gives its reason, and the population prior as such. Images are
-Media, which needs no DICOM study behind it. Retrieval votes, counts and drug facts stay out.
+``probabilityDecimal`` holds a probability and nothing else, in percent as R4B has it: 0.035 is sent
+as 3.5. A table that was not calibrated carries a modifier extension (a receiver that does not know
+it must not read the number) and says so in ``rationale``. Shares of bootstrap resamples and scores
+of an engine that measures are no probabilities: they stand in a note. Numbers such as the TIL
+fraction are values in an extension. An abstention has no prediction: a note gives its reason, and
+the population prior as such. Images are Media, which needs no DICOM study behind it. Retrieval
+votes, counts and drug facts stay out.
 """
 
 from collections.abc import Mapping
@@ -18,9 +19,9 @@ from immunopath.reporting.card_view import (
     MEASUREMENT,
     RESAMPLES,
     AnyField,
-    field_name,
     resampled,
     source_text,
+    trust_reason,
 )
 from immunopath.reporting.fhir_base import (
     Draft,
@@ -35,7 +36,8 @@ from immunopath.reporting.fhir_base import (
     quantity,
 )
 from immunopath.reporting.fhir_engine import add_engine
-from immunopath.reporting.text import plain_name, share
+from immunopath.reporting.text import scale_origin, share
+from immunopath.reporting.words import field_name, quantity_name
 
 UNVALIDATED = "Predicted from H&E, unvalidated, research use only. Confirm with a validated assay."
 _CAUTIONS = {
@@ -60,7 +62,7 @@ def add_predicted(draft: Draft) -> None:
             "width": image.width,
             "height": image.height,
             "content": {"title": plain(image.name)},
-            "note": note(f"{image.mpp:g} µm/px ({plain_name(image.mpp_source)})", *image.notes),
+            "note": note(f"{image.mpp:g} µm/px ({scale_origin(image.mpp_source)})", *image.notes),
         }
         draft.add("Media", f"image/{number}", body)
     trust = {row.field: row for row in report.trust}
@@ -83,7 +85,7 @@ def _field(draft: Draft, key: str, field: AnyField, trust: TrustRow | None) -> N
         "A hint that no validation supports." if field.hint else "",
         "" if field.qc_pass else "Quality control did not pass.",
         _validation(field),
-        _trust(trust),
+        _trust(trust, field),
         f"Seen on {field.n_tiles} tiles ({field.scope}). {source_text(field.source)}",
     ]
     _assessment(
@@ -135,7 +137,7 @@ def _predictions(key: str, field: AnyField) -> list[Json]:
         parts.append(extension("predicted-interval", valueRange=span))
         cover = "" if field.coverage is None else f" at {100 * field.coverage:g} % coverage"
         why += f"; interval {share(low)} to {share(high)}{cover}"
-    text = f"{field_name(key)} {share(field.value)} ({plain_name(field.quantity)})"
+    text = f"{field_name(key)} {share(field.value)} ({quantity_name(field.quantity)})"
     return [{"extension": parts, "outcome": concept(text), "rationale": why}]
 
 
@@ -193,7 +195,8 @@ def _validation(field: AnyField) -> str:
     )
 
 
-def _trust(trust: TrustRow | None) -> str:
+def _trust(trust: TrustRow | None, field: AnyField) -> str:
     if trust is None:
         return "Trust gate: not evaluated."
-    return f"Trust gate: {'' if trust.informative else 'not '}informative, {trust.reason}."
+    why = trust_reason(trust, field)
+    return f"Trust gate: {'' if trust.informative else 'not '}informative, {why}."

@@ -32,8 +32,8 @@ def category_section(guidance: Guidance) -> Section:
     if triage.level is None:
         line = "Laboratory queue: no test is outstanding."
     else:
-        reasons = f": {'; '.join(triage.reasons)}" if triage.reasons else ""
-        line = f"Laboratory queue: level {triage.level}{reasons}. Basis: {plain_name(triage.basis)}"
+        parts = (f"priority {triage.level}", *map(_queue_reason, triage.reasons))
+        line = f"Laboratory queue: {'; '.join(parts)}. Basis: {plain_name(triage.basis)}."
     stops = tuple(_flag(flag) for flag in guidance.flags if flag.severity == "stop")
     shown: tuple[Entries, ...] = (Entries("severity", stops),) if stops else ()
     return Section(
@@ -41,6 +41,12 @@ def category_section(guidance: Guidance) -> Section:
         f"Category: {plain_name(guidance.category)}",
         (Para(guidance.headline, "lead"), *shown, Para(line)),
     )
+
+
+def _queue_reason(reason: str) -> str:
+    """Return ``TR-1: the reason`` with the rule after its words."""
+    rule, colon, words = reason.partition(": ")
+    return f"{words} (rule {rule})" if colon and " " not in rule else reason
 
 
 def options_section(guidance: Guidance) -> Section:

@@ -4,9 +4,15 @@ from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.prediction import Neighbour, RetrievalResult
 from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, Verdict
 from immunopath.domain.report import CaseReport
-from immunopath.reporting.card_view import field_name, source_text
+from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
 from immunopath.reporting.text import counted, listed, number, plain_name, scale_origin, share
+from immunopath.reporting.words import field_name
+
+_ORDER = (
+    "Ordered by mean similarity over the tiles of the case; the cosine shown is that of the best "
+    "tile."
+)
 
 
 def resolution(image: ImageSummary) -> str:
@@ -122,8 +128,8 @@ def neighbours_section(report: CaseReport) -> Section:
     blocks: list[Block] = [Para(_atlas(found), "quiet")]
     if found.neighbours:
         blocks.append(Entries("gallery", tuple(_neighbour(n) for n in found.neighbours)))
-    if found.votes:
-        blocks.append(_votes(found))
+        blocks.append(Para(_ORDER, "quiet"))
+    blocks.append(_votes(found))
     note = "Similar in appearance, which is not the same as similar in biology."
     return Section("neighbours", title, tuple(blocks), note)
 
@@ -138,7 +144,7 @@ def _atlas(found: RetrievalResult) -> str:
 
 def _neighbour(neighbour: Neighbour) -> Entry:
     known = tuple(
-        f"{field_name(key)} {share(value) if isinstance(value, float) else value}"
+        f"{field_name(key)}: {share(value) if isinstance(value, float) else value}"
         for key, value in neighbour.labels.items()
     )
     return Entry(
@@ -153,7 +159,11 @@ def _neighbour(neighbour: Neighbour) -> Entry:
     )
 
 
-def _votes(found: RetrievalResult) -> Grid:
+def _votes(found: RetrievalResult) -> Block:
+    """Return the votes of the fields that have one; a table of silence says nothing."""
+    voted = tuple(vote for vote in found.votes if vote.n_votes)
+    if not voted:
+        return Para("No neighbour carries a label, so none votes on any field.")
     rows = tuple(
         (
             field_name(vote.field),
@@ -165,6 +175,6 @@ def _votes(found: RetrievalResult) -> Grid:
             else vote.value,
             ", ".join(f"{name} {share(value)}" for name, value in vote.shares.items()),
         )
-        for vote in found.votes
+        for vote in voted
     )
     return Grid("Votes of labelled neighbours", ("Field", "Votes", "Opinion", "Shares"), rows)

@@ -14,7 +14,6 @@ from immunopath.reporting import clinical_view as clinical
 from immunopath.reporting import guidance_view as rules
 from immunopath.reporting import image_view as image
 from immunopath.reporting import predicted_view as predicted
-from immunopath.reporting.card_view import field_name
 from immunopath.reporting.document import (
     Block,
     Box,
@@ -32,6 +31,7 @@ from immunopath.reporting.drug_view import drugs_section
 from immunopath.reporting.path_view import missing_rows
 from immunopath.reporting.provenance_view import provenance_section
 from immunopath.reporting.text import cleaned, plain_name
+from immunopath.reporting.words import field_name, named_fields, rounded
 
 STALE_AFTER_DAYS = 180
 """Age at which the knowledge base is called stale (`guidelines.md` RG-11)."""
@@ -113,6 +113,8 @@ def _summary(report: CaseReport) -> Section:
         ),
     )
     blocks: list[Block] = [boxes]
+    if said := predicted.summary_notes(report.profile):
+        blocks.append(Para(said, "quiet"))
     if report.layout_note:
         blocks.append(Para(f"Layout: {report.layout_note}"))
     return Section("summary", "Case summary", tuple(blocks))
@@ -141,7 +143,7 @@ def _input_problems(report: CaseReport, guidance: Guidance | None) -> list[Pair]
     words = {name: fact_name(load_knowledge(), name) for name in guidance.missing}
     rows = [*missing_rows(guidance, clinical.open_results(report.clinical), words)]
     rows += [
-        Pair("Conflict", finding.message, finding.code)
+        Pair("Conflict", named_fields(finding.message), finding.code)
         for finding in report.findings
         if finding.code.startswith(("DISCORD", "PRED_INTERNAL"))
     ]
@@ -197,11 +199,11 @@ def _findings(report: CaseReport) -> Section:
 
 def _finding(finding: Finding) -> Entry:
     rule = (f"rule {finding.rule_id}",) if finding.rule_id else ()
-    lines = [Pair("What to do", finding.action)]
+    lines = [Pair("What to do", named_fields(finding.action))]
     if finding.fields:
         lines.append(Pair("Concerns", ", ".join(map(field_name, finding.fields))))
     return Entry(
-        head=finding.message,
+        head=named_fields(finding.message),
         mark=finding.severity.upper(),
         tone=_SEVERITY[finding.severity],
         tags=(finding.code, *rule),
@@ -235,6 +237,6 @@ def _limits(report: CaseReport, guidance: Guidance | None) -> Section:
     if guidance and guidance.bayes:
         blocks.append(rules.bayes_grid(guidance))
     if guidance and guidance.appendix:
-        items = tuple(Entry(line) for line in guidance.appendix)
+        items = tuple(Entry(named_fields(rounded(line))) for line in guidance.appendix)
         blocks += [Para("Research appendix; no rule reads it.", "quiet"), Entries("plain", items)]
     return Section("limits", "Limits", tuple(blocks))

@@ -15,9 +15,7 @@ from immunopath.domain.prediction import ValidationCard as Validation
 from immunopath.domain.provenance import Provenance
 from immunopath.reporting.card_view import (
     ABSTAINS,
-    FIELD_NAMES,
     field_card,
-    field_name,
     interval_text,
     phenotype_card,
     source_text,
@@ -25,6 +23,7 @@ from immunopath.reporting.card_view import (
 )
 from immunopath.reporting.document import Card
 from immunopath.reporting.text import share
+from immunopath.reporting.words import FIELD_NAMES, field_name
 
 SOURCE = Provenance(engine="medgemma", revision="v31", kind="model")
 MEASURED = Provenance(engine="embedded-predictor", revision="2")
@@ -153,6 +152,18 @@ def test_trust_is_said_with_its_reason_or_said_to_be_missing() -> None:
     assert lines(field_card("til_density", field(), None))["Trust gate"] == "not evaluated"
 
 
+def test_the_reason_of_an_abstention_is_not_printed_a_second_time() -> None:
+    gate = TrustRow(field="msi_status", informative=False, reason="abstained: cannot be seen")
+    said = lines(field_card("msi_status", field(None, reason="cannot be seen"), gate))
+    assert said["Why no value"] == "cannot be seen"
+    assert said["Trust gate"] == "not informative: abstained"
+
+
+def test_a_copy_of_the_til_fraction_says_so() -> None:
+    made = field(0.4, hint=True, quantity="hint_equal_to_lymphocyte_share")
+    assert value_text(made) == "0.40, hint: equals the TIL fraction"
+
+
 def test_a_validation_stands_beside_what_guessing_reaches() -> None:
     card = Validation(cohort="CPTAC", n=108, metric="AUROC", value=0.71, ci_low=0.6, ci_high=0.8,
                       null_value=0.5, external=True, ece=0.04)  # fmt: skip
@@ -188,7 +199,7 @@ def test_digests_are_short_and_scales_say_how_they_are_known() -> None:
     )
     assert source_text(source) == (
         "medgemma v31 (model), weights abababababab, "
-        "0.5 µm/px (scale of the image assumed: nobody stated it), 1 tile"
+        "resampled to 0.5 µm/px; scale of the image assumed: nobody stated it, 1 tile"
     )
 
 

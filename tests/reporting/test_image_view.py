@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import samples
 import samples_guidance as rules
-from domain_strategies import instances
+from domain_strategies import fields_of, instances
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import words_of
@@ -164,7 +164,20 @@ def test_neighbours_come_with_what_is_known_and_whose_they_are(found: RetrievalR
         assert lines["Tissue"].value == (neighbour.tissue or "unknown")
         assert lines["Known labels"].known is bool(neighbour.labels)
     assert found.atlas_id in text_of(section)
-    assert [len(grid.rows) for grid in grids(section)] == [len(found.votes)] * bool(found.votes)
+    voted = [vote for vote in found.votes if vote.n_votes]
+    assert [len(grid.rows) for grid in grids(section)] == [len(voted)] * bool(voted)
+
+
+def test_a_table_of_silent_fields_is_one_sentence_and_the_order_is_explained() -> None:
+    silent = FieldVote(field="msi_status", n_votes=0, value=None)
+    found = samples.retrieval().model_copy(update={"votes": (silent,)})
+    section = neighbours_section(report(retrieval=Ok[RetrievalResult](value=found)))
+    assert not grids(section)
+    assert "none votes on any field" in text_of(section)
+    assert "Ordered by mean similarity over the tiles" in text_of(section)
+    both = found.model_copy(update={"votes": (silent, *samples.retrieval().votes)})
+    (table,) = grids(neighbours_section(report(retrieval=Ok[RetrievalResult](value=both))))
+    assert [row[0] for row in table.rows] == ["TIL density", "TIL fraction"]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +216,7 @@ def test_no_neighbours_and_no_drugs_are_said_with_the_reason(outcome: Any, text:
 
 
 @few
-@given(instances(DrugProfile))
+@given(fields_of(DrugProfile, {"in_silico"}).map(lambda made: DrugProfile(**made)))
 def test_every_fact_of_a_drug_has_its_source_and_grade(drug: DrugProfile) -> None:
     section = drugs_section(report(drugs=Ok[tuple[DrugProfile, ...]](value=(drug,))))
     assert "curated" in section.title
