@@ -18,6 +18,8 @@ class Pair:
     value: str
     detail: str = ""
     known: bool = True
+    tone: Tone = "plain"
+    """``stop`` and ``caution`` rows are set apart; their words say the same without it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from immunopath.reporting.document import (
     Section,
     Tree,
 )
+from immunopath.reporting.option_words import LEGEND
 from immunopath.reporting.path_view import graded, path_steps
 from immunopath.reporting.text import listed, plain_name
 
@@ -59,11 +60,12 @@ def options_section(guidance: Guidance) -> Section:
     headers = ("Rank", "Option", "Strength", "Status")
     rows = tuple((str(o.rank), o.name, o.strength, o.regulatory) for o in guidance.options)
     overview = (Grid("Overview", headers, rows),) if len(rows) > 1 else ()
-    return Section("options", title, (*overview, details), NO_ORDER)
+    return Section("options", title, (*overview, LEGEND, details), NO_ORDER)
 
 
 def _option(option: Option) -> Entry:
     rows = (
+        ("Note", "; ".join(option.notes)),
         ("Components", _components(option)),
         ("Why", option.reason),
         ("Evidence", _joined(option.headline, listed(option.evidence))),
@@ -71,7 +73,6 @@ def _option(option: Option) -> Entry:
         ("Schedule", option.schedule),
         ("Checked against", listed(option.counter_indications_checked)),
         ("Still unknown", listed(option.unknowns)),
-        ("Notes", "; ".join(option.notes)),
         ("Rules", listed(option.rule_ids)),
     )
     return Entry(
@@ -80,7 +81,11 @@ def _option(option: Option) -> Entry:
         tags=tuple(
             tag for tag in (option.strength, graded(option.grade), option.regimen_id) if tag
         ),
-        lines=tuple(Pair(label, text) for label, text in rows if text),
+        lines=tuple(
+            Pair(label, text, tone="caution" if label == "Note" else "plain")
+            for label, text in rows
+            if text
+        ),
     )
 
 

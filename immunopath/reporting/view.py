@@ -8,8 +8,6 @@ from immunopath.domain.finding import Finding
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.report import RESEARCH_USE, CaseReport, CaseStatus
-from immunopath.guidelines.loader import load_knowledge
-from immunopath.guidelines.wording import fact_name
 from immunopath.reporting import clinical_view as clinical
 from immunopath.reporting import guidance_view as rules
 from immunopath.reporting import image_view as image
@@ -28,13 +26,11 @@ from immunopath.reporting.document import (
     Tone,
 )
 from immunopath.reporting.drug_view import drugs_section
-from immunopath.reporting.path_view import missing_rows
+from immunopath.reporting.missing_view import missing_section
+from immunopath.reporting.option_words import with_regimen_names
 from immunopath.reporting.provenance_view import provenance_section
 from immunopath.reporting.text import cleaned, plain_name
 from immunopath.reporting.words import field_name, named_fields, rounded
-
-STALE_AFTER_DAYS = 180
-"""Age at which the knowledge base is called stale (`guidelines.md` RG-11)."""
 
 _SEVERITY: dict[str, Tone] = {"serious": "stop", "caution": "caution", "note": "info"}
 
@@ -82,7 +78,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
     guidance = report.guidance.value if isinstance(report.guidance, Ok) else None
     sections = (
         _summary(report),
-        _missing(report, guidance),
+        missing_section(report, guidance),
         *(_decision(guidance) if guidance else (_no_guidance(report),)),
         _findings(report),
         Section("agreement", "Agreement of the engines", (predicted.agreement_grid(report),)),
@@ -120,47 +116,6 @@ def _summary(report: CaseReport) -> Section:
     return Section("summary", "Case summary", tuple(blocks))
 
 
-def _missing(report: CaseReport, guidance: Guidance | None) -> Section:
-    rows = [
-        *_input_problems(report, guidance),
-        *_assumed(report),
-        *(
-            Pair(row.agent, f"{row.status}: {row.reason}" if row.reason else row.status)
-            for row in report.engines
-            if row.status not in {"ok", "abstained", "skipped"}
-        ),
-    ]
-    title = "Missing, conflicting or stale"
-    if rows:
-        return Section("missing", title, (Pairs(tuple(rows)),))
-    text = "Nothing that the rules ask for is missing, conflicting or stale."
-    return Section("missing", title, (Para(text),))
-
-
-def _input_problems(report: CaseReport, guidance: Guidance | None) -> list[Pair]:
-    if guidance is None:
-        return [Pair("Not judged", "the rules gave no answer", why_not(report.guidance))]
-    words = {name: fact_name(load_knowledge(), name) for name in guidance.missing}
-    rows = [*missing_rows(guidance, clinical.open_results(report.clinical), words)]
-    rows += [
-        Pair("Conflict", named_fields(finding.message), finding.code)
-        for finding in report.findings
-        if finding.code.startswith(("DISCORD", "PRED_INTERNAL"))
-    ]
-    age = (report.as_of - guidance.knowledge_date).days
-    if age > STALE_AFTER_DAYS and "KNOWLEDGE_STALE" not in guidance.flag_codes():
-        rows.append(Pair("Stale", f"the knowledge base is {age} days older than this report"))
-    return rows
-
-
-def _assumed(report: CaseReport) -> list[Pair]:
-    return [
-        Pair("Assumed", f"resolution of {shown.name}: {shown.mpp:.4g} µm/px", "nobody stated it")
-        for shown in report.images
-        if shown.mpp_source == "assumed"
-    ]
-
-
 def _decision(guidance: Guidance) -> tuple[Section, ...]:
     conditional = (rules.conditional_section(guidance),) if guidance.conditional else ()
     return (
@@ -179,8 +134,9 @@ def _no_guidance(report: CaseReport) -> Section:
 
 
 def _why(guidance: Guidance) -> tuple[Section, ...]:
+    named = with_regimen_names(guidance)
     sections = (
-        rules.change_section(guidance) if guidance.what_would_change else None,
+        rules.change_section(named) if guidance.what_would_change else None,
         rules.path_section(guidance),
         rules.references_section(guidance) if guidance.references else None,
     )

@@ -17,7 +17,8 @@ from immunopath.domain.report import CaseReport
 from immunopath.reporting import document as doc
 from immunopath.reporting.card_view import RESAMPLES
 from immunopath.reporting.clinical_view import measured_rows, result_rows, stated_rows, unstated
-from immunopath.reporting.view import STALE_AFTER_DAYS, document
+from immunopath.reporting.missing_view import STALE_AFTER_DAYS
+from immunopath.reporting.view import document
 from immunopath.reporting.words import FIELD_NAMES
 
 BANNED = re.compile(r"\b(recommend\w*|should receive|safe|safely|guaranteed)\b", re.IGNORECASE)
@@ -142,7 +143,8 @@ def test_missing_conflicting_and_stale_are_listed() -> None:
         knowledge_date=guidance.AS_OF - timedelta(days=STALE_AFTER_DAYS + 1), flags=(flag,)
     ).model_copy(update={"images": (samples.image(mpp_source="assumed"),)})
     labels = [row.label for row in _rows(report)]
-    assert labels.count("Conflict") == 2
+    assert labels.count("Conflict") == 1
+    assert labels[0] == "Serious"
     assert {"Unknown", "KRAS result", "Stale", "Assumed"} <= set(labels)
 
 
@@ -244,16 +246,3 @@ def test_missing_facts_are_named_in_words_not_in_the_names_of_code() -> None:
     (unknown,) = [row for row in rows if row.label == "Unknown"]
     assert "_" not in unknown.value
     assert "PD-L1" in unknown.value
-
-
-def test_no_key_of_a_field_and_no_long_number_reaches_the_reader() -> None:
-    finding = samples.findings()[2].model_copy(
-        update={"message": "Only one opinion on til_density."}
-    )
-    lines = ("til_fraction: 0.6750320703922525 (prediction, not informative: no card)",)
-    report = with_rules(appendix=lines).model_copy(update={"findings": (finding,)})
-    words = text_of(document(report))
-    assert "Only one opinion on TIL density." in words
-    assert "TIL fraction: 0.675 (prediction" in words
-    assert "til_" not in words
-    assert "priority" in text_of(section(samples.test_first(), "category"))
