@@ -52,6 +52,8 @@ class Entry:
     tags: tuple[str, ...] = ()
     lines: tuple[Pair, ...] = ()
     picture: str | None = None
+    opened: bool | None = None
+    """Whether the HTML shows the lines at once or folds them under the head; None = no fold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,14 @@ def drugs_section(report: CaseReport) -> Section:
     if not outcome.value:
         return Section("drugs", title, (Para("No drug is named in this report."),))
     asked = any(drug.in_silico is not None for drug in outcome.value)
-    items = tuple(_drug(drug) for drug in outcome.value)
+    guidance = report.guidance
+    listed = guidance.value.option_drugs() if isinstance(guidance, Ok) else ()
+    items = tuple(_drug(drug, opened=drug.name in listed) for drug in outcome.value)
     note = _CURATED + (_MODEL if asked else "")
     return Section("drugs", title, (Entries("plain", items),), note)
 
 
-def _drug(drug: DrugProfile) -> Entry:
+def _drug(drug: DrugProfile, *, opened: bool) -> Entry:
     facts = tuple(
         Pair(topic_name(fact.topic), fact.text, f"{fact.source}; grade {fact.grade}")
         for fact in drug.facts
@@ -47,6 +49,7 @@ def _drug(drug: DrugProfile) -> Entry:
         head=drug.name,
         tags=(drug.drug_class, plain_name(drug.us_status)),
         lines=(*facts, *(row for row in tail if row.value), *model),
+        opened=opened,
     )
 
 

@@ -2,12 +2,18 @@
 
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.prediction import Neighbour, RetrievalResult
-from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, Verdict
+from immunopath.domain.quality import (
+    ImageSummary,
+    QualityCheck,
+    QualityReport,
+    TileSummary,
+    Verdict,
+)
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
 from immunopath.reporting.text import counted, listed, number, plain_name, scale_origin, share
-from immunopath.reporting.words import field_name
+from immunopath.reporting.words import field_name, percent
 
 _ORDER = (
     "Ordered by mean similarity over the tiles of the case; the cosine shown is that of the best "
@@ -81,7 +87,7 @@ def refusal_section(report: CaseReport) -> Section:
             tone="stop" if check.verdict is Verdict.refuse else "caution",
             tags=(check.code,),
             lines=(
-                Pair("Measured", f"{number(check.measured, 3)}, limit {number(check.limit, 3)}"),
+                Pair("Measured", f"{_amount(check, check.measured)}, {_limit(check)}"),
                 Pair("Image", image.name),
             ),
         )
@@ -105,12 +111,34 @@ def _verdict(verdict: Verdict) -> str:
     return {"accept": "accepted", "flag": "FLAGGED", "refuse": "REFUSED"}[verdict]
 
 
+_SHARES = frozenset(
+    {"dark_field", "tissue_share", "brown_stain", "ink", "stain_colour", "red", "saturation"}
+)
+"""Checks whose numbers are shares of the field or of its tissue."""
+
+
+def _amount(check: QualityCheck, value: float) -> str:
+    if check.code in _SHARES:
+        return percent(value)
+    return f"{number(value, 3)}{' px' if check.code == 'side' else ''}"
+
+
+def _limit(check: QualityCheck) -> str:
+    """Return the limit with its side, which follows from the verdict: a kept floor lies below."""
+    amount = _amount(check, check.limit)
+    if check.measured == check.limit:
+        return f"limit {amount}"
+    kept = check.verdict is Verdict.accept
+    floor = (check.measured > check.limit) is kept
+    return f"{'at least' if floor else 'at most'} {amount}"
+
+
 def _checks(quality: QualityReport) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             plain_name(check.code),
             _verdict(check.verdict),
-            f"{number(check.measured, 3)} ({number(check.limit, 3)})",
+            f"{_amount(check, check.measured)} ({_limit(check)})",
             check.message,
         )
         for check in quality.checks

@@ -1,5 +1,6 @@
 """Images, tiles, neighbours and drugs: a number beside its limit, a source beside its text."""
 
+import re
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from immunopath.reporting.image_view import (
     refusal_section,
     resolution,
 )
-from immunopath.reporting.text import number, share
+from immunopath.reporting.text import share
 
 few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 WITHOUT = [
@@ -97,7 +98,7 @@ def test_the_tables_hold_every_check_and_every_tile(
     assert image.name in first.caption
     assert len(first.rows) == len(image.quality.checks)
     for row, check in zip(first.rows, image.quality.checks, strict=True):
-        assert row[2] == f"{number(check.measured, 3)} ({number(check.limit, 3)})"
+        assert re.fullmatch(r".+ \((at least|at most|limit) .+\)", row[2])
         assert row[3] == check.message
     long = [grid for grid in grids(section) if grid.collapsed]
     assert len(long) == bool(tiles)
@@ -122,7 +123,7 @@ def test_a_refusal_shows_each_crossed_limit_with_its_image() -> None:
     assert entry.tone == "stop"
     assert entry.tags == ("brown_stain",)
     lines = {row.label: row.value for row in entry.lines}
-    assert lines == {"Measured": "0.412, limit 0.050", "Image": "instanseg_tma_HE_0.5mpp.tif"}
+    assert lines == {"Measured": "41.2 %, at most 5 %", "Image": "instanseg_tma_HE_0.5mpp.tif"}
     assert "no value is given" in section.note
 
 
@@ -234,3 +235,25 @@ def test_an_answer_without_drugs_says_that_none_is_named() -> None:
     section = drugs_section(report(drugs=Ok[tuple[DrugProfile, ...]](value=())))
     assert "No drug is named in this report." in text_of(section)
     assert rules.drug().name not in text_of(section)
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "measured", "limit", "text"),
+    [
+        ("tissue_share", Verdict.accept, 0.714, 0.15, "71.4 % (at least 15 %)"),
+        ("tissue_share", Verdict.flag, 0.1, 0.15, "10 % (at least 15 %)"),
+        ("brown_stain", Verdict.accept, 0.0, 0.05, "0 % (at most 5 %)"),
+        ("brown_stain", Verdict.refuse, 0.412, 0.05, "41.2 % (at most 5 %)"),
+        ("side", Verdict.accept, 1380, 48, "1380 px (at least 48 px)"),
+        ("blur", Verdict.flag, 0.08, 0.09, "0.080 (at least 0.090)"),
+        ("eosin", Verdict.accept, -0.393, -0.05, "-0.393 (at most -0.050)"),
+        ("blur", Verdict.accept, 0.09, 0.09, "0.090 (limit 0.090)"),
+    ],
+)
+def test_a_limit_says_on_which_side_it_stands(
+    code: str, verdict: Verdict, measured: float, limit: float, text: str
+) -> None:
+    check = QualityCheck(code=code, verdict=verdict, measured=measured, limit=limit, message="m")
+    quality = samples.ACCEPTED.model_copy(update={"checks": (check,)})
+    (table, *_) = grids(quality_section(report(images=(samples.image(quality),))))
+    assert table.rows[0][2] == text

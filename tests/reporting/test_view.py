@@ -234,7 +234,7 @@ def test_a_refused_case_shows_only_why() -> None:
     assert [found.key for found in page.sections] == [
         "refused", "quality", "limits", "provenance",
     ]  # fmt: skip
-    assert "0.412, limit 0.050" in text_of(page.sections[0])
+    assert "41.2 %, at most 5 %" in text_of(page.sections[0])
 
 
 def test_missing_facts_are_named_in_words_not_in_the_names_of_code() -> None:
