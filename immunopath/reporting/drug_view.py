@@ -6,7 +6,7 @@ from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Entries, Entry, Pair, Para, Section
 from immunopath.reporting.text import counted, plain_name, share
-from immunopath.reporting.words import topic_name
+from immunopath.reporting.words import label_status, system_name, topic_name
 
 IN_SILICO = "In silico"
 """How every line of a model begins."""
@@ -39,7 +39,7 @@ def _drug(drug: DrugProfile, *, opened: bool) -> Entry:
         Pair(topic_name(fact.topic), fact.text, f"{fact.source}; grade {fact.grade}")
         for fact in drug.facts
     )
-    ids = ", ".join(f"{i.system} {i.value or 'none'} ({i.status})" for i in drug.ids)
+    ids = ", ".join(f"{system_name(i.system)} {i.value or 'none'} ({i.status})" for i in drug.ids)
     origin = (
         f"{drug.curated_by}, label as of {drug.label_asof.isoformat()}, {drug.knowledge_version}"
     )
@@ -47,7 +47,7 @@ def _drug(drug: DrugProfile, *, opened: bool) -> Entry:
     model = _panel(drug.in_silico) if drug.in_silico is not None else ()
     return Entry(
         head=drug.name,
-        tags=(drug.drug_class, plain_name(drug.us_status)),
+        tags=(drug.drug_class, label_status(drug.us_status)),
         lines=(*facts, *(row for row in tail if row.value), *model),
         opened=opened,
     )

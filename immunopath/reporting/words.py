@@ -52,6 +52,12 @@ _TOPICS = {
     "half_life": "Half-life",
     "boxed_warning": "Boxed warning",
 }
+_STATUS = {
+    "nsclc_label": "US label in NSCLC",
+    "no_nsclc_label": "no US label in NSCLC",
+    "unverified": "US label unverified",
+}
+_SYSTEMS = {"atc": "ATC", "chembl": "ChEMBL", "drugbank": "DrugBank", "rxnorm": "RxNorm"}
 _METHODS = {
     "NGS_DNA_RNA": "NGS of DNA and RNA",
     "NGS_DNA": "NGS of DNA",
@@ -97,6 +103,16 @@ def percent(share: float) -> str:
 def topic_name(key: str) -> str:
     """Return the heading of a drug fact."""
     return _TOPICS.get(key, plain_name(key).capitalize())
+
+
+def label_status(key: str) -> str:
+    """Return whether a drug has a US label in NSCLC."""
+    return _STATUS.get(key, plain_name(key))
+
+
+def system_name(key: str) -> str:
+    """Return the name of a registry of drugs."""
+    return _SYSTEMS.get(key, key)
 
 
 def method_name(key: str) -> str:

@@ -27,6 +27,7 @@ from immunopath.reporting.image_view import (
     resolution,
 )
 from immunopath.reporting.text import share
+from immunopath.reporting.words import system_name
 
 few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 WITHOUT = [
@@ -228,7 +229,10 @@ def test_every_fact_of_a_drug_has_its_source_and_grade(drug: DrugProfile) -> Non
     tail = {row.label: row.value for row in item.lines[len(drug.facts) :]}
     assert drug.knowledge_version in tail["Curated by"]
     for known in drug.ids:
-        assert f"{known.system} {known.value or 'none'} ({known.status})" in tail["Registry ids"]
+        assert (
+            f"{system_name(known.system)} {known.value or 'none'} ({known.status})"
+            in tail["Registry ids"]
+        )
 
 
 def test_an_answer_without_drugs_says_that_none_is_named() -> None:

@@ -7,10 +7,12 @@ from immunopath.reporting.words import (
     QUANTITIES,
     feature_text,
     field_name,
+    label_status,
     method_name,
     named_fields,
     quantity_name,
     rounded,
+    system_name,
     topic_name,
 )
 
@@ -52,6 +54,8 @@ def test_fields_inside_a_sentence_are_named() -> None:
 def test_topics_and_methods_are_written_as_people_write_them() -> None:
     assert topic_name("nsclc_dose") == "Dose in NSCLC"
     assert topic_name("toxicity") == "Toxicity"
+    assert label_status("nsclc_label") == "US label in NSCLC"
+    assert [system_name(key) for key in ("atc", "new")] == ["ATC", "new"]
     assert method_name("NGS_DNA_RNA") == "NGS of DNA and RNA"
 
 
