@@ -345,3 +345,9 @@ def test_every_vignette_can_be_exchanged(inputs: dict[str, Any]) -> None:
     assert len(resources(bundle, "ServiceRequest")) == sum(not test.done for test in answer.tests)
     if status == "data-required":
         assert only(bundle, "GuidanceResponse")["dataRequirement"]
+
+
+def test_an_issue_names_fields_in_words() -> None:
+    finding = samples.findings()[0].model_copy(update={"message": "Only one sees til_density."})
+    bundle = fhir_bundle(samples.full().model_copy(update={"findings": (finding,)}))
+    assert "Only one sees TIL density." in only(bundle, "DetectedIssue")["detail"]
