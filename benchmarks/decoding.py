@@ -23,18 +23,15 @@ import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
 
-from immunopath.models.foundation.answer import LAYOUTS, AnswerFormat
-from immunopath.models.foundation.decoder import SlotDecoder
-from immunopath.models.foundation.prefill import prefill
-from immunopath.models.foundation.segments import Piece
+from immunopath.models.foundation.decoding.answer import LAYOUTS, AnswerFormat
+from immunopath.models.foundation.decoding.decoder import SlotDecoder
 
 THREADS = (1, 2)
 REPEATS = 3
 
 
-def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
-    """Measure the quick shape; `more` adds the grammar and peak memory."""
-    shape = shapes.QUICK
+def compare(shape: shapes.Shape, batches: tuple[int, ...], more: bool) -> dict[str, Any]:
+    """Measure a shape on the CPU; `more` adds the grammar and peak memory."""
     model, tok = shapes.build(shape, torch.float32, "cpu"), shapes.tokenizer()
     answer = AnswerFormat("indented")
     decoder = SlotDecoder(model, tok, answer)
@@ -42,13 +39,7 @@ def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
     sides.dearest(model, decoder, asked[0], tok)
     decoder.decode(asked[:1])
     passes = decoder.passes
-    first = Piece(decoder.plan.slots[0].lead)
-
-    def prompt_only() -> None:
-        with torch.inference_mode():
-            prefill(model, asked[:8], first)
-
-    calls = {"card": sides.card(model, tok, asked[:1]), "prefill_8": prompt_only}
+    calls = {"card": sides.card(model, tok, asked[:1])}
     calls |= {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
     grammar = sides.grammar(model, tok, asked[:1], answer) if more else None
     if grammar is not None:
@@ -59,7 +50,7 @@ def compare(batches: tuple[int, ...], more: bool) -> dict[str, Any]:
     }
     found["equal_answers"] = sides.equal_answers(model, tok, shape, LAYOUTS)
     found["forward_passes"] = passes
-    found["prefill_share"] = round(min(1.0, taken["prefill_8"] / taken["slots_8"]), 3)
+    found["prefill_share"] = round(sides.prefill_share(calls["slots_8"], REPEATS), 3)
     if more:
         rates = {name: int(name.rpartition("_")[2]) for name in taken if name[:6] == "slots_"}
         rates |= {"card": 1, **({"grammar": 1} if grammar else {})}
@@ -91,7 +82,8 @@ def main() -> None:
 
         found = expected(shapes.SHAPES[args.shape])
     else:
-        found = compare((1, 8) if args.quick else tuple({1, 8, *batches}), more=not args.quick)
+        asked = (1, 8) if args.quick else tuple(sorted({1, 8, *batches}))
+        found = compare(shapes.QUICK, asked, more=not args.quick)
     text = json.dumps(found, indent=2) + "\n"
     if args.json == "-":
         sys.stdout.write(text)

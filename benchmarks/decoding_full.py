@@ -13,10 +13,8 @@ import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
 
-from immunopath.models.foundation.answer import AnswerFormat
-from immunopath.models.foundation.decoder import SlotDecoder
-from immunopath.models.foundation.prefill import prefill
-from immunopath.models.foundation.segments import Piece
+from immunopath.models.foundation.decoding.answer import AnswerFormat
+from immunopath.models.foundation.decoding.decoder import SlotDecoder
 
 REPEATS = 3
 SQUARE = {"cuda": 8192, "cpu": 1024}
@@ -55,16 +53,9 @@ def one_precision(
     tok = shapes.tokenizer()
     asked = shapes.prompts(shape, max(batches))
     decoder = SlotDecoder(model, tok, AnswerFormat())
-    first = Piece(decoder.plan.slots[0].lead)
     calls = {"card": sides.card(model, tok, asked[:1])}
     calls |= {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
     largest = max(batches)
-
-    def prompt_only() -> None:
-        with torch.inference_mode():
-            prefill(model, asked[:largest], first)
-
-    calls["prefill"] = prompt_only
     memory: dict[str, float] = {}
     if model.device.type == "cuda":
         for name, call in calls.items():
@@ -72,6 +63,8 @@ def one_precision(
             call()
             memory[name] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
     taken = sides.best_of_threads(calls, (torch.get_num_threads(),), REPEATS)
+    with sides.prefill_clock() as clock:
+        calls[f"slots_{largest}"]()
     tokens = int(asked[0].input_ids.shape[1])
     work = shape.flops_per_image + shape.flops_of_prompt(tokens)
     return {
@@ -80,9 +73,9 @@ def one_precision(
         "patches_per_second": {n: round(n / taken[f"slots_{n}"], 3) for n in batches},
         "ratio": {n: round(taken["card"] / (taken[f"slots_{n}"] / n), 2) for n in batches},
         "forward_passes": decoder.passes,
-        "prefill_share": round(taken["prefill"] / taken[f"slots_{largest}"], 3),
+        "prefill_share": round(sides.prefill_share(calls[f"slots_{largest}"], REPEATS), 3),
         "tflop_per_patch": round(work / 1e12, 3),
-        "prefill_of_measured_rate": round(work * largest / taken["prefill"] / peak, 3),
+        "prefill_of_measured_rate": round(work * largest / clock[0] / peak, 3),
         "peak_mb": memory,
     }
 

@@ -12,7 +12,7 @@ import llguidance.torch
 import torch
 from transformers import LogitsProcessor
 
-from immunopath.models.foundation.answer import AnswerFormat
+from immunopath.models.foundation.decoding.answer import AnswerFormat
 
 SEPARATORS = {"indented": (",\n  ", ": "), "single_line": (", ", ": "), "compact": (",", ":")}
 

@@ -13,10 +13,10 @@ import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
 
-from immunopath.models.foundation.answer import AnswerFormat
-from immunopath.models.foundation.head import OutputHead
-from immunopath.models.foundation.segments import CachedRows, Piece
-from immunopath.models.foundation.slots import AnswerPlan, plan_answer
+from immunopath.models.foundation.decoding.answer import AnswerFormat
+from immunopath.models.foundation.decoding.head import OutputHead
+from immunopath.models.foundation.decoding.segments import CachedRows, Piece
+from immunopath.models.foundation.decoding.slots import AnswerPlan, plan_answer
 
 REPEATS = 3
 

@@ -12,8 +12,8 @@ sys.path.insert(0, str(ROOT / "tests/models/foundation"))
 import tiny_gemma  # noqa: E402 - from the test folder just added
 import torch  # noqa: E402
 
-from immunopath.models.foundation.decoder import EncodedPrompt  # noqa: E402
-from immunopath.models.foundation.prompts import CARD  # noqa: E402
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt  # noqa: E402
+from immunopath.models.foundation.medgemma.prompts import CARD  # noqa: E402
 from immunopath.models.torchvision_guard import guard_torchvision  # noqa: E402
 
 VOCABULARY = 262_208

@@ -4,7 +4,8 @@
 import importlib.util
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical, pad_left
 from steering import steer
 
-from immunopath.models.foundation.answer import AnswerFormat, Layout
-from immunopath.models.foundation.decoder import EncodedPrompt, SlotDecoder
-from immunopath.models.foundation.slots import encode
+from immunopath.models.foundation.decoding import decoder as decoder_module
+from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
+from immunopath.models.foundation.decoding.slots import encode
 
 ANSWER_TOKENS = 98
 STATUS = Path("/proc/self/status")
@@ -48,6 +50,31 @@ def card(model: Any, tok: Any, prompts: Sequence[EncodedPrompt]) -> Callable[[],
 def slots(decoder: SlotDecoder, prompts: Sequence[EncodedPrompt]) -> Callable[[], Any]:
     """Slot decoding, the full head at slot starts."""
     return lambda: decoder.decode(prompts)
+
+
+@contextmanager
+def prefill_clock() -> Iterator[list[float]]:
+    """Collect the seconds that decoding spends on vision tower and prompt, call by call."""
+    spent: list[float] = []
+    original = decoder_module.prefill
+
+    def timed(*args: Any) -> Any:
+        out: list[Any] = []
+        spent.append(seconds(lambda: out.append(original(*args))))
+        return out[0]
+
+    decoder_module.prefill = timed
+    try:
+        yield spent
+    finally:
+        decoder_module.prefill = original
+
+
+def prefill_share(call: Callable[[], Any], repeats: int) -> float:
+    """Return the share of vision tower and prompt in a decoding call, within the same calls."""
+    with prefill_clock() as spent:
+        total = sum(seconds(call) for _ in range(repeats))
+    return sum(spent) / total
 
 
 def grammar(

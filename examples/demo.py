@@ -12,6 +12,10 @@ from immunopath.guidelines.casefile import load_clinical
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "tests/data/images/he_other/instanseg_tma_HE_0.5mpp.tif"
 LUNG = ROOT / "tests/data/images/lung_he_til/u24_train300/24.png"
+NOTE = (
+    "The core of the first case is real H&E whose organ its source does not state; the patient of "
+    "the second case is invented."
+)
 FACTS = ROOT / "examples/clinical_complete.yaml"
 
 
@@ -26,10 +30,12 @@ def main(out: Path) -> None:
         for case in cases:
             report = engines.analyze(case, as_of=date.today())
             console.print(report)
-            for suffix, write in ((".html", report.to_html), (".json", report.to_json)):
-                path = out / f"{case.case_id}{suffix}"
-                write(path)
-                console.print(f"written: {path}", soft_wrap=True)
+            report.to_json(out / f"{case.case_id}.json")
+            report.to_html(out / f"{case.case_id}.html")
+    console.rule()
+    console.print(NOTE, soft_wrap=True)
+    for case in cases:
+        console.print(f"open in a browser: {out / case.case_id}.html", soft_wrap=True)
 
 
 if __name__ == "__main__":

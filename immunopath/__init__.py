@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from immunopath.domain.clinical import ClinicalContext
     from immunopath.domain.errors import ImmunoPathError
     from immunopath.domain.report import CaseReport
+    from immunopath.guidelines.casefile import load_clinical
     from immunopath.pipeline.run import ImmunoPath
 
 _HOME = {
@@ -24,6 +25,7 @@ _HOME = {
     "ImmunoPath": "immunopath.pipeline.run",
     "ImmunoPathError": "immunopath.domain.errors",
     "analyze": "immunopath.api",
+    "load_clinical": "immunopath.guidelines.casefile",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "ImmunoPathError",
     "__version__",
     "analyze",
+    "load_clinical",
 ]
 
 

@@ -30,8 +30,11 @@ Made by `scripts/export_clinical_keys.py` from the types.
 """
 SPECIAL = {
     "autoimmune": "`none`, or the disease, with `_active` behind it if so: `myasthenia_active`",
-    "drivers": "`all_neg` (every gate gene and KRAS measured negative), `all_unknown`, "
-    "`ctdna_negative_no_shedding`, or `GENE:alteration`, several with `;`: `EGFR:ex19del`",
+    "drivers": "`all_neg` (every gate gene and KRAS measured negative, by DNA and RNA sequencing "
+    "unless `drivers_method` says otherwise), `all_unknown`, `ctdna_negative_no_shedding`, or "
+    "`GENE:alteration`, several with `;`: `EGFR:ex19del; ALK:negative`. Genes not named stay "
+    "unknown; `rest_neg` as a last item says that the other gate genes and KRAS were measured "
+    "negative by `drivers_method`",
     "drivers_method": "`NGS_DNA_RNA`, `NGS_DNA`, `NGS_RNA`, `PCR`, `IHC`, `FISH`, `CTDNA_NGS`",
     "her2_ihc": "0 to 3",
     "last_ici_days": "days since the last checkpoint inhibitor, at least 0",

@@ -1,6 +1,8 @@
 """Fixtures shared by the whole suite: real images and a network that is shut."""
 
+import atexit
 import os
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -12,6 +14,7 @@ DATA = Path(__file__).parent / "data"
 # Before huggingface_hub is imported: no test may find, or look for, weights of whoever runs it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="immunopath-hf-")
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 
 class NetworkUsed(AssertionError):

@@ -19,6 +19,7 @@ from immunopath.guidelines.casefile import load_clinical
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 from immunopath.reporting.rendered import RenderedReport
+from immunopath.reporting.text import visible
 
 EXIT_REFUSED = 3
 
@@ -51,6 +52,10 @@ class Outputs:
 def analyze_case(request: Request, outputs: Outputs, as_of: date) -> int:
     """Run one case and write its reports; returns the exit code (0, or 3 when refused)."""
     _refuse_overwriting(request, outputs)
+    if outputs.fhir is not None:
+        from immunopath.reporting.fhir import require_fhir
+
+        require_fhir()
     settings = _settings(request)
     case = _case(request)
     with ImmunoPath(settings=settings) as engines:
@@ -111,16 +116,26 @@ def _with_progress(
 
 
 def _write(report: RenderedReport, outputs: Outputs) -> None:
+    _write_files(report, outputs)
+    if outputs.json_path == "-":
+        sys.stdout.write(report.to_json())
+    elif not outputs.quiet:
+        Console().print(report)
+        _say_what_was_written(outputs)
+
+
+def _say_what_was_written(outputs: Outputs) -> None:
+    files = (outputs.html, outputs.json_path, outputs.md, outputs.fhir, outputs.nuclei)
+    for path in (path for path in files if path is not None):
+        Console().print(f"written: {visible(str(path))}", soft_wrap=True, markup=False)
+
+
+def _write_files(report: RenderedReport, outputs: Outputs) -> None:
     if outputs.html is not None:
         report.to_html(outputs.html)
     if outputs.md is not None:
         report.to_markdown(outputs.md)
     if outputs.fhir is not None:
         report.to_fhir(outputs.fhir)
-    if outputs.json_path == "-":
-        sys.stdout.write(report.to_json())
-        return
-    if outputs.json_path is not None:
+    if outputs.json_path not in {None, "-"}:
         report.to_json(outputs.json_path)
-    if not outputs.quiet:
-        Console().print(report)

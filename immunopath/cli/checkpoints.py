@@ -20,11 +20,11 @@ def compare(
     from immunopath.domain.units import WORKING_MPP, checked_mpp
     from immunopath.imaging.intake import take_in
     from immunopath.imaging.tiles import TileStore
-    from immunopath.models.foundation.onnx_embedder import compare as compared
-    from immunopath.models.foundation.onnx_embedder import onnx_encoder
-    from immunopath.models.foundation.path_foundation import PX, SIZE, saved_model_encoder
-    from immunopath.models.foundation.tile_embedder import fitted
-    from immunopath.models.foundation.views import ViewPlan, batches
+    from immunopath.models.foundation.vision.onnx_embedder import compare as compared
+    from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder
+    from immunopath.models.foundation.vision.path_foundation import PX, SIZE, saved_model_encoder
+    from immunopath.models.foundation.vision.tile_embedder import fitted
+    from immunopath.models.foundation.vision.views import ViewPlan, batches
 
     store = TileStore()
     take_in(images, None if mpp is None else checked_mpp(mpp), store)
@@ -52,7 +52,7 @@ def panel(
     """
     from immunopath.cli.inspect import show_table
     from immunopath.models.embedded.drug_knowledge import load_drugs
-    from immunopath.models.foundation.txgemma import TxGemmaDrugs
+    from immunopath.models.foundation.txgemma.txgemma import TxGemmaDrugs
     from immunopath.models.registry import build_engine
     from immunopath.models.spec import EngineSpec
 

@@ -39,9 +39,18 @@ def explain(
     stated = load_case(case, vignette)
     found = explained(stated, as_of=as_of_date(as_of))
     if json_path is not None:
+        _spare(case, json_path)
         _json(found.model_dump(mode="json"), json_path)
     if json_path != "-":
         Console().print(ExplanationReport(found, stated.clinical))
+
+
+def _spare(given: Path, target: str) -> None:
+    """Raise `OutputError` when the output names the input."""
+    from immunopath.domain.errors import OutputError
+
+    if target != "-" and Path(target).resolve() == given.resolve():
+        raise OutputError(f"{target}: is named twice; give the output a file of its own")
 
 
 def _json(content: object, target: str) -> None:

@@ -24,6 +24,7 @@ _OPTIONAL = {
     "peft": "foundation",
     "bitsandbytes": "foundation",
     "open-clip-torch": "openclip",
+    "fhir.resources": "interop",
     "pyarrow": "cohort",
     "ray": "ray",
 }

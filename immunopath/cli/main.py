@@ -1,6 +1,8 @@
 """The command line. Nothing heavy is imported until a command needs it."""
 
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -32,16 +34,35 @@ app.add_typer(guidelines_app, name="guidelines")
 
 def run() -> None:
     """Entry point: every error is one line on stderr; exit code 2 for input and options."""
+    _never_choke_on_a_character()
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except ImmunoPathError as error:
         _fail(str(error), EXIT_ERROR)
     except typer.TyperException as error:
         _wrong_words(error)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", EXIT_INTERRUPTED)
+    except OSError as error:
+        _lost_output(error)
     else:
         sys.exit(code or 0)
+
+
+def _never_choke_on_a_character() -> None:
+    """An ASCII terminal shows a question mark for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _lost_output(error: OSError) -> NoReturn:
+    """Say that stdout could not be written, e.g. to a full disk; a closed pipe is no fault."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - nothing may be flushed at exit
+    if isinstance(error, BrokenPipeError):
+        sys.exit(EXIT_ERROR)
+    _fail(f"the output could not be written ({error.strerror or error})", EXIT_ERROR)
 
 
 def _fail(message: str, code: int) -> NoReturn:

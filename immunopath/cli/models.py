@@ -11,8 +11,8 @@ from immunopath.domain.units import checked_mpp
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
+from immunopath.models.foundation.medgemma.probe import Estimate, ProbeResult
 from immunopath.models.foundation.pins import state_folder
-from immunopath.models.foundation.probe import Estimate, ProbeResult
 from immunopath.models.foundation.sources import Source, patterns_for, sources_of
 from immunopath.models.foundation.weights import is_folder
 from immunopath.models.registry import ROLES, check_spec
@@ -50,7 +50,7 @@ def verify_all(wanted: Sequence[str]) -> bool:
 
 def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Path | None) -> Path:
     """Probe a predictor on images, print the table and keep the result; returns its file."""
-    from immunopath.models.foundation.medgemma_probe import probe_predictor
+    from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
 
     spec = EngineSpec.parse(engine)
     check_spec("predictor", spec)

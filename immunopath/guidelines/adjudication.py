@@ -3,19 +3,21 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from immunopath.domain.finding import Adjudication, Agreement, Finding, Opinion, Severity, TrustRow
-from immunopath.domain.outcome import Abstained, Failed, Ok, Outcome, Unavailable, why_not
+from immunopath.domain.finding import Adjudication, Finding, Severity, TrustRow
+from immunopath.domain.outcome import Ok, Outcome, why_not
 from immunopath.domain.prediction import (
     FIELD_VALUES,
     BiomarkerProfile,
     EngineCaution,
     FieldPrediction,
+    Morphometry,
     PhenotypeScores,
     PredictorResult,
     RetrievalResult,
 )
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import IntakeResult, Verdict
+from immunopath.guidelines.agreement import agreements, compare_nests, on_disagreement
 from immunopath.guidelines.consistency import (
     check_density_label,
     check_phenotype,
@@ -26,11 +28,13 @@ from immunopath.guidelines.consistency import (
 )
 from immunopath.guidelines.trust import trust_gate
 
-COMPARED = ("immune_phenotype", "til_density")
 SMALL_NUCLEI = 100
 SMALL_MM2 = 0.04
 """Below either, layout cannot be read (morphometry.md section 3, item 10)."""
 _EXCHANGED = "channel_order"
+ON_SCALE = ("til_fraction", "til_density", "immune_phenotype", "immune_score")
+"""Fields that rest on counts and areas: without a resolution they mean nothing."""
+OFF_SCALE = "withheld: the resolution is implausible, or the field is out of focus"
 
 
 def adjudicate(
@@ -45,7 +49,9 @@ def adjudicate(
         result = prediction.value
         profile, cuts = result.profile, result.cut_points
         findings += [_caution(caution) for caution in result.cautions]
+        seen = result.morphometry
         steps: tuple[Callable[[BiomarkerProfile], tuple[BiomarkerProfile, list[Finding]]], ...] = (
+            lambda p: _on_scale(p, seen),
             lambda p: check_density_label(p, cuts),
             lambda p: check_phenotype(p, cuts),
             check_tiles,
@@ -54,10 +60,12 @@ def adjudicate(
         for step in steps:
             profile, found = step(profile)
             findings += found
+        if seen is None or seen.mpp_plausible is not False:
+            findings += compare_nests(seen, phenotype)
     else:
         profile = empty_profile(f"predictor {prediction.status}: {why_not(prediction)}")
-    agreement = tuple(_agreement(f, profile, phenotype, retrieval) for f in COMPARED)
-    profile, found = _on_disagreement(profile, agreement)
+    agreement = agreements(profile, phenotype, retrieval)
+    profile, found = on_disagreement(profile, agreement, phenotype)
     findings += found
     trust = tuple(_trust(name, field) for name, field in profile.items())
     return Adjudication(profile=profile, agreement=agreement, trust=trust, findings=tuple(findings))
@@ -97,6 +105,21 @@ def _caution(caution: EngineCaution) -> Finding:
     )
 
 
+def _on_scale(
+    profile: BiomarkerProfile, seen: Morphometry | None
+) -> tuple[BiomarkerProfile, list[Finding]]:
+    """Withhold what rests on the scale when the nuclei speak against it; IMG-2 says why."""
+    if seen is None or seen.mpp_plausible is not False:
+        return profile, []
+    changed: dict[str, object] = {}
+    for name in ON_SCALE:
+        field = getattr(profile, name)
+        if not field.abstained:
+            # The raw value is the same count: it goes with the value.
+            changed[name] = withdraw(field, OFF_SCALE).model_copy(update={"raw_value": None})
+    return profile.model_copy(update=changed), []
+
+
 def _suppressed(
     profile: BiomarkerProfile, intake: IntakeResult
 ) -> tuple[BiomarkerProfile, list[Finding]]:
@@ -133,9 +156,11 @@ def _field_findings(
         return
     table = discordance_table()
     if seen.mpp_plausible is False and seen.median_nuclear_area_um2 is not None:
-        first = intake.images[0]
         yield table.finding(
-            "IMG-2", area=seen.median_nuclear_area_um2, mpp=first.mpp, source=first.mpp_source
+            "IMG-2",
+            *ON_SCALE,
+            area=seen.median_nuclear_area_um2,
+            images=_resolutions(intake),
         )
     if seen.n_nuclei < SMALL_NUCLEI or seen.tissue_mm2 < SMALL_MM2:
         yield table.finding("IMG-5", area=seen.tissue_mm2, nuclei=seen.n_nuclei)
@@ -149,57 +174,11 @@ def _field_findings(
         )
 
 
-def _agreement(
-    field: str,
-    profile: BiomarkerProfile,
-    phenotype: Outcome[PhenotypeScores],
-    retrieval: Outcome[RetrievalResult],
-) -> Agreement:
-    own = getattr(profile, field)
-    opinions = [Opinion(engine="predictor", value=own.value, reason=own.reason)]
-    if field == "immune_phenotype":
-        opinions.append(_phenotype_opinion(phenotype))
-    opinions.append(_neighbours_opinion(field, retrieval))
-    values = [o.value for o in opinions if o.value is not None]
-    if len(values) < 2:
-        state = "single" if values else "none"
-    else:
-        state = "agree" if len(set(values)) == 1 else "disagree"
-    return Agreement.model_validate({"field": field, "opinions": opinions, "state": state})
-
-
-def _phenotype_opinion(outcome: Outcome[PhenotypeScores]) -> Opinion:
-    match outcome:
-        case Ok(value=scores):
-            return Opinion(engine="phenotype", value=scores.value, reason=scores.reason)
-        case Abstained() | Unavailable() | Failed():
-            return Opinion(engine="phenotype", value=None, reason=why_not(outcome))
-
-
-def _neighbours_opinion(field: str, outcome: Outcome[RetrievalResult]) -> Opinion:
-    if not isinstance(outcome, Ok):
-        return Opinion(engine="neighbours", value=None, reason=why_not(outcome))
-    for vote in outcome.value.votes:
-        if vote.field == field and isinstance(vote.value, str):
-            return Opinion(engine="neighbours", value=vote.value)
-    reason = "fewer than three neighbours carry a label for this field"
-    return Opinion(engine="neighbours", value=None, reason=reason)
-
-
-def _on_disagreement(
-    profile: BiomarkerProfile, agreement: tuple[Agreement, ...]
-) -> tuple[BiomarkerProfile, list[Finding]]:
-    """Withdraw a phenotype on which independent engines differ; say so for every field."""
-    table = discordance_table()
-    findings: list[Finding] = []
-    for row in agreement:
-        said = ", ".join(f"{o.engine} {o.value}" for o in row.opinions if o.value is not None)
-        if row.state == "single":
-            findings.append(table.finding("AGR-2", row.field, field=row.field))
-        if row.state != "disagree":
-            continue
-        findings.append(table.finding("AGR-1", row.field, field=row.field, opinions=said))
-        if row.field == "immune_phenotype":
-            held = withdraw(profile.immune_phenotype, f"indeterminate: engines differ ({said})")
-            profile = profile.model_copy(update={"immune_phenotype": held})
-    return profile, findings
+def _resolutions(intake: IntakeResult) -> str:
+    """Return every image with an accepted tile, with its resolution and how that is known."""
+    used = {t.image_index for t in intake.accepted}
+    return ", ".join(
+        f"{image.name} {image.mpp:g} µm/px ({image.mpp_source})"
+        for index, image in enumerate(intake.images)
+        if index in used
+    )

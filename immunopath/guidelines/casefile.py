@@ -1,5 +1,6 @@
 """Reads a user's clinical YAML file: safe, bounded, strict. Absent keys stay unknown."""
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import yaml
 
 from immunopath.domain.clinical import ClinicalContext, InputProblem
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import require_file
 from immunopath.guidelines.pdl1 import parse_tps
 from immunopath.guidelines.vocabulary import parse_inputs
 
@@ -16,13 +18,37 @@ MAX_BYTES = 256 * 1024
 
 
 class StrictLoader(yaml.SafeLoader):
-    """Plain data only: no tags, no aliases, no duplicate keys."""
+    """Plain data only: no tags, no aliases, no duplicate keys, no numbers but decimal ones.
+
+    YAML 1.1 reads ``060`` as 48 and ``1:00`` as 60; a TPS of either kind is a mistake to name.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - PyYAML's own types
         """Refuse aliases: they can expand without bound."""
-        if self.check_event(yaml.events.AliasEvent):
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.events.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed", None)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(None, None, "tags are not allowed", event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: Any) -> int:  # noqa: ANN401
+        """Refuse octal, hexadecimal, binary and sexagesimal numbers."""
+        text = str(self.construct_scalar(node))
+        if not _DECIMAL.fullmatch(text):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{text[:40]!r} is not a plain decimal number", node.start_mark
+            )
+        return int(text)
+
+    def construct_yaml_float(self, node: Any) -> float:  # noqa: ANN401
+        """Refuse sexagesimal numbers."""
+        text = str(self.construct_scalar(node))
+        if ":" in text or "_" in text:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{text[:40]!r} is not a plain decimal number", node.start_mark
+            )
+        return super().construct_yaml_float(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: ANN401
         """Refuse duplicate keys."""
@@ -37,14 +63,21 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
+StrictLoader.add_constructor("tag:yaml.org,2002:float", StrictLoader.construct_yaml_float)
+
+
 def read_yaml(path: Path) -> object:
     """Return the content of a YAML file; raises `CaseFileError` with one line and the file name."""
     try:
-        if not path.is_file():
-            raise CaseFileError(f"{path}: no such file")
+        require_file(path, "a YAML file")
         if path.stat().st_size > MAX_BYTES:
             raise CaseFileError(f"{path}: larger than {MAX_BYTES // 1024} KiB, not a case file")
         text = path.read_text("utf-8")
+        if _LONE_SURROGATE.search(text):
+            raise CaseFileError(f"{path}: holds an escape of half a character (\\uD800 to \\uDFFF)")
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -208,14 +208,16 @@ def _category(draft: Draft, options: tuple[Chosen, ...]) -> Category:
     found = set(draft.categories)
     if not options and found & _NEEDS_OPTIONS:
         found -= _NEEDS_OPTIONS
-        draft.flags.setdefault("NO_OPTION_LISTED", "2.0")
+        if Category.TEST_FIRST not in found:
+            draft.flags.setdefault("NO_OPTION_LISTED", "2.0")
         found.add(Category.MDT_SAFETY_REVIEW) if not found else None
     if draft.review and not draft.facts.get("targeted_listed"):
         found.add(Category.MDT_SAFETY_REVIEW)
     if Category.SUBSEQUENT_LINE_OPTIONS in found and not options:
-        draft.flags.setdefault("NO_OPTION_LISTED", "2.0")
         if draft.asks or "DRIVER_UNKNOWN_LATER_LINE" in draft.flags:
             found.add(Category.TEST_FIRST)
+        if Category.TEST_FIRST not in found:  # a test that is awaited is the reason, no filter
+            draft.flags.setdefault("NO_OPTION_LISTED", "2.0")
     if Category.DRIVER_DIRECTED in found and not _any_of(options, "TARGETED"):
         found = (found - {Category.DRIVER_DIRECTED}) | {Category.CHEMO_NO_ICI}
     ici = {Category.ICI_MONO_OPTIONS, Category.ICI_CHEMO_OPTIONS}

@@ -18,6 +18,8 @@ from immunopath.guidelines.hypotheses import outlook
 from immunopath.guidelines.loader import Knowledge, load_knowledge
 from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
 from immunopath.guidelines.rows import raised_flags, requested_tests
+from immunopath.guidelines.schema import Then
+from immunopath.guidelines.staging import possible_groups
 from immunopath.guidelines.triage import triage
 from immunopath.guidelines.validity import date_problems
 
@@ -25,6 +27,8 @@ _SHOWN_IF_MISSING = (
     "histology", "primary_site", "stage", "line", "ecog", "smoking", "age", "tps_stratum",
     "brain_mets", "transplant", "autoimmune", "ild", "prior_any",
 )  # fmt: skip
+
+_ICI_LEADS = frozenset({Category.ICI_MONO_OPTIONS, Category.ICI_CHEMO_OPTIONS})
 
 _MEASURED = (
     "tps_stratum", "msi", "mmr", "msi_high", "driver_EGFR_ANY", "driver_ALK", "cellularity",
@@ -49,10 +53,10 @@ def evaluate(
     base = base_facts(kb, checked, pdl1, as_of)
     decision = decide(kb, base, pdl1.hits)
     branches, changes = outlook(kb, base, decision)
-    rejected = _problems(checked, pdl1, decision)
+    rejected = _problems(kb, checked, pdl1, decision)
     return Guidance(
         category=decision.category,
-        headline=kb.manifest.headlines[decision.category],
+        headline=_headline(kb, decision),
         options=decision.options,
         conditional=branches,
         tests=requested_tests(kb, decision),
@@ -72,6 +76,14 @@ def evaluate(
     )
 
 
+def _headline(kb: Knowledge, decision: Decision) -> str:
+    """Return the words of the category; where ICI leads, whether drivers are excluded."""
+    text = kb.manifest.headlines[decision.category]
+    if decision.category in _ICI_LEADS and decision.facts.get("gate_complete") is not True:
+        return f"{text.removesuffix('.')}; drivers not excluded."
+    return text
+
+
 def _measured(decision: Decision, pdl1: Pdl1Reading) -> dict[str, str]:
     """Return the measured facts by name; ``true`` and ``false`` for findings."""
     found: dict[str, str] = {}
@@ -85,7 +97,7 @@ def _measured(decision: Decision, pdl1: Pdl1Reading) -> dict[str, str]:
 
 
 def _problems(
-    context: ClinicalContext, pdl1: Pdl1Reading, decision: Decision
+    kb: Knowledge, context: ClinicalContext, pdl1: Pdl1Reading, decision: Decision
 ) -> tuple[InputProblem, ...]:
     if decision.category is not Category.REJECT_INVALID_INPUT:
         return ()
@@ -93,13 +105,19 @@ def _problems(
         InputProblem(
             field=then.field or "",
             code=then.reject,
-            message=f"{hit.rule.spec.id}: {hit.rule.spec.summary}",
+            message=f"{hit.rule.spec.id}: {hit.rule.spec.summary}{_derived(kb, context, then)}",
         )
         for hit in decision.hits
         for then in hit.thens
         if then.reject and hit.rule.table == "validation"
     ]
     return (*context.problems, *pdl1.problems, *stated)
+
+
+def _derived(kb: Knowledge, context: ClinicalContext, then: Then) -> str:
+    """Return the stage group that T, N and M give, where the stated one contradicts them."""
+    groups = possible_groups(context, kb.staging) if then.reject == "STAGE_INCONSISTENT" else None
+    return f"; T, N and M give {' or '.join(sorted(groups))}" if groups else ""
 
 
 def _references(

@@ -150,6 +150,7 @@ YES_NO: Mapping[str, tuple[str, str]] = {
     ),
     "prior_alk_tki": ("ALK TKI given before", "no ALK TKI before"),
     "prior_any": ("systemic therapy given before", "no systemic therapy before"),
+    "prior_braf_tki": ("BRAF inhibitor given before", "no BRAF inhibitor before"),
     "prior_egfr_tki": ("EGFR TKI given before", "no EGFR TKI before"),
     "prior_ici": ("ICI given before", "no ICI before"),
     "prior_kras_tki": ("KRAS inhibitor given before", "no KRAS inhibitor before"),

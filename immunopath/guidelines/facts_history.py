@@ -21,7 +21,9 @@ def history_facts(kb: Knowledge, context: ClinicalContext, as_of: date) -> dict[
     return {
         "line": _line(context),
         "prior_none": None if ids is None else not ids and not (io and io.given),
-        "prior_any": None if ids is None and not (io and io.given) else bool(ids or io),
+        "prior_any": None
+        if ids is None and not (io and io.given)
+        else bool(ids or (io and io.given)),
         "prior_metastatic": None
         if ids is None
         else any(kb.regimens[i].setting == "metastatic" for i in ids if i in kb.regimens),
@@ -57,6 +59,7 @@ def _prior_classes(
         "prior_platinum": "PLATINUM",
         "prior_egfr_tki": "EGFR_TKI",
         "prior_alk_tki": "ALK_TKI",
+        "prior_braf_tki": "BRAF_TKI",
         "prior_ret_tki": "RET_TKI",
         "prior_kras_tki": "KRAS_TKI",
         "prior_met_tki": "MET_TKI",

@@ -72,6 +72,7 @@ def resolves(source: Source) -> Iterator[LintProblem]:
             ):
                 yield from _unknown((file, rule.id, "resolves"), kind, names, known)
         place = (file, rule.id, "resolves")
+        yield from _unknown(place, "drug, class or regimen", rule.concerns, removable)
         yield from _unknown(place, "reference", rule.references, kb.references)
         yield from _in_conditions(source, file, rule, classes)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.predicates import Value
-from immunopath.guidelines.schema import OptionSpec, Regimen, UnknownSpec
+from immunopath.guidelines.schema import OptionSpec, Regimen, RuleSpec, UnknownSpec
 
 _MIXED_NOTES = {
     "pemetrexed": "pemetrexed requires a predominant non-squamous component",
@@ -32,11 +32,13 @@ class _Chosen(Protocol):
     @property
     def drugs(self) -> tuple[str, ...]: ...
     @property
+    def parts(self) -> _Parts: ...
+    @property
     def items(self) -> Sequence[_Item]: ...
 
 
 def checked_barriers(kb: Knowledge, facts: Mapping[str, Value]) -> tuple[str, ...]:
-    """Return the barrier rules that could be decided from stated facts (2.14)."""
+    """Return the barrier rules that stated facts rule out (2.14)."""
     table = kb.tables["barriers"]
     key = ("checked", *map(facts.get, table.reads))
     found: tuple[str, ...] = kb.memos.rows.get(key, _checked, kb, facts)
@@ -49,8 +51,21 @@ def _checked(kb: Knowledge, facts: Mapping[str, Value]) -> tuple[str, ...]:
         for rule in kb.tables["barriers"].rules
         if rule.reads - _OPTION_FACTS
         and not _asks_for_the_unknown(rule.spec.when)
-        and rule.condition.test(facts) is not None
+        and rule.condition.test(facts) is False
     )
+
+
+def fired_cautions(kb: Knowledge, facts: Mapping[str, Value]) -> tuple[RuleSpec, ...]:
+    """Return the barrier rules that fired and name what they concern."""
+    table = kb.tables["barriers"]
+    key = ("cautions", *map(facts.get, table.reads))
+    found: tuple[RuleSpec, ...] = kb.memos.rows.get(key, _cautions, kb, facts)
+    return found
+
+
+def _cautions(kb: Knowledge, facts: Mapping[str, Value]) -> tuple[RuleSpec, ...]:
+    rules = kb.tables["barriers"].rules
+    return tuple(r.spec for r in rules if r.spec.concerns and r.condition.test(facts) is True)
 
 
 def _asks_for_the_unknown(when: Mapping[str, object]) -> bool:
@@ -80,9 +95,18 @@ def _unknowns(
     return tuple(dict.fromkeys(named))
 
 
-def notes_of(facts: Mapping[str, Value], chosen: _Chosen) -> tuple[str, ...]:
-    """Return the remarks on label, approval, histology, assay and fitness."""
-    return tuple(dict.fromkeys(_notes(facts, chosen)))
+def notes_of(
+    facts: Mapping[str, Value], chosen: _Chosen, cautions: Sequence[RuleSpec] = ()
+) -> tuple[str, ...]:
+    """Return fired cautions, then the remarks on label, approval, histology, assay, fitness."""
+    parts = chosen.parts
+    tokens = {chosen.regimen.id, *parts.drugs, *parts.classes}
+    fired = (
+        f"caution: {rule.summary} ({rule.id})"
+        for rule in cautions
+        if not tokens.isdisjoint(rule.concerns)
+    )
+    return tuple(dict.fromkeys((*fired, *_notes(facts, chosen))))
 
 
 def _notes(facts: Mapping[str, Value], chosen: _Chosen) -> Iterable[str]:
@@ -100,6 +124,19 @@ def _notes(facts: Mapping[str, Value], chosen: _Chosen) -> Iterable[str]:
         yield "off label in US NSCLC"
     if facts.get("ecog") is None:
         yield "valid for ECOG 0-1; ECOG not stated"
+    if facts.get("agent_given_as_adjuvant") in chosen.drugs:
+        yield "the same agent was given as adjuvant therapy; the interval decides"
+    if facts.get("strength_at_most") is not None:
+        yield "ECOG 2: the trials enrolled ECOG 0-1"
+
+
+def cap_of(facts: Mapping[str, Value], chosen: _Chosen) -> str | None:
+    """Return the strength that is shown instead of that of the trials, or None."""
+    again = facts.get("agent_given_as_adjuvant")
+    if again is not None and again in chosen.drugs:
+        return "C"
+    cap = facts.get("strength_at_most")
+    return None if cap is None else str(cap)
 
 
 def _assay(facts: Mapping[str, Value], regimen: Regimen) -> Iterable[str]:

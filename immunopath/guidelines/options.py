@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from immunopath.domain.guidance import Option
 from immunopath.guidelines.accumulate import Draft
 from immunopath.guidelines.loader import Knowledge
 from immunopath.guidelines.option_notes import (
+    cap_of,
     checked_barriers,
+    fired_cautions,
     notes_of,
     open_facts,
     unknowns_of,
@@ -112,22 +115,32 @@ def write_out(
     if not chosen:
         return ()
     checked, unstated = checked_barriers(kb, facts), open_facts(kb, facts)
+    cautions, adjuvant = fired_cautions(kb, facts), facts.get("route") == "adjuvant"
     found: list[Option] = []
     for item in chosen:
         unknowns = unknowns_of(kb, unstated, item.regimen, item.parts)
-        notes = notes_of(facts, item)
-        key = (item.regimen.id, item.rank, item.parts.components, checked, unknowns, notes,
-               *((i.rule_id, i.rank, i.spec.reason) for i in item.items))  # fmt: skip
-        found.append(kb.memos.options.get(key, _option, item, checked, unknowns, notes))
+        notes = notes_of(facts, item, cautions)
+        said = _Said(checked, unknowns, notes, cap_of(facts, item), adjuvant)
+        rows = ((i.rule_id, i.rank, i.spec.reason, i.spec.strength) for i in item.items)
+        key = (item.regimen.id, item.rank, item.parts.components, said, *rows)
+        found.append(kb.memos.options.get(key, _option, item, said))
     return tuple(found)
 
 
-def _option(
-    item: Chosen, checked: tuple[str, ...], unknowns: tuple[str, ...], notes: tuple[str, ...]
-) -> Option:
+class _Said(NamedTuple):
+    """What stands beside an option in this case."""
+
+    checked: tuple[str, ...]
+    unknowns: tuple[str, ...]
+    notes: tuple[str, ...]
+    cap: str | None
+    """Shown in place of the strength of the trials."""
+    adjuvant: bool
+
+
+def _option(item: Chosen, said: _Said) -> Option:
     regimen, items = item.regimen, item.items
     lead = min(items, key=lambda listed: listed.rank)
-    evidence = (*regimen.references, *(key for listed in items for key in listed.references))
     return Option(
         rank=item.rank,
         regimen_id=regimen.id,
@@ -135,18 +148,30 @@ def _option(
         components=item.parts.components,
         drugs=item.drugs,
         reason=lead.spec.reason,
-        strength=lead.spec.strength,
+        strength=lead.spec.strength if said.cap is None else said.cap,
         rule_ids=tuple(dict.fromkeys(listed.rule_id for listed in items)),
-        evidence=tuple(dict.fromkeys(evidence)),
+        evidence=_evidence(item, adjuvant=said.adjuvant),
         regulatory=regimen.regulatory,
         label=regimen.indication,
         schedule=regimen.schedule,
-        headline=regimen.headline,
+        headline="" if said.adjuvant and regimen.setting == "any" else regimen.headline,
         grade=regimen.grade,
-        counter_indications_checked=checked,
-        unknowns=unknowns,
-        notes=notes,
+        counter_indications_checked=said.checked,
+        unknowns=said.unknowns,
+        notes=said.notes,
     )
+
+
+def _evidence(item: Chosen, *, adjuvant: bool) -> tuple[str, ...]:
+    """Return the references of the regimen, and the guideline where its rule cites it.
+
+    After resection a regimen that is not of that setting rests on what the rule cites.
+    """
+    cited = [key for listed in item.items for key in listed.references]
+    if adjuvant and item.regimen.setting == "any":
+        return tuple(dict.fromkeys(cited))
+    own = (*item.regimen.references, *(key for key in cited if key == "ASCO"))
+    return tuple(dict.fromkeys(own or cited))
 
 
 def _remaining(

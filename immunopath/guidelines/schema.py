@@ -91,6 +91,8 @@ class RuleSpec(Frozen):
     summary: str
     then: Then = Then()
     cases: tuple[CaseSpec, ...] = ()
+    concerns: tuple[Token, ...] = ()
+    """Barriers: once fired, a caution is printed with options that carry one of these tokens."""
     strength: str = "rule"
     references: tuple[str, ...] = Field(min_length=1)
     grade: Literal["V", "M"]

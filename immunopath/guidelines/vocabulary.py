@@ -21,6 +21,7 @@ from immunopath.guidelines.vocabulary_history import (
 )
 from immunopath.guidelines.vocabulary_markers import (
     MarkerError,
+    as_in_vignettes,
     gene_results,
     ihc_result,
     msi_result,
@@ -128,6 +129,9 @@ SPECIAL = frozenset({
 KEYS = frozenset((*PLAIN, *NESTED, *SPECIAL))
 """Every key of the vocabulary: those of 6.1 and further fields of 1.2 under short names."""
 
+MAX_SHOWN = 80
+"""Characters of a wrong value that an error repeats."""
+
 _YES_NO = frozenset({"adjuvant_chemo_done", "pregnancy"})
 _TRUTH = frozenset(
     {"progression_after_crt", "oligometastatic", "idiopathic_pulmonary_fibrosis", "hearing_loss",
@@ -146,7 +150,8 @@ def parse_inputs(mapping: Mapping[str, Any], defaults: bool) -> ClinicalContext:
     check_keys(mapping)
     inputs = {k: _tidied(k, v) for k, v in mapping.items()}
     if defaults:
-        inputs = dict(DEFAULTS) | inputs
+        implied = {"prior_io": "unknown"} if "last_ici_days" in inputs else {}
+        inputs = as_in_vignettes(dict(DEFAULTS) | implied | inputs)
     problems = _plain_problems(inputs)
     wrong = {problem.field for problem in problems}
     data = _plain({key: value for key, value in inputs.items() if key not in wrong})
@@ -162,6 +167,8 @@ def _tidied(key: str, value: object) -> object:
     """Strip text; YAML reads an unquoted yes or no as a truth value, the vocabulary has words."""
     if key in _YES_NO and isinstance(value, bool):
         return "yes" if value else "no"
+    if key == "stage" and value == 0 and not isinstance(value, bool):
+        return "0"  # YAML reads the stage group 0 as a number
     return value.strip() if isinstance(value, str) else value
 
 
@@ -206,10 +213,27 @@ _BUILDERS = (
 def _plain_problems(inputs: Mapping[str, Any]) -> list[InputProblem]:
     """A truth value where a number or a word belongs is no value; ``true`` is not ECOG 1."""
     return [
-        InputProblem(field=key, code="VALUE", message=f"{key} takes no truth value (got {value})")
-        for key, value in inputs.items()
-        if isinstance(value, bool) and key not in _TRUTH | SPECIAL
+        *(
+            InputProblem(
+                field=key, code="VALUE", message=f"{key} takes no truth value (got {value})"
+            )
+            for key, value in inputs.items()
+            if isinstance(value, bool) and key not in _TRUTH | SPECIAL
+        ),
+        *(
+            InputProblem(
+                field=key, code="VALUE", message=f"{key} is true or false ({shown(value)})"
+            )
+            for key, value in inputs.items()
+            if key in _TRUTH and not isinstance(value, bool) and value is not None
+        ),
     ]
+
+
+def shown(value: object) -> str:
+    """Return what was given, cut to what fits a line."""
+    text = repr(value)
+    return f"got {text}" if len(text) <= MAX_SHOWN else f"got {text[:MAX_SHOWN]}..."
 
 
 def _validated(data: dict[str, Any], problems: list[InputProblem]) -> ClinicalContext:
@@ -223,7 +247,7 @@ def _validated(data: dict[str, Any], problems: list[InputProblem]) -> ClinicalCo
             key = _FIELD_TO_KEY.get(field, ".".join(str(part) for part in item["loc"]))
             problems.append(
                 InputProblem(
-                    field=key, code="VALUE", message=f"{item['msg']} (got {item['input']!r})"
+                    field=key, code="VALUE", message=f"{item['msg']} ({shown(item['input'])})"
                 )
             )
         return ClinicalContext.model_validate(data | {"problems": tuple(problems)})

@@ -13,6 +13,8 @@ _GATE_AND_KRAS = (
     Gene.EGFR, Gene.ALK, Gene.ROS1, Gene.RET, Gene.BRAF, Gene.MET, Gene.NTRK1, Gene.NTRK2,
     Gene.NTRK3, Gene.ERBB2, Gene.KRAS,
 )  # fmt: skip
+DEFAULT_METHOD = "NGS_DNA_RNA"
+REST_NEGATIVE = "rest_neg"
 _ALIASES = {"HER2": "ERBB2", "NTRK": "NTRK1", "LKB1": "STK11", "C-MET": "MET"}
 _NEGATIVE_WORDS = frozenset({"negative", "neg", "wildtype", "wt", "wild-type"})
 _WORDS: Mapping[Gene, Mapping[str, str]] = {
@@ -49,32 +51,58 @@ def _refuse_prediction(field: str, value: object) -> None:
 
 
 def gene_results(value: object, method: object) -> tuple[dict[str, Any], ...]:
-    """Return gene results from a macro or from ``GENE:alteration`` items separated by ``;``."""
+    """Return gene results from a macro or from ``GENE:alteration`` items separated by ``;``.
+
+    A gene that is not named stays unknown, unless `REST_NEGATIVE` is among the items: then the
+    other gate genes and KRAS are negative by the stated method, which must be stated. ``all_neg``
+    means negative by DNA and RNA sequencing (6.1) unless a method is stated.
+    """
     _refuse_prediction("drivers", value)
-    assay = "NGS_DNA_RNA" if method is None else str(method)
-    if assay not in get_args(Method):
-        raise MarkerError("drivers_method", "VALUE", f"{assay!r} is no method")
+    if method is not None and method not in get_args(Method):
+        raise MarkerError("drivers_method", "VALUE", f"{str(method)!r} is no method")
+    assay = None if method is None else str(method)
     if not isinstance(value, str):
         raise MarkerError("drivers", "VALUE", f"{value!r} is not text")
     if value in {"all_unknown", "unknown"}:
         return ()
     if value == "all_neg":
-        return tuple(_result(gene, NEGATIVE, assay) for gene in _GATE_AND_KRAS)
+        return tuple(_result(gene, NEGATIVE, assay or DEFAULT_METHOD) for gene in _GATE_AND_KRAS)
     if value == "ctdna_negative_no_shedding":
         return tuple(
             _result(gene, NEGATIVE, "CTDNA_NGS") | {"shedding_detected": False}
             for gene in _GATE_AND_KRAS
         )
-    stated = [_item(text.strip()) for text in value.split(";") if text.strip()]
+    return _listed([text.strip() for text in value.split(";") if text.strip()], assay)
+
+
+def _listed(items: list[str], assay: str | None) -> tuple[dict[str, Any], ...]:
+    stated = [_item(text) for text in items if text != REST_NEGATIVE]
     if not stated:
         raise MarkerError("drivers", "VALUE", "no driver is named")
-    named = {gene for gene, _ in stated}
     found = [_result(g, a, assay) for g, a in sorted(set(stated)) if a is not None]
+    if REST_NEGATIVE not in items:
+        return tuple(found)
+    if assay is None:
+        text = f"{REST_NEGATIVE} needs drivers_method: which assay found the other genes negative"
+        raise MarkerError("drivers_method", "VALUE", text)
+    named = {gene for gene, _ in stated}
     rest = [_result(g, NEGATIVE, assay) for g in _GATE_AND_KRAS if g not in named]
     return (*found, *rest)
 
 
-def _result(gene: Gene, value: str, method: str) -> dict[str, Any]:
+def as_in_vignettes(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `inputs` with what a vignette leaves unsaid (6.1): the other genes are negative.
+
+    A person's case file gets none of this: what it does not state is unknown.
+    """
+    value = inputs.get("drivers")
+    method = {"drivers_method": DEFAULT_METHOD} | dict(inputs)
+    if not isinstance(value, str) or ":" not in value:
+        return method
+    return method | {"drivers": f"{value}; {REST_NEGATIVE}"}
+
+
+def _result(gene: Gene, value: str, method: str | None) -> dict[str, Any]:
     return {"gene": gene, "result": {"state": "measured", "value": value}, "method": method}
 
 

@@ -86,6 +86,8 @@ def rule_effects(kb: Knowledge, spec: RuleSpec) -> tuple[str, ...]:
     """Return what a rule does: one line for itself, one for each of its cases."""
     own = then_words(kb, spec.then)
     lines = [*([own] if own else []), *(_case(kb, case) for case in spec.cases)]
+    if spec.concerns:
+        lines.append(f"caution with options of: {', '.join(spec.concerns)}")
     return tuple(lines) or ("notes the fact; changes nothing",)
 
 

@@ -112,7 +112,7 @@ def _finished(raw: RawImage, path: Path, kind: str, digest: str) -> DecodedImage
     of_pixels.update(pixels.data)
     return DecodedImage(
         pixels=pixels,
-        name=path.name,
+        name=_printable(path.name),
         sha256=digest,
         pixels_sha256=of_pixels.hexdigest(),
         format=raw.format,
@@ -124,3 +124,8 @@ def _finished(raw: RawImage, path: Path, kind: str, digest: str) -> DecodedImage
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+def _printable(name: str) -> str:
+    """Return a file name as text that any output can hold: bytes that are no UTF-8 spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -22,6 +22,7 @@ from immunopath.domain.errors import (
     ImageSizeError,
     InputError,
 )
+from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.quality import TileSummary
 from immunopath.domain.units import checked_mpp
@@ -114,6 +115,7 @@ class _Unusable(InputError):
 
 def read_manifest(path: Path) -> list[Row]:
     """Return the rows of a CSV or TSV manifest, blanks stripped; raises `CaseFileError`."""
+    require_file(path, "a CSV or TSV file")
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise CaseFileError(f"{path}: larger than a manifest can be")

@@ -44,7 +44,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "predictor",
         "medgemma",
-        "immunopath.models.foundation.medgemma_build:build",
+        "immunopath.models.foundation.medgemma.medgemma_build:build",
         "HAI-DEF",
         True,
         "MedGemma 1.5 4B (any Gemma 3 image-text model) with a LoRA adapter",
@@ -60,7 +60,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "phenotype",
         "medsiglip",
-        "immunopath.models.foundation.medsiglip:build",
+        "immunopath.models.foundation.vision.medsiglip:build",
         "HAI-DEF",
         True,
         "MedSigLIP zero-shot",
@@ -68,7 +68,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "phenotype",
         "open_clip",
-        "immunopath.models.foundation.open_clip:build",
+        "immunopath.models.foundation.vision.open_clip:build",
         "per model",
         False,
         "any open_clip model, zero-shot",
@@ -84,7 +84,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "embedder",
         "path-foundation",
-        "immunopath.models.foundation.path_foundation:build",
+        "immunopath.models.foundation.vision.path_foundation:build",
         "HAI-DEF",
         True,
         "Path Foundation ViT-S, TensorFlow SavedModel or ONNX",
@@ -92,7 +92,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "embedder",
         "hf-vision",
-        "immunopath.models.foundation.vision_embedder:build_hf",
+        "immunopath.models.foundation.vision.vision_embedder:build_hf",
         "per model",
         False,
         "any vision encoder of transformers",
@@ -100,7 +100,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "embedder",
         "timm",
-        "immunopath.models.foundation.timm_embedder:build",
+        "immunopath.models.foundation.vision.timm_embedder:build",
         "per model",
         False,
         "any vision encoder of timm",
@@ -116,7 +116,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "drugs",
         "txgemma",
-        "immunopath.models.foundation.txgemma:build",
+        "immunopath.models.foundation.txgemma.txgemma:build",
         "HAI-DEF",
         True,
         "curated drug records, and TxGemma on small molecules after them",

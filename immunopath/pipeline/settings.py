@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, EngineSpecError
+from immunopath.domain.files import require_file
 from immunopath.models.registry import PROFILES, ROLES, Role, check_spec
 from immunopath.models.spec import EngineSpec
 
@@ -61,14 +62,15 @@ class Settings(Frozen):
 
         Raises `CaseFileError` naming the file and the key.
         """
+        require_file(path, "a TOML file")
         try:
             if path.stat().st_size > MAX_CONFIG_BYTES:
                 raise CaseFileError(f"{path}: larger than a configuration file can be")
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CaseFileError(f"{path}: is not TOML ({error})") from error
+        except (ValueError, RecursionError) as error:  # both decode errors are ValueErrors
+            raise CaseFileError(f"{path}: is not TOML ({str(error)[:200]})") from error
         merged = table | {k: v for k, v in overrides.items() if v is not None}
         return cls.make(merged, origin=str(path))
 

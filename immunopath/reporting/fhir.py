@@ -62,15 +62,25 @@ def _patient(draft: Draft) -> None:
     draft.add("Patient", "patient", body, shared=f"{kind}|{safe_name(raw)}")
 
 
-def _validate(bundle: dict[str, Any]) -> None:
+def require_fhir() -> Any:  # noqa: ANN401 - a class of a package that may be absent
+    """Return the class that validates a bundle.
+
+    Raises `EngineUnavailable` without its package: ask before a long run, not after it.
+    """
     try:
         from fhir.resources.R4B.bundle import Bundle
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            "FHIR needs the package fhir.resources: pip install 'immunopath[interop]'"
+            "FHIR needs the package fhir.resources: pip install 'immunopath[interop]' (in a clone: "
+            ".venv/bin/pip install -c constraints.txt -e '.[interop]')"
         ) from error
+    return Bundle
+
+
+def _validate(bundle: dict[str, Any]) -> None:
+    kind = require_fhir()
     try:
-        Bundle.model_validate(bundle)
+        kind.model_validate(bundle)
     except ValueError as error:
         first = " ".join(str(error).split())[:300]
         raise OutputError(f"the report cannot be expressed in FHIR R4B: {first}") from error

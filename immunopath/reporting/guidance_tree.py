@@ -17,7 +17,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from immunopath.domain.clinical import ClinicalContext
-from immunopath.domain.guidance import ConditionalBranch, Guidance, Option
+from immunopath.domain.guidance import Category, ConditionalBranch, Guidance, Option
 from immunopath.guidelines.citations import citation
 from immunopath.guidelines.explain import Explanation
 from immunopath.guidelines.stages import OTHER, STAGES
@@ -205,7 +205,11 @@ class _Page:
                 ]
                 root.add(self.text("\n".join(parts)))
             yield root
-        if not rows:
+        if rows or self.guidance.category is Category.REJECT_INVALID_INPUT:
+            return
+        if self.guidance.category is Category.TEST_FIRST:
+            yield self.text("What each answer would list stands in the conditional tree, if any.")
+        else:
             yield self.text("No single missing value of those tried would change the options.")
 
     def nearly(self) -> "Iterator[RenderableType]":

@@ -31,7 +31,7 @@ def category_section(guidance: Guidance) -> Section:
     """Return the category in one sentence, every stop, and who goes to the laboratory first."""
     triage = guidance.triage
     if triage.level is None:
-        line = "Laboratory queue: no test is outstanding."
+        line = "Laboratory queue: no laboratory test is outstanding."
     else:
         parts = (f"priority {triage.level}", *map(_queue_reason, triage.reasons))
         line = f"Laboratory queue: {'; '.join(parts)}. Basis: {plain_name(triage.basis)}."

@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport, ReportProvenance
 from immunopath.reporting.files import write_text
+from immunopath.reporting.text import escaped_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,8 +36,11 @@ class RenderedReport(CaseReport):
         return copy
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """Return the report as JSON text, 2-space indented; write it to `path` when given."""
-        text = self.model_dump_json(indent=2) + "\n"
+        """Return the report as JSON text, 2-space indented; write it to `path` when given.
+
+        Characters that steer a terminal or turn the reading direction are written as escapes.
+        """
+        text = escaped_json(self.model_dump_json(indent=2)) + "\n"
         return self._out(text, path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:

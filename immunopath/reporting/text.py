@@ -1,5 +1,6 @@
 """Text from outside made fit to show: one line, nothing hidden, nothing executable."""
 
+import re
 import unicodedata
 from typing import TypeVar
 
@@ -120,3 +121,14 @@ def scale_origin(sources: str) -> str:
     """Return in words how a resolution is known; `sources` are `MppSource` names and commas."""
     names = [name.strip() for name in sources.split(",")]
     return ", ".join(_SCALE_ORIGINS.get(name, plain_name(name)) for name in names)
+
+
+_ACTING = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON with controls and direction marks as ``\\u`` escapes; the values stay the same.
+
+    They can stand in strings only, so that escaping them leaves the document what it was.
+    """
+    return _ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

@@ -1,6 +1,7 @@
 """``immunopath analyze`` without a shell: what is asked, what is written, what is refused."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from immunopath.cli.analyze import EXIT_REFUSED, Outputs, Request, analyze_case
 from immunopath.domain.errors import (
     CaseFileError,
     EngineSpecError,
+    EngineUnavailable,
     ImageReadError,
     OutputError,
     ResolutionError,
@@ -168,3 +170,19 @@ def test_a_file_in_the_way_of_a_folder_is_named(patch: Path, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         analyze_case(request(patch), outputs(html=tmp_path / "file" / "r.html"), AS_OF)
+
+
+def test_files_are_named_after_the_report_on_the_terminal(
+    patch: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = outputs(html=tmp_path / "r.html", quiet=False)
+    analyze_case(request(patch), where, AS_OF)
+    assert capsys.readouterr().out.rstrip().endswith(f"written: {tmp_path / 'r.html'}")
+
+
+def test_fhir_without_its_package_is_said_before_the_image_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fhir.resources.R4B.bundle", None)
+    with pytest.raises(EngineUnavailable, match=r"immunopath\[interop\]"):
+        analyze_case(request(tmp_path / "none.png"), outputs(fhir=tmp_path / "f.json"), AS_OF)

@@ -212,3 +212,12 @@ def _one_line(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_explain_does_not_write_over_the_case_it_reads(tmp_path: Path) -> None:
+    case = tmp_path / "case.yaml"
+    case.write_text(CASE.read_text())
+    done = shell("explain", "case.yaml", "--json", tmp_path / "case.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is named twice" in done.stderr
+    assert case.read_text() == CASE.read_text()

@@ -1,6 +1,7 @@
 """The command line: exit codes, one line per error, nothing but the result on stdout."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,42 @@ def test_a_bare_group_answers_with_its_help(words: tuple[str, ...]) -> None:
     assert done.returncode == 0
     assert "Usage:" in done.stdout
     assert done.stderr == ""
+
+
+def test_stdout_on_a_full_device_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*CLI, "schema"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "could not be written" in done.stderr
+
+
+def test_an_ascii_terminal_of_20_columns_gets_its_report(lung: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "20",
+             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}  # fmt: skip
+    command = [*CLI, "guidelines", "explain", str(ROOT / "examples/clinical_complete.yaml")]
+    done = subprocess.run(command, capture_output=True, env=plain, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"Research" in done.stdout
+
+
+def test_a_file_name_that_is_no_text_is_spelt_out(lung: Path, tmp_path: Path) -> None:
+    copy = os.fsencode(tmp_path) + b"/g\xff.png"
+    Path(os.fsdecode(copy)).write_bytes(lung.read_bytes())
+    done = subprocess.run(
+        [*CLI, "analyze", copy, "--mpp", "0.5", "--quiet", "--json", "r.json", "--html", "r.html"],
+        capture_output=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["images"][0]["name"] == "g\\udcff.png"
+
+
+def test_no_control_of_a_patient_id_reaches_the_json(lung: Path) -> None:
+    hostile = "\u009b31mX\u202e"
+    done = call("analyze", lung, "--mpp", 0.5, "--patient-id", hostile, "--json", "-")
+    assert not set(done.stdout) & {"\u009b", "\u202e"}
+    assert json.loads(done.stdout)["patient_id"] == hostile
 
 
 def test_fhir_is_written_beside_the_report(lung: Path, tmp_path: Path) -> None:

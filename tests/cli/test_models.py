@@ -26,7 +26,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = (
         f"import sys; sys.path.insert(0, {str(FOUNDATION)!r})\n"
         "from pathlib import Path\nfrom tiny_medgemma import RECORD, build_base\n"
-        "from immunopath.models.foundation.record import write_record\n"
+        "from immunopath.models.foundation.medgemma.record import write_record\n"
         f"write_record(RECORD, build_base(Path({str(folder)!r})))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

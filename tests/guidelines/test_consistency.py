@@ -165,7 +165,7 @@ def test_engines_that_agree_confirm_and_one_alone_does_not() -> None:
     assert both.profile.immune_phenotype.value == "excluded"
     alone = adjudicate(given, scores(None), Abstained(reason="x"), NOTHING)
     assert alone.agreement[0].state == "single"
-    assert "SINGLE_OPINION" in {finding.code for finding in alone.findings}
+    assert "NOT_CONFIRMED" in {finding.code for finding in alone.findings}
 
 
 def test_without_a_predictor_every_field_says_why_and_gives_no_prior() -> None:

@@ -2,11 +2,13 @@ from datetime import date
 from typing import Any
 
 import pytest
+from guideline_support import AS_OF
 
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.measured import State
 from immunopath.domain.molecular import Gene
+from immunopath.guidelines.check import run_inputs
 from immunopath.guidelines.vocabulary import DEFAULTS, KEYS, parse_inputs
 
 
@@ -106,14 +108,63 @@ def test_a_gene_can_be_stated_unknown_among_others() -> None:
 @pytest.mark.parametrize(
     ("name", "active", "threat"),
     [
-        ("myasthenia_active", True, True), ("myasthenia", False, True),
-        ("rheumatoid_active", True, False), ("hypothyroid_active", False, False),
+        ("myasthenia_active", True, True), ("myasthenia_inactive", False, True),
+        ("Myasthenia gravis, active", True, True), ("active myasthenia", True, True),
+        ("Guillain-Barré_active", True, True), ("myasthenia (ACTIVE)", True, True),
+        ("rheumatoid_active", True, False), ("rheumatoid", False, False),
+        ("hypothyroid_active", False, False),
     ],
 )  # fmt: skip
 def test_autoimmune_names(name: str, active: bool, threat: bool) -> None:
     found = parse_inputs({"autoimmune": name}, defaults=False).autoimmune
     assert found is not None
     assert (found.active, found.life_threatening) == (active, threat)
+
+
+@pytest.mark.parametrize(
+    "name", ["myasthenia", "GBS", "", "_active", "none_active", "myasthenia_active_inactive", 7]
+)
+def test_an_autoimmune_disease_that_cannot_be_judged_is_a_problem(name: object) -> None:
+    """A life-threatening one whose activity nobody states is not read as inactive."""
+    (problem,) = parse_inputs({"autoimmune": name}, defaults=False).problems
+    assert problem.field == "autoimmune"
+
+
+@pytest.mark.parametrize("event", ["Guillain-Barré", "ILD", "interstitial lung disease"])
+def test_a_severe_event_stops_ici_however_it_is_spelt(event: str) -> None:
+    inputs = {
+        "histology": "adenocarcinoma", "drivers": "all_neg", "pdl1_tps": 80, "last_ici_days": 400,
+        "prior_io": {"agent": "nivolumab", "worst_irae": event, "grade": 3},
+    }  # fmt: skip
+    guidance = run_inputs(inputs, as_of=AS_OF)
+    assert "CI-4" in guidance.rule_ids()
+
+
+def test_a_severe_event_needs_its_name() -> None:
+    stated = {"prior_io": {"agent": "nivolumab", "worst_irae": "", "grade": 3}}
+    (problem,) = parse_inputs(stated, defaults=False).problems
+    assert "needs its name" in problem.message
+
+
+def test_no_ici_and_days_since_an_ici_contradict_each_other() -> None:
+    (problem,) = parse_inputs({"prior_io": "none", "last_ici_days": 30}, defaults=False).problems
+    assert problem.field == "last_ici_days"
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", "yes"])
+def test_a_finding_is_true_or_false_and_nothing_else(value: object) -> None:
+    (problem,) = parse_inputs({"hiv": value}, defaults=False).problems
+    assert problem.field == "hiv"
+    assert parse_inputs({"hiv": True}, defaults=False).infections is not None
+
+
+def test_a_wrong_value_is_repeated_only_as_far_as_a_line_goes() -> None:
+    (problem,) = parse_inputs({"smoking": "x" * 100_000}, defaults=False).problems
+    assert len(problem.message) < 300
+
+
+def test_the_stage_group_0_may_be_written_as_a_number() -> None:
+    assert parse_inputs({"stage": 0}, defaults=False).stage_group == "0"
 
 
 def test_the_days_since_the_last_ici_imply_that_it_was_given() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import cv2
@@ -114,7 +115,7 @@ def test_an_invalid_manifest_is_refused_by_line(images: Path, text: str, message
 
 
 def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CaseFileError, match="cannot be read"):
+    with pytest.raises(CaseFileError, match="no such file"):
         read_manifest(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes(b"path\nM\xfcller.png\n")
     with pytest.raises(CaseFileError, match="UTF-8"):
@@ -151,3 +152,9 @@ def test_the_shipped_atlas_holds_digests_of_the_shared_images(shared_images: Pat
     image = decode_image(shared_images / "nucls_til" / "images" / "train_2.png")
     assert known["nucls-train_2"].pixels_sha256 == image.pixels_sha256
     assert known["nucls-train_2"].image_sha256 == image.sha256
+
+
+def test_a_pipe_for_a_manifest_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaseFileError, match="no regular file"):
+        read_manifest(tmp_path / "pipe")

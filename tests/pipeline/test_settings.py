@@ -1,5 +1,6 @@
 """Settings: one object, one digest, strict TOML."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,24 @@ def test_a_wrong_file_is_one_named_error(
 
 
 def test_a_missing_or_huge_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CaseFileError, match="cannot be read"):
+    with pytest.raises(CaseFileError, match="no such file"):
         Settings.from_toml(tmp_path / "none.toml")
     big = tmp_path / "big.toml"
     big.write_text("#" * 200_000)
     with pytest.raises(CaseFileError, match="larger"):
         Settings.from_toml(big)
+
+
+@pytest.mark.parametrize("text", ["profile=" + "9" * 5000, "a=" + "[" * 9000])
+def test_a_file_that_overwhelms_the_reader_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(CaseFileError, match=r"c\.toml: is not TOML") as caught:
+        Settings.from_toml(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaseFileError, match="no regular file"):
+        Settings.from_toml(tmp_path / "pipe")

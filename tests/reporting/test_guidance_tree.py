@@ -147,3 +147,34 @@ def _plain(text: str) -> str:
 
 def _dense(text: str) -> str:
     return re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "tree", "single"),
+    [
+        ({"drivers": "all_unknown"}, True, False),
+        ({"drivers": "all_neg", "pdl1_tps": 150}, False, False),
+        ({"drivers": "EGFR:L858R", "ecog": 3}, False, True),
+    ],
+)
+def test_an_empty_what_would_change_says_why(
+    inputs: dict[str, object], tree: bool, single: bool
+) -> None:
+    clinical = parse_inputs({"histology": "adenocarcinoma", **inputs}, defaults=True)
+    found = explain(StatedCase(name="x", clinical=clinical), as_of=AS_OF)
+    empty = found.guidance.model_copy(update={"what_would_change": ()})
+    shown = ExplanationReport(found.model_copy(update={"guidance": empty}), clinical)
+    text = squeezed(printed(shown))
+    assert ("What each answer would list stands in the conditional tree" in text) is tree
+    assert ("No single missing value of those tried" in text) is single
+
+
+def test_the_queue_speaks_of_laboratory_tests_only() -> None:
+    inputs = {"histology": "adenocarcinoma", "drivers": "all_neg", "pdl1_tps": 30, "ild": "unknown",
+              "stage": "IIIB", "question": "stage_iii_unresectable",
+              "crt_status": "completed_concurrent", "progression_after_crt": False}  # fmt: skip
+    clinical = parse_inputs(inputs, defaults=True)
+    found = explain(StatedCase(name="x", clinical=clinical), as_of=AS_OF)
+    text = squeezed(printed(ExplanationReport(found, clinical)))
+    assert "no laboratory test is outstanding" in text
+    assert "pneumonitis or ILD is not excluded" in text

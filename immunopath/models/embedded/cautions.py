@@ -8,11 +8,18 @@ from immunopath.models.embedded.shares import Share
 
 PLAUSIBLE_AREA_UM2 = (11.0, 32.0)
 """Expected median area of a nuclear region; it moves with the square of an error in mpp."""
+COARSE_TO_FINE = 1.15
+"""Largest plausible ratio of structure (`scale`); correct fields reach 1.12, most of those read at
+twice their resolution lie above. A blur of 1 µm raises it too."""
 MIN_NUCLEI = 30
 PIGMENT_SHARE = 0.02
 COARSE_MPP = 0.75
 DENSE_SHARE = 0.40
-CROWDED_UM = 6.0
+WINDOW_UM = 50.0
+TOUCHING_UM = 4.0
+TOUCHING_SHARE = 0.2
+CROWDED_WINDOWS = 0.1
+"""Share of crowded windows from which the field is named: a lymphoid core has one in twenty."""
 FEW_NUCLEI = 100
 
 
@@ -22,42 +29,50 @@ def median_area(case: CaseNuclei) -> float | None:
 
 
 def mpp_plausible(case: CaseNuclei) -> bool | None:
-    """Return whether the nuclear size fits the resolution; None with fewer than 30 nuclei."""
+    """Return whether nuclear size and structure fit the resolution; None below 30 nuclei."""
     area = median_area(case)
     if area is None or len(case.nuclei) < MIN_NUCLEI:
         return None
+    if case.coarse_to_fine is not None and case.coarse_to_fine > COARSE_TO_FINE:
+        return False
     return PLAUSIBLE_AREA_UM2[0] <= area <= PLAUSIBLE_AREA_UM2[1]
 
 
-def neighbour_distance(case: CaseNuclei) -> float | None:
-    """Return the median distance in µm to the nearest other nucleus; None below 30 nuclei."""
-    distances = []
+def crowded_windows(case: CaseNuclei) -> tuple[int, int]:
+    """Return how many windows of 50 µm are crowded, and how many hold 30 nuclei at all.
+
+    Crowded: a share of lymphocytes of 0.40 or more, of which one in five or more has another
+    nucleus within 4 µm. Lymphocytes of a follicle keep more distance than shrunken nuclei do.
+    """
+    crowded = judged = 0
     for image in np.unique(case.image_index):
         mine = case.nuclei.take(case.image_index == image)
+        if len(mine) < MIN_NUCLEI:
+            continue
         points = np.stack([mine.x_um, mine.y_um], axis=1)
-        if len(points) > 1:
-            # Unbalanced trees give the same distances and are built in half the time.
-            tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
-            found, _ = tree.query(points, k=2)
-            distances.append(np.asarray(found)[:, 1])
-    every = np.concatenate(distances) if distances else np.zeros(0)
-    return float(np.median(every)) if every.size >= MIN_NUCLEI else None
-
-
-def _crowded(case: CaseNuclei) -> bool:
-    distance = neighbour_distance(case)
-    return distance is not None and distance < CROWDED_UM
+        # Unbalanced trees give the same distances and are built in half the time.
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        found, _ = tree.query(points, k=2)
+        close = np.asarray(found)[:, 1] < TOUCHING_UM
+        cells = np.floor(points / WINDOW_UM).astype(np.int64)
+        _, window = np.unique(cells, axis=0, return_inverse=True)
+        window = window.reshape(-1)
+        every = np.bincount(window)
+        lymphocytes = np.bincount(window, weights=mine.is_lymphocyte)
+        touching = np.bincount(window, weights=mine.is_lymphocyte & close)
+        dense = every >= MIN_NUCLEI
+        judged += int(dense.sum())
+        tight = dense & (lymphocytes >= DENSE_SHARE * every)
+        crowded += int((tight & (touching >= TOUCHING_SHARE * lymphocytes)).sum())
+    return crowded, judged
 
 
 def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> tuple[str, ...]:
-    """Return one sentence per known failure mode that the numbers point at."""
+    """Return one sentence per known failure mode that the numbers point at.
+
+    An implausible resolution is not among them: `mpp_plausible` says it, and the adjudicator acts.
+    """
     out = []
-    area = median_area(case)
-    if mpp_plausible(case) is False and area is not None:
-        out.append(
-            f"The median nucleus measures {area:.0f} µm² where 11 to 32 µm² are expected: the "
-            "resolution (mpp) may be wrong, or the field holds mostly very small or large nuclei."
-        )
     if coarsest_mpp > COARSE_MPP:
         out.append(
             f"Pixels of {coarsest_mpp:.2f} µm are coarser than this engine works at: the share "
@@ -68,10 +83,12 @@ def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> t
             f"{case.n_pigment} dark spots look like pigment and were left out; pigment beside "
             "nuclei can still be counted as lymphocytes."
         )
-    if share is not None and share.value >= DENSE_SHARE and _crowded(case):
+    crowded, judged = crowded_windows(case)
+    if crowded and crowded >= CROWDED_WINDOWS * judged:
         out.append(
-            "Small dark nuclei lie close together: necrosis with shrunken nuclei and crowded "
-            "small epithelium are counted as lymphocytes too, look at the field."
+            f"In {crowded} of {judged} dense windows of 50 µm small dark nuclei touch: debris in "
+            "necrosis or in glands, neutrophils and crowded small epithelium are counted as "
+            "lymphocytes too, look at the field."
         )
     if share is not None and len(case.nuclei) < FEW_NUCLEI:
         out.append(

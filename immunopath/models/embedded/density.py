@@ -118,9 +118,3 @@ def blur(src: F32, sigma_px: float, dst: F32 | None = None) -> F32:
     out: Any = cv2.GaussianBlur(src, (size, size), sigma_px, dst=dst)
     blurred: F32 = out
     return blurred
-
-
-def tissue_area_um2(od: F32) -> float:
-    """Return the area of pixels whose summed density exceeds 0.25 after a 3 x 3 mean, in µm²."""
-    total = cv2.blur(od[0] + od[1] + od[2], (3, 3))
-    return float(np.count_nonzero(total > TISSUE_OD_SUM)) * WORK_MPP**2

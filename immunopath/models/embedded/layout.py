@@ -15,8 +15,8 @@ from immunopath.models.embedded.density import BOOL, F32, blur
 from immunopath.models.embedded.looks import TileBox
 from immunopath.models.embedded.merge import Nuclei
 from immunopath.models.embedded.nuclei import CaseNuclei
+from immunopath.models.embedded.tissue import GRID_UM, TissueGrid, paste
 
-GRID_UM = 10.0
 SIGMA_UM = 25.0
 BLOCK_UM = 100.0
 SQUARE_UM = 50.0
@@ -30,6 +30,8 @@ MIN_NEST_MM2 = 0.01
 """A nest smaller than 100 x 100 µm is below what a blur of 25 µm can place."""
 CELLULAR_PER_MM2 = 500.0
 """Below this density of nuclei a cell of the grid is glass or bare matrix and counts nowhere."""
+CELL_TISSUE = 0.3
+"""Share of tissue pixels below which a cell is glass, whatever lies around it; no nest there."""
 DESERT_SHARE = 0.12
 DESERT_IN_NEST, DESERT_OUTSIDE = 2000.0, 2500.0
 EXCLUDED_RATIO = 0.4
@@ -45,8 +47,9 @@ class Layout:
 
     phenotype: inflamed, excluded, desert, or None with `reason`. in_nest: one per nucleus.
     blocks: (k, 6) counts per 100 µm block of the usable images: lymphocytes in nests, mm² of
-    nests, lymphocytes outside, mm² outside, lymphocytes, nuclei. Densities per mm², None without
-    area; corrected by nothing.
+    nests, lymphocytes outside, mm² outside, lymphocytes, nuclei. Areas are of tissue pixels, so
+    that nests are never larger than the tissue. Densities per mm², None without area; corrected
+    by nothing.
     """
 
     phenotype: str | None
@@ -63,6 +66,7 @@ class Layout:
 class _Maps:
     nest: BOOL
     outside: BOOL
+    tissue_um2: F64
     left: float
     top: float
 
@@ -70,17 +74,17 @@ class _Maps:
 def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
     """Return the layout over all images of a case that are large enough."""
     in_nest = np.zeros(len(case.nuclei), np.bool_)
-    blocks, usable, counts = [], np.zeros(len(case.nuclei), np.bool_), []
+    blocks, counts, nest_um2 = [], [], 0.0
     for image_index in sorted({b.image_index for b in case.boxes}):
         boxes = [b for b in case.boxes if b.image_index == image_index]
         mine = case.image_index == image_index
         if not _large_enough(boxes, int(mine.sum())):
             continue
         nuclei = case.nuclei.take(mine)
-        maps = _nest_maps(nuclei, boxes)
+        maps = _nest_maps(nuclei, boxes, [g for g in case.tissue if g.image_index == image_index])
         row, column = _cells(nuclei, maps)
         in_nest[mine] = maps.nest[row, column]
-        usable |= mine
+        nest_um2 += float(maps.tissue_um2[maps.nest].sum())
         blocks.append(_block_table(nuclei, maps, row, column))
         counts.append(_square_counts(nuclei, maps))
     if not blocks:
@@ -103,7 +107,7 @@ def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
         )
     else:
         value = str(decide(total[None], np.array([correction.floor]), correction.ceiling)[0])
-    return Layout(value, reason, in_nest, table, float(total[1]), inside, outside, overlap)
+    return Layout(value, reason, in_nest, table, nest_um2 * 1e-6, inside, outside, overlap)
 
 
 def decide(totals: F64, floor: F64, ceiling: float | F64) -> npt.NDArray[np.str_]:
@@ -140,24 +144,16 @@ def _large_enough(boxes: list[TileBox], n_nuclei: int) -> bool:
     return side >= MIN_SIDE_UM and area * 1.005 >= MIN_FIELD_MM2 and n_nuclei >= MIN_NUCLEI
 
 
-def _nest_maps(nuclei: Nuclei, boxes: list[TileBox]) -> _Maps:
+def _nest_maps(nuclei: Nuclei, boxes: list[TileBox], tissue: list[TissueGrid]) -> _Maps:
     """Return where nests and other cellular tissue lie, on a grid over the image's tiles."""
-    left, top = min(b.left for b in boxes), min(b.top for b in boxes)
-    right, bottom = (max(b.left + b.width for b in boxes), max(b.top + b.height for b in boxes))
-    shape = (int(np.ceil((bottom - top) / GRID_UM)), int(np.ceil((right - left) / GRID_UM)))
-    covered = np.zeros(shape, np.float32)
-    for b in boxes:
-        rows = slice(
-            round((b.top - top) / GRID_UM), int(np.ceil((b.top + b.height - top) / GRID_UM))
-        )
-        cols = slice(
-            round((b.left - left) / GRID_UM), int(np.ceil((b.left + b.width - left) / GRID_UM))
-        )
-        covered[rows, cols] = 1
+    top, left = (GRID_UM * np.floor(min(v) / GRID_UM) for v in _starts(boxes))
+    covered = _covered(boxes, top, left)
+    shape = (covered.shape[0], covered.shape[1])
+    um2 = paste(tissue, round(top / GRID_UM), round(left / GRID_UM), shape)
+    solid = (covered > 0) & (um2 >= CELL_TISSUE * GRID_UM**2)
     sigma = SIGMA_UM / GRID_UM
     weight = np.maximum(blur(covered, sigma), 1e-3)
-    empty = _Maps(np.zeros(shape, np.bool_), np.zeros(shape, np.bool_), left, top)
-    row, column = _cells(nuclei, empty)
+    row, column = _cells(nuclei, _Maps(solid, solid, um2, left, top))
 
     def density(chosen: BOOL) -> F32:
         cells = row[chosen] * shape[1] + column[chosen]
@@ -168,9 +164,30 @@ def _nest_maps(nuclei: Nuclei, boxes: list[TileBox]) -> _Maps:
     other = ~nuclei.is_lymphocyte
     large = (nuclei.area_um2 > LARGE_ROUND_UM2) & (nuclei.axis_ratio > ROUND_RATIO)
     tumour, lymphocytes = density(other & large), density(nuclei.is_lymphocyte)
-    nest = (tumour > NEST_PER_MM2) & (tumour > lymphocytes) & (covered > 0)
+    nest = (tumour > NEST_PER_MM2) & (tumour > lymphocytes) & solid
     cellular = density(np.ones(len(nuclei), np.bool_)) > CELLULAR_PER_MM2
-    return _Maps(nest, cellular & ~nest & (covered > 0), left, top)
+    return _Maps(nest, cellular & ~nest & solid, um2, left, top)
+
+
+def _starts(boxes: list[TileBox]) -> tuple[list[float], list[float]]:
+    return [b.top for b in boxes], [b.left for b in boxes]
+
+
+def _covered(boxes: list[TileBox], top: float, left: float) -> F32:
+    """Return 1 where tiles lie, 0 elsewhere, on the grid that starts at (top, left)."""
+    bottom, right = max(b.top + b.height for b in boxes), max(b.left + b.width for b in boxes)
+    shape = (int(np.ceil((bottom - top) / GRID_UM)), int(np.ceil((right - left) / GRID_UM)))
+    covered = np.zeros(shape, np.float32)
+    for b in boxes:
+        rows, cols = (
+            slice(round((start - origin) / GRID_UM), int(np.ceil((end - origin) / GRID_UM)))
+            for start, end, origin in (
+                (b.top, b.top + b.height, top),
+                (b.left, b.left + b.width, left),
+            )
+        )
+        covered[rows, cols] = 1
+    return covered
 
 
 def _cells(nuclei: Nuclei, maps: _Maps) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -197,13 +214,17 @@ def _block_table(
     def count(which: npt.NDArray[np.int64], mask: BOOL) -> F64:
         return np.bincount(which, weights=mask, minlength=n).astype(np.float64)
 
+    def area(cells: BOOL) -> F64:
+        um2 = np.where(cells, maps.tissue_um2, 0.0).ravel()
+        return np.bincount(cell_block, weights=um2, minlength=n).astype(np.float64) * 1e-6
+
     everything = np.ones(len(nuclei), np.bool_)
     return np.stack(
         [
             count(block, lym & nest),
-            count(cell_block, maps.nest.ravel()) * _CELL_MM2,
+            area(maps.nest),
             count(block, lym & outside),
-            count(cell_block, maps.outside.ravel()) * _CELL_MM2,
+            area(maps.outside),
             count(block, lym),
             count(block, everything),
         ],

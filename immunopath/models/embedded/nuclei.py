@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from immunopath.models.embedded.classifier import NucleiClassifier
-from immunopath.models.embedded.density import BOOL, F32, I64, Workspace, tissue_area_um2
+from immunopath.models.embedded.density import BOOL, I64, Workspace
 from immunopath.models.embedded.features import measure
 from immunopath.models.embedded.looks import (
     Ready,
@@ -21,6 +21,8 @@ from immunopath.models.embedded.looks import (
     make_ready,
 )
 from immunopath.models.embedded.merge import Nuclei, call_nuclei, merge_nuclei
+from immunopath.models.embedded.scale import Energy, coarse_to_fine, energy
+from immunopath.models.embedded.tissue import TissueGrid, tissue_grid, tissue_mask
 from immunopath.models.protocols import TileSource
 
 BORDER_UM = 1.0
@@ -34,18 +36,21 @@ class CaseNuclei:
     """All nuclei of a case with what the counting rests on.
 
     nuclei: x and y in µm from the corner of their own image; image_index and tile_index (into
-    `boxes`): int64, one per nucleus; tissue_um2: tissue area of each tile, from its pixels;
-    n_pigment, n_candidates: what the colour gate dropped as pigment, of how many peaks.
+    `boxes`): int64, one per nucleus; tissue: tissue area of each tile on the 10 µm grid, from its
+    pixels;
+    n_pigment, n_candidates: what the colour gate dropped as pigment, of how many peaks;
+    coarse_to_fine: see `scale`, None without structure.
     """
 
     nuclei: Nuclei
     image_index: I64
     tile_index: I64
     boxes: tuple[TileBox, ...]
-    tissue_um2: F32
+    tissue: tuple[TissueGrid, ...]
     gain: float
     n_pigment: int
     n_candidates: int
+    coarse_to_fine: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,13 +85,16 @@ def detect_nuclei(
     boxes = tuple(box_of(t) for t in source.tiles)
     parts: list[Nuclei] = []
     owners: list[int] = []
-    tissue, n_pigment, n_candidates = [], 0, 0
+    tissue: list[TissueGrid] = []
+    energies: list[Energy] = []
+    n_pigment = n_candidates = 0
     ready = stain.ready
     for index, box in enumerate(boxes):
         if ready is None or ready.look.tile_id != box.tile_id:
             ready = make_ready(look_at(source, box), stain.white[box.image_index], work)
         rows, columns = ready.look.core
-        tissue.append(tissue_area_um2(ready.maps.od[:, rows, columns]))
+        tissue.append(tissue_grid(tissue_mask(ready.maps.od[:, rows, columns]), box))
+        energies.append(energy(ready.maps, ready.look.core))
         field = nuclei_in(ready, stain.gain, classifier, work)
         own = _inside(field.nuclei, ready.look.margin, box)
         parts.append(own)
@@ -104,10 +112,11 @@ def detect_nuclei(
         image_index=image_index,
         tile_index=tile_index,
         boxes=boxes,
-        tissue_um2=np.array(tissue, np.float32),
+        tissue=tuple(tissue),
         gain=stain.gain,
         n_pigment=n_pigment,
         n_candidates=n_candidates,
+        coarse_to_fine=coarse_to_fine(energies),
     )
 
 

@@ -20,6 +20,7 @@ from immunopath.models.embedded.density import WORK_MPP, SparePool
 from immunopath.models.embedded.layout import Layout, analyse_layout
 from immunopath.models.embedded.nuclei import CaseNuclei, detect_nuclei
 from immunopath.models.embedded.shares import Share, corrected, estimate_share
+from immunopath.models.embedded.tissue import case_tissue_um2
 from immunopath.models.protocols import EngineInfo, NucleiTable, Prediction, TileSource
 from immunopath.models.spec import EngineSpec
 
@@ -31,8 +32,8 @@ WORDING = (
 )
 NESTS = "nests are dense groups of large round nuclei; that they are tumour is not confirmed"
 IMPLAUSIBLE = (
-    "The nuclei are too small or too large for the stated resolution: nests and densities cannot "
-    "be measured before the mpp is checked."
+    "Nuclear size or texture does not fit the stated resolution, or the field is out of focus: "
+    "nests and densities cannot be measured before the mpp is checked."
 )
 BLOCK_UM = 100.0
 
@@ -151,7 +152,7 @@ def _morphometry(
     case: CaseNuclei, layout: Layout, share: Share | None, coarsest_mpp: float
 ) -> Morphometry:
     n, lym = len(case.nuclei), int(case.nuclei.is_lymphocyte.sum())
-    tissue = float(case.tissue_um2.sum(dtype=np.float64)) * 1e-6
+    tissue = case_tissue_um2(case.tissue) * 1e-6
     return Morphometry(
         n_nuclei=n,
         n_lymphocytes=lym,

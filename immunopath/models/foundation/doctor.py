@@ -47,7 +47,7 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
     here = [_files(head, source) for source in sources]
     rows += here
     if spec.name == "medgemma":
-        from immunopath.models.foundation.doctor_medgemma import check_request
+        from immunopath.models.foundation.medgemma.doctor_medgemma import check_request
 
         rows += check_request(head, spec, device, loadable=all(r.state == "ok" for r in here))
     if not rows and spec.name != "embedded":

@@ -9,7 +9,6 @@ from immunopath.models.embedded.density import (
     blur,
     channel_histogram,
     optical_density,
-    tissue_area_um2,
     white_point,
 )
 
@@ -59,13 +58,6 @@ def test_blur_reaches_three_sigma_and_no_further(sigma: float) -> None:
     outside = np.hypot(*np.mgrid[-30:31, -30:31]) > reach * np.sqrt(2) + 0.5
     assert out[outside].max() == 0
     assert out.sum() == pytest.approx(1, abs=1e-4)
-
-
-def test_tissue_area_counts_pixels_not_the_box() -> None:
-    rgb = _flat(244, (100, 200))
-    rgb[:, :50] = (150, 90, 150)
-    area = tissue_area_um2(optical_density(rgb, np.full(3, 244, np.float32), Workspace()))
-    assert area == pytest.approx(100 * 50 * 0.25, rel=0.03)
 
 
 def test_workspace_returns_the_same_buffer_for_the_same_request() -> None:

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from immunopath.models.embedded.classifier import shipped
+from immunopath.models.embedded.density import WORK_MPP
 from immunopath.models.embedded.layout import Layout, analyse_layout, decide, morisita_horn
 from immunopath.models.embedded.looks import TileBox
 from immunopath.models.embedded.merge import Nuclei
 from immunopath.models.embedded.nuclei import CaseNuclei
+from immunopath.models.embedded.tissue import TissueGrid, case_tissue_um2, tissue_grid
 
 FIX = shipped().constants.correction
 FIELD = 400.0
@@ -19,12 +21,20 @@ def _scatter(n: int, left: float, right: float, seed: int, size: float = FIELD) 
     return rng.uniform([left, 0], [right, size], (n, 2))
 
 
-def _case(
+def _tissue(image: int, size: float, glass_from: float) -> TissueGrid:
+    pixels = round(size / WORK_MPP)
+    mask = np.ones((pixels, pixels), np.bool_)
+    mask[:, int(min(glass_from, size) / WORK_MPP) :] = False
+    return tissue_grid(mask, TileBox(str(image), image, 0, 0, size, size))
+
+
+def _case(  # noqa: PLR0917
     lymphocytes: np.ndarray,
     tumour: np.ndarray,
     size: float = FIELD,
     area: float = 24.0,
     copies: int = 1,
+    glass_from: float = np.inf,
 ) -> CaseNuclei:
     points = np.concatenate([lymphocytes, tumour]).astype(np.float32)
     is_lym = np.arange(len(points)) < len(lymphocytes)
@@ -42,7 +52,7 @@ def _case(
         image_index=np.repeat(np.arange(copies), n),
         tile_index=np.repeat(np.arange(copies), n),
         boxes=tuple(TileBox(str(i), i, 0, 0, size, size) for i in range(copies)),
-        tissue_um2=np.full(copies, size * size, np.float32),
+        tissue=tuple(_tissue(i, size, glass_from) for i in range(copies)),
         gain=1.0,
         n_pigment=0,
         n_candidates=n * copies,
@@ -95,6 +105,16 @@ def test_a_field_below_200_micrometres_has_no_layout(size: float, usable: bool) 
 
 def test_fewer_than_100_nuclei_have_no_layout() -> None:
     assert _layout(_case(_scatter(9, 0, 400, 11), _scatter(90, 0, 400, 12))).phenotype is None
+
+
+@pytest.mark.parametrize("glass_from", [0.0, 60.0, 123.0, 200.0, 400.0])
+def test_nests_lie_on_tissue(glass_from: float) -> None:
+    case = _case(_scatter(800, 200, 400, 2), NEST, glass_from=glass_from)
+    layout, tissue = _layout(case), case_tissue_um2(case.tissue) * 1e-6
+    assert layout.nest_mm2 is not None
+    assert layout.nest_mm2 <= tissue
+    assert layout.blocks[:, [1, 3]].sum() <= tissue + 1e-12
+    assert (layout.nest_mm2 > 0) == (glass_from > 0)
 
 
 def test_two_images_do_not_add_up_to_one_large_field() -> None:

@@ -11,6 +11,7 @@ from immunopath.models.embedded.classifier import shipped
 from immunopath.models.embedded.density import WORK_MPP, Workspace
 from immunopath.models.embedded.looks import HALO_UM, Look, Ready, look_at_stain, make_ready
 from immunopath.models.embedded.nuclei import CaseNuclei, _first_of_twins, detect_nuclei
+from immunopath.models.embedded.tissue import case_tissue_um2
 
 
 def _detect(source: CutSource) -> CaseNuclei:
@@ -117,7 +118,8 @@ def test_white_point_is_each_images_own_and_gain_the_cases() -> None:
 def test_tissue_area_is_that_of_the_pixels_and_not_doubled_by_halos() -> None:
     rgb = draw(200, 200, 0.5, grid_points(200, 200, 13))
     rgb[:, 200:] = 244
-    whole, tiled = (_detect(CutSource([rgb], cut=c)).tissue_um2.sum() for c in ((1, 1), (3, 3)))
+    cases = [_detect(CutSource([rgb], cut=c)) for c in ((1, 1), (3, 3))]
+    whole, tiled = (case_tissue_um2(case.tissue) for case in cases)
     assert whole == pytest.approx(200 * 100, rel=0.02)
     assert tiled == pytest.approx(whole, rel=0.01)
 

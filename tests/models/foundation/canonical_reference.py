@@ -45,6 +45,7 @@ class CanonicalAnswers(LogitsProcessor):
         self.width = 0
         """Columns of the (padded) prompt; set before generating."""
         self._known: dict[tuple[Any, ...], list[tuple[Any, list[int]]]] = {}
+        self._decided: dict[tuple[int, ...], tuple[Any, ...]] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         masked = torch.full_like(scores, -torch.inf)
@@ -55,12 +56,14 @@ class CanonicalAnswers(LogitsProcessor):
 
     def allowed(self, ids: list[int]) -> list[int]:
         """Return the tokens that may follow `ids`."""
-        decided: tuple[Any, ...] = ()
+        # What one token less had decided stays decided: start there instead of at the first field.
+        decided = self._decided.get(tuple(ids[:-1]), ())
         while True:
             fits = [(v, r) for v, r in self._rows(decided) if r[: len(ids)] == ids[: len(r)]]
             assert fits, f"no canonical answer: {self.tokenizer.convert_ids_to_tokens(ids)}"
             following = sorted({row[len(ids)] for _, row in fits if len(row) > len(ids)})
             if following:
+                self._decided[tuple(ids)] = decided
                 return following
             assert len(fits) == 1
             decided = (*decided, fits[0][0])

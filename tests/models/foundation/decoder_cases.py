@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from tiny_gemma import build_gemma3, encode, load, noise
 
-from immunopath.models.foundation.answer import AnswerFormat, Layout
-from immunopath.models.foundation.decoder import EncodedPrompt, SlotDecoder
+from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 
 WINDOWS = {"below": 4096, "above": 48}
 """Sliding windows with which all, or none, of the answers lie within the window."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from immunopath.models.foundation import medsiglip
-from immunopath.models.foundation.zero_shot import ZeroShotPhenotype
+from immunopath.models.foundation.vision import medsiglip
+from immunopath.models.foundation.vision.zero_shot import ZeroShotPhenotype
 from immunopath.models.spec import EngineSpec
 
 

@@ -87,7 +87,7 @@ def test_weights_that_do_not_fit_into_memory(
     medgemma: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "immunopath.models.foundation.doctor_medgemma.free_bytes", lambda device: 1000
+        "immunopath.models.foundation.medgemma.doctor_medgemma.free_bytes", lambda device: 1000
     )
     row = rows(medgemma.engine())["memory"]
     assert row.state == "missing"
@@ -99,7 +99,8 @@ def test_a_package_that_is_missing_is_named(
     medgemma: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "immunopath.models.foundation.medgemma_build.PACKAGES", ("torch", "no-such-package")
+        "immunopath.models.foundation.medgemma.medgemma_build.PACKAGES",
+        ("torch", "no-such-package"),
     )
     found = rows(medgemma.engine())
     assert list(found) == ["packages"]

@@ -8,7 +8,7 @@ from tiny_lora import adapted
 from tiny_medgemma import TEXT, field, loaded
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
-from immunopath.models.foundation.gemma import Gemma, encode
+from immunopath.models.foundation.medgemma.gemma import Gemma, encode
 from immunopath.models.foundation.precision import (
     Precision,
     choose_precision,

@@ -196,7 +196,7 @@ def load(folder: Path, **options: Any) -> tuple[Any, Any]:
 
 def encode(processor: Any, text: str, images: Sequence[Any]) -> Any:
     """Return an `EncodedPrompt` of one user turn: images first, then the text."""
-    from immunopath.models.foundation.decoder import EncodedPrompt
+    from immunopath.models.foundation.decoding.decoder import EncodedPrompt
 
     content: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
     content.append({"type": "text", "text": text})

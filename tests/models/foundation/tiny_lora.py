@@ -66,7 +66,7 @@ def trained_adapter(
     import torch
     from torch.nn.functional import cross_entropy
 
-    from immunopath.models.foundation.gemma import encode
+    from immunopath.models.foundation.medgemma.gemma import encode
 
     tuned = adapted(gemma.model, rank=8).train()
     batch = [_example(gemma, encode(gemma, [image], text), answer) for image, answer in rows]

@@ -9,9 +9,9 @@ from tiny_gemma import build_gemma3
 from tiny_lora import HIGH, LOW, field, trained_adapter
 
 from immunopath.domain.prediction import CutPoints
-from immunopath.models.foundation.gemma import Gemma, load_gemma
+from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
+from immunopath.models.foundation.medgemma.record import CheckpointRecord, write_record
 from immunopath.models.foundation.precision import Precision
-from immunopath.models.foundation.record import CheckpointRecord, write_record
 from immunopath.models.foundation.weights import resolve_weights
 
 TEXT = "Answer."

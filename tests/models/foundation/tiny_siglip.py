@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from immunopath.models.foundation.phenotype_prompts import shipped_prompts
+from immunopath.models.foundation.vision.phenotype_prompts import shipped_prompts
 from immunopath.models.torchvision_guard import guard_torchvision
 
 PX = 56

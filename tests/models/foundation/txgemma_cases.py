@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import cast
 
 from immunopath.domain.drug import InSilicoFact, InSilicoPanel
-from immunopath.models.foundation.txgemma import TxGemmaDrugs
-from immunopath.models.foundation.txgemma_model import TxGemmaModel, load_txgemma
+from immunopath.models.foundation.txgemma.txgemma import TxGemmaDrugs
+from immunopath.models.foundation.txgemma.txgemma_model import TxGemmaModel, load_txgemma
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 from stores import store_of
 
-from immunopath.models.foundation.tile_embedder import TileEmbedder
+from immunopath.models.foundation.vision.tile_embedder import TileEmbedder
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 

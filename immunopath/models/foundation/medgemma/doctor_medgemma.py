@@ -1,0 +1,173 @@
+"""What `doctor` checks of a `medgemma` request: device, numbers, record, adapter, memory, probe."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from immunopath.domain.errors import AdapterMismatch, ImmunoPathError
+from immunopath.models.foundation.doctor import GIB, Check, attempt
+from immunopath.models.foundation.hf_loading import load_processor
+from immunopath.models.foundation.medgemma.adapter import (
+    TENSORS,
+    check_base,
+    compare_shapes,
+    expected_shapes,
+    read_settings,
+)
+from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
+from immunopath.models.foundation.medgemma.gemma import check_config, check_files
+from immunopath.models.foundation.medgemma.medgemma import engine_digest
+from immunopath.models.foundation.medgemma.medgemma_build import (
+    Request,
+    choose_record,
+    parse,
+    resolve_adapter,
+)
+from immunopath.models.foundation.medgemma.memory import MemoryEstimate, estimate
+from immunopath.models.foundation.medgemma.memory_check import free_bytes
+from immunopath.models.foundation.medgemma.probe_files import probe_path, read_probe
+from immunopath.models.foundation.medgemma.record import CheckpointRecord
+from immunopath.models.foundation.precision import choose_precision
+from immunopath.models.foundation.weights import Weights, resolve_weights
+from immunopath.models.spec import EngineSpec
+
+TURN_TOKENS: Final = 12
+"""The chat template's own tokens around one user turn, at most."""
+IMAGE_TOKENS: Final = 4
+"""Begin, end and line breaks around the soft tokens of one image."""
+
+
+def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> list[Check]:
+    """Return the rows of a `medgemma` engine string; `loadable`: all its files are on this disk."""
+    request = parse(spec, device)
+    rows = [
+        attempt(
+            f"{head}: numbers",
+            lambda: f"{choose_precision(request.options, request.device)} on {request.device}",
+        )
+    ]
+    if not loadable:
+        return rows
+    try:
+        base = resolve_weights(request.base, revision=request.options.get("revision"))
+        adapter = resolve_adapter(request)
+    except ImmunoPathError as error:
+        return [*rows, Check(f"{head}: weights", "missing", str(error))]
+    rows.append(attempt(f"{head}: base model", lambda: _base(base)))
+    if adapter is not None:
+        rows.append(attempt(f"{head}: adapter", lambda: _adapter(base, adapter)))
+    rows.append(attempt(f"{head}: record", lambda: _record(request, base, adapter)))
+    if rows[0].state == "ok":
+        rows += _memory(head, request, base, adapter)
+    rows += _probe(head, request, base, adapter)
+    return rows
+
+
+def _base(base: Weights) -> str:
+    config = check_config(base)
+    check_files(base)
+    text = config.get_text_config()
+    return (
+        f"Gemma 3, {text.num_hidden_layers} layers, {text.vocab_size} tokens, images of "
+        f"{config.vision_config.image_size} px, {base.label}"
+    )
+
+
+def _adapter(base: Weights, adapter: Weights) -> str:
+    """Compare names and shapes of the adapter with a model of the base's shape, without weights."""
+    from safetensors import SafetensorError, safe_open
+
+    settings = read_settings(adapter)
+    confirmed = check_base(base, adapter, settings)
+    path = adapter.folder / TENSORS
+    try:
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+            found = {mapped_key(n): tuple(file.get_slice(n).get_shape()) for n in names}
+    except (SafetensorError, OSError) as error:
+        raise AdapterMismatch(f"{path}: is not a whole safetensors file ({error})") from error
+    compare_shapes(expected_shapes(empty_model(base), settings, adapter), found, adapter)
+    named = "names this base" if confirmed else "base not named by both, shapes fit"
+    return f"{len(found)} tensors, all expected, {named}"
+
+
+def empty_model(base: Weights) -> Any:  # noqa: ANN401 - of transformers
+    """Return a model of the base's shape on the meta device: no weights, no memory."""
+    import torch
+
+    from immunopath.models.foundation.hf_loading import transformers
+
+    config = check_config(base)
+    with torch.device("meta"):
+        return transformers().AutoModelForImageTextToText.from_config(config)
+
+
+def _record(request: Request, base: Weights, adapter: Weights | None) -> str:
+    record: CheckpointRecord = choose_record(request, base, adapter)
+    return (
+        f"prompt {record.prompt}, {record.images} image(s), {record.format}, {record.mpp:g} µm/px, "
+        f"{record.patch_px} px, quantity {record.quantity}"
+    )
+
+
+def _memory(head: str, request: Request, base: Weights, adapter: Weights | None) -> Iterator[Check]:
+    label = f"{head}: memory"
+    try:
+        need = _needed(request, base, adapter)
+    except ImmunoPathError:  # each is a row of its own already
+        yield Check(label, "note", "not estimated: mend the rows above first")
+        return
+    free = free_bytes(request.device)
+    text = (
+        f"{need.total / GIB:.2f} GiB for {request.serving.batch} prompts at once (weights "
+        f"{need.weights / GIB:.2f}, cache {need.kv_cache / GIB:.2f}, activations "
+        f"{need.activations / GIB:.2f})"
+    )
+    if free is None:
+        yield Check(label, "note", f"{text}; free memory of {request.device} is not known")
+    elif need.total > free:
+        yield Check(
+            label,
+            "missing",
+            f"{text}; {free / GIB:.2f} GiB free on {request.device}",
+            "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device",
+        )
+    else:
+        yield Check(label, "ok", f"{text}; {free / GIB:.2f} GiB free on {request.device}")
+
+
+def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryEstimate:
+    """Return the estimate for the request's batch, prompt and numbers, the adapter included."""
+    config, record = check_config(base), choose_record(request, base, adapter)
+    precision = choose_precision(request.options, request.device)
+    tokenizer = load_processor("AutoTokenizer", base)
+    words = len(tokenizer(record.the_prompt.filled(None))["input_ids"])
+    tokens = words + TURN_TOKENS + record.images * (config.mm_tokens_per_image + IMAGE_TOKENS)
+    size = 4 if precision.dtype == "float32" else 2
+    need = estimate(
+        config,
+        batch=request.serving.batch,
+        prompt_tokens=tokens,
+        images=record.images,
+        bytes_per_number=size,
+        quant=precision.quant,
+        accelerator=request.device != "cpu",
+    )
+    if adapter is None:
+        return need
+    return replace(need, weights=need.weights + (adapter.folder / TENSORS).stat().st_size)
+
+
+def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) -> Iterator[Check]:
+    digest = engine_digest(base.digest, adapter.digest if adapter else None)
+    label = f"{head}: probe"
+    try:
+        result = read_probe(probe_path(adapter or base, digest), needed=False)
+    except ImmunoPathError as error:
+        yield Check(label, "note", str(error))
+        return
+    if result is None or result.weights_digest != digest:
+        remedy = "optional: immunopath models probe ENGINE IMAGE…"
+        yield Check(label, "note", "never probed: reports will say so", remedy)
+    else:
+        yield Check(label, "ok", f"image: {result.verdict} ({result.n_units} prompts)")

@@ -1,0 +1,164 @@
+"""From an engine string to a `medgemma` engine: weights, record, precision, adapter, probe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from immunopath.domain.errors import EngineSpecError
+from immunopath.domain.prediction import EngineCaution
+from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
+from immunopath.models.foundation.medgemma.gemma import load_gemma
+from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor, Serving, engine_digest
+from immunopath.models.foundation.medgemma.probe_files import probe_caution, probe_path, read_probe
+from immunopath.models.foundation.medgemma.published import BASE, PUBLISHED, SHORT_NAMES, V31
+from immunopath.models.foundation.medgemma.record import (
+    FILE,
+    OVERRIDES,
+    ZERO_SHOT,
+    CheckpointRecord,
+    overridden,
+    read_record,
+    record_from_options,
+)
+from immunopath.models.foundation.precision import choose_precision
+from immunopath.models.foundation.weights import SAFE_PATTERNS, Weights, resolve_weights
+from immunopath.models.spec import EngineSpec
+
+OPTIONS: Final = (
+    "adapter", "revision", "adapter_revision", "record", *OVERRIDES, "quant", "dtype", "device",
+    "merge", "batch", "wait_ms", "patches", "head", "marginal", "probe",
+)  # fmt: skip
+PACKAGES: Final = ("torch", "transformers", "safetensors", "peft", "accelerate")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A parsed engine string; `adapter` None = the base model alone."""
+
+    base: str
+    adapter: str | None
+    device: str
+    serving: Serving
+    options: Mapping[str, str]
+
+
+def parse(spec: EngineSpec, device: str) -> Request:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option.
+
+    Without id or folder the published base and adapter are meant; with one, no adapter is loaded
+    unless it is named. ``adapter=none`` switches it off.
+    """
+    spec.refuse_extras(*OPTIONS, source=True)
+    options = spec.options
+    named = options.get("adapter", V31 if spec.source is None else "none")
+    head = _one_of(options, "head", ("full", "candidates"))
+    serving = Serving(
+        batch=_whole(options, "batch", 8, 1, 4096),
+        wait_s=_whole(options, "wait_ms", 20, 0, 60_000) / 1000,
+        patches=_whole(options, "patches", 32, 1, 100_000),
+        full_head=head == "full",
+        marginal=_whole(options, "marginal", 0, 0, 1000),
+    )
+    return Request(
+        base=spec.source or BASE,
+        adapter=None if named == "none" else named,
+        device=options.get("device", device),
+        serving=serving,
+        options=options,
+    )
+
+
+def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
+    """Return the engine of ``medgemma[:<id-or-folder>][,adapter=…][,quant=nf4]…``.
+
+    Everything that can be checked without the weights in memory is checked first. Raises
+    `EngineSpecError` for options, a `HubError` or a `CheckpointError` for the checkpoint.
+    """
+    request = parse(spec, device)
+    merge = _one_of(request.options, "merge", ("false", "true")) == "true"
+    precision = choose_precision(request.options, request.device)
+    base = resolve_weights(request.base, revision=request.options.get("revision"))
+    adapter = resolve_adapter(request)
+    record = choose_record(request, base, adapter)
+    cautions = [*record.cautions, *_probe_cautions(request, base, adapter, record)]
+    gemma = load_gemma(base, precision, request.device)
+    loaded = None if adapter is None else load_adapter(gemma, adapter, merge=merge)
+    if loaded is not None and not loaded.base_confirmed:
+        cautions.append(_unconfirmed(loaded))
+    return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions)
+
+
+def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return base and adapter of an engine string, with the files that are needed of them."""
+    request = parse(spec, "cpu")
+    wanted = [request.base] if request.adapter is None else [request.base, request.adapter]
+    return tuple((source, SAFE_PATTERNS) for source in wanted)
+
+
+def resolve_adapter(request: Request) -> Weights | None:
+    """Return the adapter's files, or None when none is asked for."""
+    if request.adapter is None:
+        return None
+    return resolve_weights(request.adapter, revision=request.options.get("adapter_revision"))
+
+
+def choose_record(request: Request, base: Weights, adapter: Weights | None) -> CheckpointRecord:
+    """Return how the checkpoint is to be asked.
+
+    First ``record=`` (a file, v3.1 or v2), then ``immunopath.json`` beside the weights that were
+    trained, then the shipped record of a published adapter, then prompt and format of the engine
+    string, then (for a bare model only) the card's prompt. Raises `RecordMissing`.
+    """
+    options, trained = request.options, adapter or base
+    named = options.get("record")
+    beside = trained.folder / FILE
+    if named is not None:
+        known = SHORT_NAMES.get(named)
+        record = PUBLISHED[known] if known else read_record(Path(named))
+    elif beside.is_file():
+        record = read_record(beside)
+    elif (trained.repo_id or "").lower() in PUBLISHED:
+        record = PUBLISHED[(trained.repo_id or "").lower()]
+    elif adapter is not None or {"prompt", "format"} <= set(options):
+        return record_from_options(options, trained.source)
+    else:
+        record = ZERO_SHOT
+    return overridden(record, options)
+
+
+def _probe_cautions(
+    request: Request, base: Weights, adapter: Weights | None, record: CheckpointRecord
+) -> list[EngineCaution]:
+    digest = engine_digest(base.digest, adapter.digest if adapter else None)
+    given = request.options.get("probe")
+    path = Path(given) if given else probe_path(adapter or base, digest)
+    result = read_probe(path, needed=given is not None)
+    caution = probe_caution(result, digest, record.the_prompt.digest)
+    return [] if caution is None else [caution]
+
+
+def _unconfirmed(loaded: LoadedAdapter) -> EngineCaution:
+    return EngineCaution(
+        code="ADAPTER_BASE_UNCONFIRMED",
+        severity="note",
+        message=f"All {loaded.layers} layers of the adapter fit the base model, but nothing names "
+        "both, so that they belong together is not confirmed.",
+        action="Give base and adapter by hub id, or make sure that the adapter was trained on it.",
+    )
+
+
+def _whole(options: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:
+    text = options.get(key)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise EngineSpecError(f"{key}={text}: give a whole number from {low} to {high}")
+    return int(text)
+
+
+def _one_of(options: Mapping[str, str], key: str, words: tuple[str, ...]) -> str:
+    text = options.get(key, words[0])
+    if text not in words:
+        raise EngineSpecError(f"{key}={text}: choose {' or '.join(words)}")
+    return text

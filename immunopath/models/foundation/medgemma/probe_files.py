@@ -1,0 +1,102 @@
+"""Where probe results lie, and what a report must say about them."""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from immunopath.domain.errors import CaseFileError
+from immunopath.domain.prediction import EngineCaution
+from immunopath.models.foundation.medgemma.probe import ProbeResult
+from immunopath.models.foundation.pins import state_folder
+from immunopath.models.foundation.weights import Weights
+
+FILE: Final = "immunopath-probe.json"
+_HOW: Final = "Run 'immunopath models probe' on patches of your own laboratory."
+
+
+def probe_path(weights: Weights, digest: str) -> Path:
+    """Return where the probe of an engine belongs.
+
+    Beside the weights when they lie in a folder; in ``HF_HOME/immunopath/probes`` when they lie in
+    the hub's cache, which is not ours to write to. `weights`: of the adapter, else of the base.
+    """
+    if weights.repo_id is None:
+        return weights.folder / FILE
+    return state_folder() / "probes" / f"{digest}.json"
+
+
+def write_probe(result: ProbeResult, path: Path) -> None:
+    """Write a result in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(path.name + ".part")
+    half.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def read_probe(path: Path, *, needed: bool) -> ProbeResult | None:
+    """Return the result in a file, None when there is none and none is `needed`.
+
+    Raises `CaseFileError` for a file that is needed and missing, or that is no probe result.
+    """
+    if not path.is_file() and not needed:
+        return None
+    try:
+        return ProbeResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise CaseFileError(
+            f"{path}: is not a probe result; write one with 'immunopath models probe'"
+        ) from error
+
+
+def probe_caution(
+    result: ProbeResult | None, weights_digest: str, prompt_digest: str
+) -> EngineCaution | None:
+    """Return what a report says about the probe: None only when the image is used throughout."""
+    if result is None:
+        return EngineCaution(
+            code="NOT_PROBED",
+            severity="caution",
+            message="Whether this predictor looks at the image at all was never probed.",
+            action=_HOW,
+        )
+    if (result.weights_digest, result.prompt_digest) != (weights_digest, prompt_digest):
+        return EngineCaution(
+            code="NOT_PROBED",
+            severity="caution",
+            message="The probe result at hand was made with other weights or another prompt, so "
+            "whether this predictor looks at the image is not known.",
+            action=_HOW,
+        )
+    return _verdict_caution(result)
+
+
+def _verdict_caution(result: ProbeResult) -> EngineCaution | None:
+    ignored, constant = result.keys("ignores"), result.keys("constant")
+    if ignored or constant:
+        worst = max(f.blank.high if f.verdict == "ignores" else f.shuffled.high
+                    for f in result.fields if f.verdict in {"ignores", "constant"})  # fmt: skip
+        all_of_them = len(ignored) == len(result.fields)
+        named = "every field" if all_of_them else ", ".join((*ignored, *constant))
+        against = "blank" if not constant else "blank or shuffled"
+        return EngineCaution(
+            code="IMAGE_IGNORED",
+            severity="serious",
+            message=f"The predictor ignores the image on {named}: against {against} images the "
+            f"answer moved by at most {worst:.3f} (total variation, {result.n_units} prompts).",
+            action="Take these values for what they are: the model's constant, not this patient's.",
+            fields=(*ignored, *constant),
+        )
+    unclear = result.keys("unclear")
+    if unclear:
+        return EngineCaution(
+            code="IMAGE_USE_UNCLEAR",
+            severity="caution",
+            message=f"A probe of {result.n_units} prompts does not show whether the predictor uses "
+            f"the image on {', '.join(unclear)}.",
+            action="Probe it on more patches.",
+            fields=unclear,
+        )
+    return None

@@ -1,0 +1,162 @@
+"""What a checkpoint was trained with: the file ``immunopath.json`` beside its weights.
+
+Asked with another prompt, another number of images or another answer format, a fine-tuned model
+still answers, and wrongly. So the record travels with the weights, and a checkpoint without one is
+refused unless the user says prompt and format.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from immunopath.domain.base import Frozen
+from immunopath.domain.errors import EngineSpecError, RecordMissing
+from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
+from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
+
+FILE: Final = "immunopath.json"
+UNDECLARED: Final = "undeclared"
+FormatName = Literal["indented", "single_line", "compact"]
+
+
+class CheckpointRecord(Frozen):
+    """The contract of one checkpoint.
+
+    prompt: id of a shipped prompt, or any id when `prompt_text` holds the text; prompt_digest:
+    checked against the text; images: per prompt; keys: answer order, a subset of the eight fields;
+    decimals: of numbers; quantity: what stands behind ``til_fraction``; mpp (µm per pixel) and
+    patch_px: of the patches; base: hub id of the model under the adapter.
+    """
+
+    schema_version: Literal[1] = 1
+    base: str | None = None
+    prompt: str
+    prompt_text: str | None = None
+    prompt_digest: str | None = None
+    images: int = Field(ge=1, le=16)
+    format: FormatName
+    keys: tuple[str, ...] = tuple(FIELD_VALUES)
+    decimals: int = Field(default=3, ge=2, le=3)
+    quantity: str = UNDECLARED
+    cut_points: CutPoints | None = None
+    mpp: float = Field(default=0.5, gt=0.01, lt=32)
+    patch_px: int = Field(default=512, ge=16, le=8192)
+    cautions: tuple[EngineCaution, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        unknown = [key for key in self.keys if key not in FIELD_VALUES]
+        if unknown or not self.keys or len(set(self.keys)) != len(self.keys):
+            raise ValueError(f"keys must be different fields of {', '.join(FIELD_VALUES)}")
+        if self.prompt_text is None and self.prompt not in PROMPTS:
+            raise ValueError(f"prompt {self.prompt!r} is not shipped and no prompt_text is given")
+        if self.prompt_digest is not None and self.prompt_digest != self.the_prompt.digest:
+            raise ValueError(f"prompt {self.prompt!r} is not the one that prompt_digest names")
+        return self
+
+    @property
+    def the_prompt(self) -> Prompt:
+        """Return the prompt with its text."""
+        if self.prompt_text is None:
+            return PROMPTS[self.prompt]
+        return Prompt(id=self.prompt, text=self.prompt_text, origin="checkpoint record")
+
+
+def read_record(path: Path) -> CheckpointRecord:
+    """Return the record in a file; raises `RecordMissing` naming the file and the key."""
+    try:
+        return CheckpointRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordMissing(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "record"
+        raise RecordMissing(f"{path}: {where}: {first['msg']}") from error
+
+
+def write_record(record: CheckpointRecord, folder: Path) -> Path:
+    """Write ``immunopath.json`` into a checkpoint's folder, with the prompt's digest."""
+    sealed = record.model_copy(update={"prompt_digest": record.the_prompt.digest})
+    path = folder / FILE
+    path.write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+ZERO_SHOT: Final = CheckpointRecord(
+    prompt=CARD.id,
+    images=1,
+    format="indented",
+    cautions=(
+        EngineCaution(
+            code="ZERO_SHOT_MODEL",
+            severity="serious",
+            message="The predictor has no adapter: this model was not trained for the eight fields "
+            "and nothing is known of what its answers are worth.",
+            action="Read its values as a demonstration; load an adapter with 'adapter='.",
+        ),
+    ),
+)
+"""How a model without adapter and record is asked."""
+
+OVERRIDES: Final = ("prompt", "format", "images", "mpp", "px")
+"""Options of the engine string that replace what a record says."""
+
+
+def overridden(record: CheckpointRecord, options: Mapping[str, str]) -> CheckpointRecord:
+    """Return the record with what the engine string says instead, and a caution that it does.
+
+    Raises `EngineSpecError` for values that make no record.
+    """
+    given = {key: options[key] for key in OVERRIDES if key in options}
+    if not given:
+        return record
+    values = record.model_dump() | {"patch_px" if k == "px" else k: v for k, v in given.items()}
+    if "prompt" in given:
+        values |= {"prompt": prompt_of(given["prompt"]).id, "prompt_text": None}
+        values["prompt_digest"] = None
+    try:
+        changed = CheckpointRecord.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "options"
+        raise EngineSpecError(f"{'px' if key == 'patch_px' else key}: {first['msg']}") from error
+    trained = [k for k in given if _value(record, k) != _value(changed, k)]
+    if not trained or record is ZERO_SHOT:
+        return changed
+    caution = EngineCaution(
+        code="ASKED_OTHERWISE_THAN_TRAINED",
+        severity="caution",
+        message=f"The checkpoint's record says otherwise than the engine string on "
+        f"{', '.join(trained)}.",
+        action="Leave these options out unless the difference is what you study.",
+    )
+    return changed.model_copy(update={"cautions": (*changed.cautions, caution)})
+
+
+def _value(record: CheckpointRecord, key: str) -> object:
+    return getattr(record, "patch_px" if key == "px" else key)
+
+
+def record_from_options(options: Mapping[str, str], who: str) -> CheckpointRecord:
+    """Return a record made of the engine string alone.
+
+    Raises `RecordMissing` unless it gives prompt and format.
+    """
+    if not {"prompt", "format"} <= set(options):
+        raise RecordMissing(
+            f"{who}: has no {FILE} that says which prompt and answer format it was trained with; "
+            f"add one, or give prompt= ({', '.join(PROMPTS)}) and format= (indented, single_line, "
+            "compact), or record= with a file"
+        )
+    bare = CheckpointRecord(prompt=prompt_of(options["prompt"]).id, images=1, format="indented")
+    plain = overridden(bare, options)
+    caution = EngineCaution(
+        code="RECORD_BY_USER",
+        severity="caution",
+        message="Prompt and answer format of the checkpoint come from the engine string, not from "
+        "a record of its training; its quantities and cut points are not known.",
+        action=f"Put an {FILE} beside the weights.",
+    )
+    return plain.model_copy(update={"cautions": (caution,)})

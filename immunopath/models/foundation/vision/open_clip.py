@@ -1,0 +1,144 @@
+"""Any open_clip model as a zero-shot phenotype scorer: by name with weights, hub id or folder.
+
+``open_clip:ViT-B-32,pretrained=FILE.safetensors`` or a tag that open_clip knows in place of the
+file, ``open_clip:owner/name`` (a hub repository) or ``open_clip:FOLDER`` with
+``open_clip_config.json`` and one safetensors file. A name without weights is refused: open_clip
+would go on with random ones.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from immunopath.domain.errors import EngineUnavailable, WeightsCorrupted
+from immunopath.models.foundation.vision.clip_scoring import F32
+from immunopath.models.foundation.vision.open_clip_source import (
+    Checkpoint,
+    find_checkpoint,
+    hub_sources,
+    library,
+)
+from immunopath.models.foundation.vision.resize import METHODS, Method, at_the_door, check_door
+from immunopath.models.foundation.vision.zero_shot import (
+    OPTIONS,
+    DualEncoder,
+    ScorerOptions,
+    ZeroShotPhenotype,
+)
+from immunopath.models.protocols import RGB
+from immunopath.models.spec import EngineSpec
+
+PACKAGES: Final = ("torch", "open-clip-torch", "torchvision", "safetensors")
+
+
+class OpenClipEncoder:
+    """A loaded open_clip model; images and texts become unit rows."""
+
+    def __init__(self, model: Any, tokenizer: Any, device: str) -> None:  # noqa: ANN401
+        self._model, self._tokenizer, self._device = model, tokenizer, device
+        config = dict(model.visual.preprocess_cfg)
+        size = config["size"]
+        self.px = int(size if isinstance(size, int) else size[0])
+        self._mean, self._std = tuple(config["mean"]), tuple(config["std"])
+        way = str(config.get("interpolation", "bicubic"))
+        self.own_method: Method = next((m for m in METHODS if m == way), "bicubic")
+        self.method: Method = self.own_method
+
+    def images(self, batch: Sequence[RGB]) -> F32:
+        """Return unit rows (n, d) for views of any shape, which are resized to the model's size."""
+        import torch
+
+        pixels = at_the_door(batch, self.px, self.method, self._mean, self._std)
+        low = min(-m / s for m, s in zip(self._mean, self._std, strict=True))
+        high = max((1 - m) / s for m, s in zip(self._mean, self._std, strict=True))
+        check_door(pixels, self.px, low, high)
+        with torch.inference_mode():
+            rows = self._model.encode_image(pixels.to(self._device), normalize=True)
+        return np.ascontiguousarray(rows.float().cpu().numpy(), dtype=np.float32)
+
+    def texts(self, prompts: Sequence[str]) -> F32:
+        """Return unit rows; raises `EngineUnavailable` for a prompt that would be cut off."""
+        import torch
+
+        limit = int(getattr(self._model, "context_length", None) or self._tokenizer.context_length)
+        for prompt in prompts if hasattr(self._tokenizer, "encode") else ():
+            if len(self._tokenizer.encode(prompt)) + 2 > limit:
+                raise EngineUnavailable(
+                    f"prompt {prompt!r} is too long, the model reads {limit} tokens: shorten it"
+                )
+        tokens = self._tokenizer(list(prompts)).to(self._device)
+        with torch.inference_mode():
+            rows = self._model.encode_text(tokens, normalize=True)
+        return np.ascontiguousarray(rows.float().cpu().numpy(), dtype=np.float32)
+
+    @property
+    def scale(self) -> float:
+        """What multiplies cosines."""
+        return float(self._model.logit_scale.detach().float().exp())
+
+    @property
+    def bias(self) -> float | None:
+        """What is added to them; None for a model that was not trained with a sigmoid loss."""
+        bias = getattr(self._model, "logit_bias", None)
+        return None if bias is None else float(bias.detach().float())
+
+
+def load_encoder(checkpoint: Checkpoint, device: str) -> OpenClipEncoder:
+    """Return the encoder; raises `WeightsCorrupted` when weights and model do not fit."""
+    clip = library()
+    from safetensors import SafetensorError
+
+    try:
+        model = clip.create_model(
+            checkpoint.name,
+            pretrained=None if ":" in checkpoint.name else str(checkpoint.file),
+            require_pretrained=True,
+            force_preprocess_cfg=checkpoint.preprocess or None,
+        )
+        tokenizer = clip.get_tokenizer(checkpoint.name)
+    except (
+        SafetensorError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        AssertionError,
+    ) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsCorrupted(
+            f"{checkpoint.file}: not the weights of this model, or damaged ({first[:160]})"
+        ) from error
+    return OpenClipEncoder(model.to(device).eval(), tokenizer, device)
+
+
+def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
+    """Return the scorer of ``open_clip:<name, hub id or folder>``.
+
+    Options: pretrained, revision, and those of every zero-shot scorer; resize defaults to the
+    model's own way. Raises `EngineSpecError` and the `EngineUnavailable` family.
+    """
+    spec.refuse_extras("pretrained", "revision", *OPTIONS, source=True)
+    checkpoint = find_checkpoint(spec)
+    encoder = load_encoder(checkpoint, device)
+    options = ScorerOptions.of(spec, encoder.own_method)
+    encoder.method = options.resize
+    return ZeroShotPhenotype(
+        DualEncoder(
+            engine="open_clip",
+            revision=checkpoint.revision,
+            weights_digest=checkpoint.digest,
+            px=encoder.px,
+            licence="per model",
+            gated=False,
+            description="open_clip zero-shot",
+            images=encoder.images,
+            texts=encoder.texts,
+            scale=encoder.scale,
+            bias=encoder.bias,
+        ),
+        options,
+    )
+
+
+__all__ = ["PACKAGES", "OpenClipEncoder", "build", "hub_sources", "load_encoder"]
