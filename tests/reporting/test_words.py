@@ -2,7 +2,7 @@
 
 import pytest
 
-from immunopath.models.foundation.medgemma_fields import _QUANTITIES
+from immunopath.models.foundation.medgemma.medgemma_fields import _QUANTITIES
 from immunopath.reporting.words import (
     QUANTITIES,
     feature_text,
