@@ -12,29 +12,20 @@ from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.document import Bar, Card, Pair
 from immunopath.reporting.text import counted, number, plain_name, scale_origin, share
+from immunopath.reporting.words import feature_text, field_name, quantity_name
 
 AnyField = FieldPrediction[str] | FieldPrediction[float]
 
-FIELD_NAMES = {
-    "cd274_expression": "CD274 RNA",
-    "msi_status": "MSI status",
-    "tme_subtype": "TME subtype",
-    "til_fraction": "TIL fraction",
-    "til_density": "TIL density",
-    "immune_phenotype": "Immune phenotype",
-    "cd8_infiltration": "CD8 infiltration",
-    "immune_score": "Immune score",
-}
 ABSTAINS = "abstains"
+MEASUREMENT = "measurement"
+"""`Provenance.kind` of engines that measure: their tables are no probabilities."""
+RESAMPLES = "Shares of bootstrap resamples, not probabilities"
+_TIE = 0.01 + 1e-9
+"""Classes that lie no further apart are tied."""
 _CAUTIONS = {
     "cd274_expression": "An RNA proxy, never PD-L1 TPS",
     "msi_status": "Never an MSI or MMR result",
 }
-
-
-def field_name(key: str) -> str:
-    """Return the reader's name of a profile field."""
-    return FIELD_NAMES.get(key, plain_name(key))
 
 
 def value_text(field: AnyField) -> str:
@@ -42,7 +33,31 @@ def value_text(field: AnyField) -> str:
     if field.value is None:
         return ABSTAINS
     text = field.value if isinstance(field.value, str) else share(field.value)
-    return f"{text}, hint only" if field.hint else text
+    equals = [", tied with " + " and ".join(tied)] if (tied := _tied(field)) else []
+    return "".join((text, *equals, _hint(field)))
+
+
+def _hint(field: AnyField) -> str:
+    """Return that the value is a hint, and of which other field it is a copy."""
+    if not field.hint:
+        return ""
+    copied = field.quantity == "hint_equal_to_lymphocyte_share"
+    return ", hint: equals the TIL fraction" if copied else ", hint only"
+
+
+def resampled(field: AnyField) -> bool:
+    """Return whether the table of the field counts resamples instead of stating probabilities."""
+    measured = field.source.kind == MEASUREMENT and not field.calibrated
+    return measured and bool(field.probabilities)
+
+
+def _tied(field: AnyField) -> tuple[str, ...]:
+    """Return the classes that are as likely as the reported one within `_TIE`."""
+    table = field.probabilities or {}
+    if not isinstance(field.value, str) or field.value not in table:
+        return ()
+    near = (name for name, p in table.items() if abs(p - table[field.value]) <= _TIE)
+    return tuple(name for name in near if name != field.value)
 
 
 def interval_text(field: AnyField) -> str:
@@ -54,8 +69,11 @@ def interval_text(field: AnyField) -> str:
         return f"{_coverage(field)}set: {', '.join(field.prediction_set)}"
     if field.probabilities and isinstance(field.value, str):
         top = field.probabilities.get(field.value)
-        word = "" if field.calibrated else ", uncalibrated"
-        return "" if top is None else f"p {share(top)}{word}"
+        if top is None:
+            return ""
+        if resampled(field):
+            return f"{share(top)} of resamples"
+        return f"p {share(top)}, {'' if field.calibrated else 'un'}calibrated"
     return ""
 
 
@@ -67,8 +85,10 @@ def field_card(key: str, field: AnyField, trust: TrustRow | None) -> Card:
     """Return the card of one profile field. A prior is titled as such, never as a prediction."""
     table = field.probabilities or field.prior or {}
     title = ""
-    if field.probabilities:
-        title = "Probabilities" if field.calibrated else "Probabilities, uncalibrated"
+    if resampled(field):
+        title = RESAMPLES
+    elif field.probabilities:
+        title = f"Probabilities, {'' if field.calibrated else 'un'}calibrated"
     elif field.prior:
         title = "Population prior, not a prediction for this case"
     if FIELD_VALUES.get(key, ()) is None:
@@ -98,13 +118,13 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Why no value" if field.abstained else "Note", field.reason),
         ("Uncertainty", interval_text(field) if field.interval or field.prediction_set else ""),
         ("Before correction", "" if field.raw_value is None else _raw(field.raw_value)),
-        ("Quantity", plain_name(field.quantity)),
+        ("Quantity", quantity_name(field.quantity)),
         ("Seen on", extent),
         ("Language model", _language(field)),
         ("Quality control", "" if field.qc_pass else "did not pass"),
         ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
         ("Validation", _validation(field.validation)),
-        ("Trust gate", _trust(trust)),
+        ("Trust gate", _trust(trust, field)),
         ("Source", source_text(field.source)),
     )
     return tuple(Pair(label, text) for label, text in rows if text)
@@ -139,10 +159,16 @@ def _validation(card: ValidationCard | None) -> str:
     )
 
 
-def _trust(trust: TrustRow | None) -> str:
+def _trust(trust: TrustRow | None, field: AnyField) -> str:
     if trust is None:
         return "not evaluated"
-    return f"{'informative' if trust.informative else 'not informative'}: {trust.reason}"
+    gate = "informative" if trust.informative else "not informative"
+    return f"{gate}: {trust_reason(trust, field)}"
+
+
+def trust_reason(trust: TrustRow, field: AnyField) -> str:
+    """Return why the gate is open or shut; the reason of an abstention stands beside it already."""
+    return "abstained" if trust.reason == f"abstained: {field.reason}" else trust.reason
 
 
 def source_text(source: Provenance) -> str:
@@ -158,8 +184,8 @@ def source_text(source: Provenance) -> str:
         parts.append(f"rule {source.rule_id}")
     if source.mpp is not None:
         known = source.mpp_source
-        origin = f" (scale of the image {scale_origin(known)})" if known else ""
-        parts.append(f"{source.mpp:g} µm/px{origin}")
+        origin = f"; scale of the image {scale_origin(known)}" if known else ""
+        parts.append(f"{'resampled to ' if known else ''}{source.mpp:g} µm/px{origin}")
     if source.preprocess:
         parts.append(source.preprocess.replace(";", " "))
     if source.tile_ids:
@@ -199,7 +225,7 @@ def _scored(scores: PhenotypeScores) -> Card:
 
 
 def _features(scores: PhenotypeScores) -> str:
-    return ", ".join(f"{plain_name(k)} {number(v, 3)}" for k, v in scores.features.items())
+    return ", ".join(feature_text(name, value) for name, value in scores.features.items())
 
 
 def _prompts(scores: PhenotypeScores) -> str:

@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.measured import Measured, SpecimenRef, State
 from immunopath.domain.molecular import Gene, GeneResult, Pdl1Result
+from immunopath.reporting.clinical_words import fact_label, part_label, with_unit
 from immunopath.reporting.document import Pair
 from immunopath.reporting.text import as_stated, plain_name
+from immunopath.reporting.words import method_name
 
 UNKNOWN = "unknown"
 
@@ -18,20 +20,6 @@ _LABORATORY = frozenset(
 )
 _CORE = ("histology", "stage_group", "line", "ecog")
 _EMPTY_MEANS_NONE = frozenset({"prior_therapies", "neoadjuvant_given", "metastatic_sites"})
-_NAMES = {
-    "ecog": "ECOG",
-    "ecog_cause": "ECOG cause",
-    "line": "Line",
-    "stage_group": "Stage",
-    "t": "T",
-    "n": "N",
-    "m": "M",
-    "crt_status": "Chemoradiation",
-    "crt_end_date": "Chemoradiation ended",
-    "prior_io": "Prior immunotherapy",
-    "ild_or_fibrosis": "ILD or fibrosis",
-    "jurisdiction": "Labels read for",
-}
 
 
 def measured_rows(clinical: ClinicalContext) -> tuple[Pair, ...]:
@@ -98,9 +86,8 @@ def _single(clinical: ClinicalContext) -> tuple[tuple[str, Measured[Any]], ...]:
 
 
 def _fact(clinical: ClinicalContext, name: str) -> Pair:
-    label = _NAMES.get(name, plain_name(name).capitalize())
     text = _stated(getattr(clinical, name), empty_means_none=name in _EMPTY_MEANS_NONE)
-    return Pair(label, text or UNKNOWN, known=bool(text))
+    return Pair(fact_label(name), with_unit(name, text) or UNKNOWN, known=bool(text))
 
 
 def _stated(value: object, *, empty_means_none: bool = False) -> str:
@@ -124,8 +111,8 @@ def _stated(value: object, *, empty_means_none: bool = False) -> str:
 
 
 def _compound(value: BaseModel) -> str:
-    parts = ((plain_name(name), _stated(getattr(value, name))) for name in type(value).model_fields)
-    return "; ".join(f"{name} {text}" for name, text in parts if text)
+    parts = ((name, _stated(getattr(value, name))) for name in type(value).model_fields)
+    return "; ".join(f"{part_label(name)} {with_unit(name, text)}" for name, text in parts if text)
 
 
 def _absent(clinical: ClinicalContext) -> tuple[str, ...]:
@@ -185,7 +172,7 @@ def _result(label: str, value: Measured[Any], method: str = "", *, brief: bool =
 
 def _basis(value: Measured[Any], method: str = "", *, brief: bool = False) -> str:
     """Return who measured it, on what, when: the inputs a reader can check."""
-    how = plain_name(method or value.method or value.assay or "")
+    how = method_name(method or value.method or value.assay or "")
     when = value.reported_on.isoformat() if value.reported_on else ""
     if brief:
         return _joined(how, when)

@@ -18,6 +18,8 @@ class Pair:
     value: str
     detail: str = ""
     known: bool = True
+    tone: Tone = "plain"
+    """``stop`` and ``caution`` rows are set apart; their words say the same without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Entry:
     tags: tuple[str, ...] = ()
     lines: tuple[Pair, ...] = ()
     picture: str | None = None
+    opened: bool | None = None
+    """Whether the HTML shows the lines at once or folds them under the head; None = no fold."""
 
 
 @dataclass(frozen=True, slots=True)

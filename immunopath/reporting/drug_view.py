@@ -6,6 +6,7 @@ from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Entries, Entry, Pair, Para, Section
 from immunopath.reporting.text import counted, plain_name, share
+from immunopath.reporting.words import label_status, system_name, topic_name
 
 IN_SILICO = "In silico"
 """How every line of a model begins."""
@@ -26,17 +27,19 @@ def drugs_section(report: CaseReport) -> Section:
     if not outcome.value:
         return Section("drugs", title, (Para("No drug is named in this report."),))
     asked = any(drug.in_silico is not None for drug in outcome.value)
-    items = tuple(_drug(drug) for drug in outcome.value)
+    guidance = report.guidance
+    listed = guidance.value.option_drugs() if isinstance(guidance, Ok) else ()
+    items = tuple(_drug(drug, opened=drug.name in listed) for drug in outcome.value)
     note = _CURATED + (_MODEL if asked else "")
     return Section("drugs", title, (Entries("plain", items),), note)
 
 
-def _drug(drug: DrugProfile) -> Entry:
+def _drug(drug: DrugProfile, *, opened: bool) -> Entry:
     facts = tuple(
-        Pair(plain_name(fact.topic).capitalize(), fact.text, f"{fact.source}; grade {fact.grade}")
+        Pair(topic_name(fact.topic), fact.text, f"{fact.source}; grade {fact.grade}")
         for fact in drug.facts
     )
-    ids = ", ".join(f"{i.system} {i.value or 'none'} ({i.status})" for i in drug.ids)
+    ids = ", ".join(f"{system_name(i.system)} {i.value or 'none'} ({i.status})" for i in drug.ids)
     origin = (
         f"{drug.curated_by}, label as of {drug.label_asof.isoformat()}, {drug.knowledge_version}"
     )
@@ -44,8 +47,9 @@ def _drug(drug: DrugProfile) -> Entry:
     model = _panel(drug.in_silico) if drug.in_silico is not None else ()
     return Entry(
         head=drug.name,
-        tags=(drug.drug_class, plain_name(drug.us_status)),
+        tags=(drug.drug_class, label_status(drug.us_status)),
         lines=(*facts, *(row for row in tail if row.value), *model),
+        opened=opened,
     )
 
 

@@ -22,6 +22,7 @@ from immunopath.reporting.fhir_base import (
 )
 from immunopath.reporting.fhir_predicted import risk_role
 from immunopath.reporting.markdown import escape
+from immunopath.reporting.words import named_fields
 
 PRIORITY = {"T0": "stat", "T1": "urgent", "T2": "routine", "T3": "routine"}
 _SEVERITY = {"serious": "high", "caution": "moderate", "note": "low"}
@@ -68,7 +69,7 @@ def _finding(draft: Draft, role: str, finding: Finding) -> None:
         "identifiedDateTime": draft.day,
         "author": draft.ref("software"),
         "implicated": draft.refs([risk_role(field) for field in finding.fields]),
-        "detail": plain(f"{finding.message} What to do: {finding.action}"),
+        "detail": plain(named_fields(f"{finding.message} What to do: {finding.action}")),
     }
     draft.add("DetectedIssue", role, body)
 

@@ -1,10 +1,12 @@
 """What was predicted from H&E: RiskAssessments only, never Observations.
 
-``probabilityDecimal`` holds a probability and nothing else. A table that was not calibrated carries
-a modifier extension (a receiver that does not know it must not read the number) and says so in
-``rationale``. Scores such as the TIL fraction are values in an extension, not probabilities. An
-abstention has no prediction: a note gives its reason, and the population prior as such. Images are
-Media, which needs no DICOM study behind it. Retrieval votes, counts and drug facts stay out.
+``probabilityDecimal`` holds a probability and nothing else, in percent as R4B has it: 0.035 is sent
+as 3.5. A table that was not calibrated carries a modifier extension (a receiver that does not know
+it must not read the number) and says so in ``rationale``. Shares of bootstrap resamples and scores
+of an engine that measures are no probabilities: they stand in a note. Numbers such as the TIL
+fraction are values in an extension. An abstention has no prediction: a note gives its reason, and
+the population prior as such. Images are Media, which needs no DICOM study behind it. Retrieval
+votes, counts and drug facts stay out.
 """
 
 from collections.abc import Mapping
@@ -13,7 +15,14 @@ from immunopath.domain.finding import TrustRow
 from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import PhenotypeScores
 from immunopath.domain.provenance import Provenance
-from immunopath.reporting.card_view import AnyField, field_name, source_text
+from immunopath.reporting.card_view import (
+    MEASUREMENT,
+    RESAMPLES,
+    AnyField,
+    resampled,
+    source_text,
+    trust_reason,
+)
 from immunopath.reporting.fhir_base import (
     Draft,
     Json,
@@ -27,7 +36,8 @@ from immunopath.reporting.fhir_base import (
     quantity,
 )
 from immunopath.reporting.fhir_engine import add_engine
-from immunopath.reporting.text import plain_name, share
+from immunopath.reporting.text import scale_origin, share
+from immunopath.reporting.words import field_name, quantity_name
 
 UNVALIDATED = "Predicted from H&E, unvalidated, research use only. Confirm with a validated assay."
 _CAUTIONS = {
@@ -52,7 +62,7 @@ def add_predicted(draft: Draft) -> None:
             "width": image.width,
             "height": image.height,
             "content": {"title": plain(image.name)},
-            "note": note(f"{image.mpp:g} µm/px ({plain_name(image.mpp_source)})", *image.notes),
+            "note": note(f"{image.mpp:g} µm/px ({scale_origin(image.mpp_source)})", *image.notes),
         }
         draft.add("Media", f"image/{number}", body)
     trust = {row.field: row for row in report.trust}
@@ -71,10 +81,11 @@ def _field(draft: Draft, key: str, field: AnyField, trust: TrustRow | None) -> N
         f"Population prior, not a prediction for this case: {_table(field.prior)}"
         if field.prior
         else "",
+        f"{RESAMPLES}: {_table(field.probabilities)}" if resampled(field) else "",
         "A hint that no validation supports." if field.hint else "",
         "" if field.qc_pass else "Quality control did not pass.",
         _validation(field),
-        _trust(trust),
+        _trust(trust, field),
         f"Seen on {field.n_tiles} tiles ({field.scope}). {source_text(field.source)}",
     ]
     _assessment(
@@ -111,8 +122,8 @@ def _predictions(key: str, field: AnyField) -> list[Json]:
     if field.value is None:
         return []
     if isinstance(field.value, str):
-        if not field.probabilities:
-            return [{"outcome": concept(_outcome(key, field.value)), "rationale": "no probability"}]
+        if not field.probabilities or resampled(field):
+            return [_bare(_outcome(key, field.value))]
         chosen = field.value
         return [
             _row(_outcome(key, value), p, field.calibrated, chosen=value == chosen)
@@ -126,12 +137,16 @@ def _predictions(key: str, field: AnyField) -> list[Json]:
         parts.append(extension("predicted-interval", valueRange=span))
         cover = "" if field.coverage is None else f" at {100 * field.coverage:g} % coverage"
         why += f"; interval {share(low)} to {share(high)}{cover}"
-    text = f"{field_name(key)} {share(field.value)} ({plain_name(field.quantity)})"
+    text = f"{field_name(key)} {share(field.value)} ({quantity_name(field.quantity)})"
     return [{"extension": parts, "outcome": concept(text), "rationale": why}]
 
 
 def _outcome(key: str, value: str) -> str:
     return f"{field_name(key)} {value}, predicted"
+
+
+def _bare(text: str) -> Json:
+    return {"outcome": concept(text), "rationale": "no probability"}
 
 
 def _row(text: str, probability: float, calibrated: bool, *, chosen: bool) -> Json:
@@ -141,19 +156,23 @@ def _row(text: str, probability: float, calibrated: bool, *, chosen: bool) -> Js
         "extension": [mark] if calibrated else [],
         "modifierExtension": [] if calibrated else [mark],
         "outcome": concept(text),
-        "probabilityDecimal": decimal(probability),
+        "probabilityDecimal": decimal(100 * probability),
         "rationale": f"{state} probability{'; the reported value' if chosen else ''}",
     }
 
 
 def _scores(draft: Draft, scores: PhenotypeScores) -> None:
+    measured = scores.source.kind == MEASUREMENT and not scores.calibrated
     found = [
         _row(_outcome("immune_phenotype", name), value, scores.calibrated,
              chosen=name == scores.value)
         for name, value in scores.scores.items()
     ]  # fmt: skip
+    if measured and scores.value is not None:
+        found = [_bare(_outcome("immune_phenotype", scores.value))]
     why = f"No value: {scores.reason}" if scores.abstained else scores.reason
-    table = f"Scores: {_table(scores.scores)}" if scores.abstained else ""
+    told = scores.scores and (measured or scores.abstained)
+    table = f"Scores, not probabilities: {_table(scores.scores)}" if told else ""
     _assessment(
         draft, "risk/second-opinion", "Immune phenotype, second opinion from H&E",
         "immune_phenotype", scores.abstained, [] if scores.abstained else found,
@@ -176,7 +195,8 @@ def _validation(field: AnyField) -> str:
     )
 
 
-def _trust(trust: TrustRow | None) -> str:
+def _trust(trust: TrustRow | None, field: AnyField) -> str:
     if trust is None:
         return "Trust gate: not evaluated."
-    return f"Trust gate: {'' if trust.informative else 'not '}informative, {trust.reason}."
+    why = trust_reason(trust, field)
+    return f"Trust gate: {'' if trust.informative else 'not '}informative, {why}."

@@ -24,6 +24,7 @@ from immunopath.guidelines.stages import OTHER, STAGES
 from immunopath.reporting import guidance_view as rules
 from immunopath.reporting.clinical_view import open_results
 from immunopath.reporting.document import Entries, Entry, Pair, Para, Section
+from immunopath.reporting.option_words import with_regimen_names
 from immunopath.reporting.path_view import missing_rows, path_steps
 from immunopath.reporting.terminal import MAX_WIDTH
 from immunopath.reporting.text import ascii_only, cleaned, plain_name
@@ -193,7 +194,7 @@ class _Page:
         return shown.append_text(self.text(f"{outcome}{note}", "not bold"))
 
     def changes(self) -> "Iterator[RenderableType]":
-        rows = self.guidance.what_would_change
+        rows = with_regimen_names(self.guidance).what_would_change
         for question, answers in groupby(rows, key=lambda row: row.question):
             root = Tree(self.text(question, "bold"))
             for row in answers:

@@ -20,6 +20,7 @@ from immunopath.reporting.document import (
     Section,
     Tree,
 )
+from immunopath.reporting.option_words import LEGEND
 from immunopath.reporting.path_view import graded, path_steps
 from immunopath.reporting.text import listed, plain_name
 
@@ -32,8 +33,8 @@ def category_section(guidance: Guidance) -> Section:
     if triage.level is None:
         line = "Laboratory queue: no laboratory test is outstanding."
     else:
-        reasons = f": {'; '.join(triage.reasons)}" if triage.reasons else ""
-        line = f"Laboratory queue: level {triage.level}{reasons}. Basis: {plain_name(triage.basis)}"
+        parts = (f"priority {triage.level}", *map(_queue_reason, triage.reasons))
+        line = f"Laboratory queue: {'; '.join(parts)}. Basis: {plain_name(triage.basis)}."
     stops = tuple(_flag(flag) for flag in guidance.flags if flag.severity == "stop")
     shown: tuple[Entries, ...] = (Entries("severity", stops),) if stops else ()
     return Section(
@@ -41,6 +42,12 @@ def category_section(guidance: Guidance) -> Section:
         f"Category: {plain_name(guidance.category)}",
         (Para(guidance.headline, "lead"), *shown, Para(line)),
     )
+
+
+def _queue_reason(reason: str) -> str:
+    """Return ``TR-1: the reason`` with the rule after its words."""
+    rule, colon, words = reason.partition(": ")
+    return f"{words} (rule {rule})" if colon and " " not in rule else reason
 
 
 def options_section(guidance: Guidance) -> Section:
@@ -53,11 +60,12 @@ def options_section(guidance: Guidance) -> Section:
     headers = ("Rank", "Option", "Strength", "Status")
     rows = tuple((str(o.rank), o.name, o.strength, o.regulatory) for o in guidance.options)
     overview = (Grid("Overview", headers, rows),) if len(rows) > 1 else ()
-    return Section("options", title, (*overview, details), NO_ORDER)
+    return Section("options", title, (*overview, LEGEND, details), NO_ORDER)
 
 
 def _option(option: Option) -> Entry:
     rows = (
+        ("Note", "; ".join(option.notes)),
         ("Components", _components(option)),
         ("Why", option.reason),
         ("Evidence", _joined(option.headline, listed(option.evidence))),
@@ -65,7 +73,6 @@ def _option(option: Option) -> Entry:
         ("Schedule", option.schedule),
         ("Checked against", listed(option.counter_indications_checked)),
         ("Still unknown", listed(option.unknowns)),
-        ("Notes", "; ".join(option.notes)),
         ("Rules", listed(option.rule_ids)),
     )
     return Entry(
@@ -74,7 +81,11 @@ def _option(option: Option) -> Entry:
         tags=tuple(
             tag for tag in (option.strength, graded(option.grade), option.regimen_id) if tag
         ),
-        lines=tuple(Pair(label, text) for label, text in rows if text),
+        lines=tuple(
+            Pair(label, text, tone="caution" if label == "Note" else "plain")
+            for label, text in rows
+            if text
+        ),
     )
 
 

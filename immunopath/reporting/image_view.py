@@ -2,11 +2,23 @@
 
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.prediction import Neighbour, RetrievalResult
-from immunopath.domain.quality import ImageSummary, QualityReport, TileSummary, Verdict
+from immunopath.domain.quality import (
+    ImageSummary,
+    QualityCheck,
+    QualityReport,
+    TileSummary,
+    Verdict,
+)
 from immunopath.domain.report import CaseReport
-from immunopath.reporting.card_view import field_name, source_text
+from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
 from immunopath.reporting.text import counted, listed, number, plain_name, scale_origin, share
+from immunopath.reporting.words import field_name, percent
+
+_ORDER = (
+    "Ordered by mean similarity over the tiles of the case; the cosine shown is that of the best "
+    "tile."
+)
 
 
 def resolution(image: ImageSummary) -> str:
@@ -75,7 +87,7 @@ def refusal_section(report: CaseReport) -> Section:
             tone="stop" if check.verdict is Verdict.refuse else "caution",
             tags=(check.code,),
             lines=(
-                Pair("Measured", f"{number(check.measured, 3)}, limit {number(check.limit, 3)}"),
+                Pair("Measured", f"{_amount(check, check.measured)}, {_limit(check)}"),
                 Pair("Image", image.name),
             ),
         )
@@ -99,12 +111,34 @@ def _verdict(verdict: Verdict) -> str:
     return {"accept": "accepted", "flag": "FLAGGED", "refuse": "REFUSED"}[verdict]
 
 
+_SHARES = frozenset(
+    {"dark_field", "tissue_share", "brown_stain", "ink", "stain_colour", "red", "saturation"}
+)
+"""Checks whose numbers are shares of the field or of its tissue."""
+
+
+def _amount(check: QualityCheck, value: float) -> str:
+    if check.code in _SHARES:
+        return percent(value)
+    return f"{number(value, 3)}{' px' if check.code == 'side' else ''}"
+
+
+def _limit(check: QualityCheck) -> str:
+    """Return the limit with its side, which follows from the verdict: a kept floor lies below."""
+    amount = _amount(check, check.limit)
+    if check.measured == check.limit:
+        return f"limit {amount}"
+    kept = check.verdict is Verdict.accept
+    floor = (check.measured > check.limit) is kept
+    return f"{'at least' if floor else 'at most'} {amount}"
+
+
 def _checks(quality: QualityReport) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             plain_name(check.code),
             _verdict(check.verdict),
-            f"{number(check.measured, 3)} ({number(check.limit, 3)})",
+            f"{_amount(check, check.measured)} ({_limit(check)})",
             check.message,
         )
         for check in quality.checks
@@ -122,8 +156,8 @@ def neighbours_section(report: CaseReport) -> Section:
     blocks: list[Block] = [Para(_atlas(found), "quiet")]
     if found.neighbours:
         blocks.append(Entries("gallery", tuple(_neighbour(n) for n in found.neighbours)))
-    if found.votes:
-        blocks.append(_votes(found))
+        blocks.append(Para(_ORDER, "quiet"))
+    blocks.append(_votes(found))
     note = "Similar in appearance, which is not the same as similar in biology."
     return Section("neighbours", title, tuple(blocks), note)
 
@@ -138,7 +172,7 @@ def _atlas(found: RetrievalResult) -> str:
 
 def _neighbour(neighbour: Neighbour) -> Entry:
     known = tuple(
-        f"{field_name(key)} {share(value) if isinstance(value, float) else value}"
+        f"{field_name(key)}: {share(value) if isinstance(value, float) else value}"
         for key, value in neighbour.labels.items()
     )
     return Entry(
@@ -153,7 +187,11 @@ def _neighbour(neighbour: Neighbour) -> Entry:
     )
 
 
-def _votes(found: RetrievalResult) -> Grid:
+def _votes(found: RetrievalResult) -> Block:
+    """Return the votes of the fields that have one; a table of silence says nothing."""
+    voted = tuple(vote for vote in found.votes if vote.n_votes)
+    if not voted:
+        return Para("No neighbour carries a label, so none votes on any field.")
     rows = tuple(
         (
             field_name(vote.field),
@@ -165,6 +203,6 @@ def _votes(found: RetrievalResult) -> Grid:
             else vote.value,
             ", ".join(f"{name} {share(value)}" for name, value in vote.shares.items()),
         )
-        for vote in found.votes
+        for vote in voted
     )
     return Grid("Votes of labelled neighbours", ("Field", "Votes", "Opinion", "Shares"), rows)

@@ -6,7 +6,7 @@ from immunopath.domain.guidance import FiredRule, Guidance
 from immunopath.guidelines.citations import citation
 from immunopath.guidelines.stages import by_stage
 from immunopath.reporting.document import Entry, Pair
-from immunopath.reporting.text import listed, plain_name
+from immunopath.reporting.text import plain_name
 
 
 def path_steps(guidance: Guidance) -> dict[str, tuple[Entry, ...]]:
@@ -51,8 +51,7 @@ def missing_rows(
     names = words or {}
     rows = [Pair("Rejected input", f"{p.field}: {p.message}", p.code) for p in guidance.problems]
     if guidance.missing:
-        missing = tuple(names.get(name, plain_name(name)) for name in guidance.missing)
-        rows.append(Pair("Unknown", listed(missing), known=False))
+        rows.append(Pair("Unknown", _by_weight(guidance.missing, names), known=False))
     rows += [Pair(f"{r.label} result", r.value, r.detail, known=False) for r in open_results]
     rows += [
         Pair(label, flag.meaning, flag.code)
@@ -60,6 +59,31 @@ def missing_rows(
         if (label := flag_label(flag.code))
     ]
     return tuple(rows)
+
+
+_ROUTE = ("stage", "histology", "primary_site", "driver", "gene", "tps", "line", "ecog")
+_SAFETY = (
+    "transplant", "autoimmune", "ild", "ipf", "prednisone", "active_infection", "viral_infection",
+    "bleeding", "brain_mets", "docetaxel", "crcl", "lvef", "qtc", "neuropathy", "hearing",
+    "pregnancy", "last_ici",
+)  # fmt: skip
+
+
+def _by_weight(missing: tuple[str, ...], names: Mapping[str, str]) -> str:
+    """Return the missing facts: what gates the route, then safety, then the rest."""
+    route = sorted((m for m in missing if m.startswith(_ROUTE)), key=_route_rank)
+    safety = [m for m in missing if m.startswith(_SAFETY) and m not in route]
+    rest = [m for m in missing if m not in route and m not in safety]
+    parts = (("", route), ("for safety: ", safety), ("also: " if route or safety else "", rest))
+    return "; ".join(
+        lead + ", ".join(names.get(name, plain_name(name)) for name in group)
+        for lead, group in parts
+        if group
+    )
+
+
+def _route_rank(name: str) -> int:
+    return next(rank for rank, start in enumerate(_ROUTE) if name.startswith(start))
 
 
 def flag_label(code: str) -> str:

@@ -6,11 +6,12 @@ from immunopath.domain.finding import TrustRow
 from immunopath.domain.prediction import (
     BiomarkerProfile,
     Morphometry,
+    Quantity,
 )
 from immunopath.domain.report import CaseReport
 from immunopath.reporting.card_view import (
+    MEASUREMENT,
     field_card,
-    field_name,
     interval_text,
     phenotype_card,
     value_text,
@@ -18,6 +19,31 @@ from immunopath.reporting.card_view import (
 from immunopath.reporting.document import Cards as CardBlock
 from immunopath.reporting.document import Grid, Pair, Section
 from immunopath.reporting.text import number
+from immunopath.reporting.words import field_name
+
+AGREEMENT = (
+    "Opinions of the engines, field by field; that they agree is weak evidence "
+    "(their errors correlate, see docs/evidence.md)"
+)
+_INTERVAL = (
+    "The {}interval covers sampling and the stated correction, not classifier error or the choice "
+    "of field."
+)
+_NO_STIL = "The share of nuclei is not the stromal TIL score (sTIL)."
+
+
+def summary_notes(profile: BiomarkerProfile) -> str:
+    """Return what the numbers of the predicted box do not mean; said once, beside it."""
+    found = profile.til_fraction
+    if found.abstained:
+        return ""
+    said = []
+    if found.interval is not None and found.source.kind == MEASUREMENT:
+        cover = "" if found.coverage is None else f"{100 * found.coverage:g} % "
+        said.append(_INTERVAL.format(cover))
+    if found.quantity == Quantity.lymphocyte_share_of_nuclei:
+        said.append(_NO_STIL)
+    return " ".join(said)
 
 
 def predicted_rows(profile: BiomarkerProfile) -> tuple[Pair, ...]:
@@ -115,4 +141,4 @@ def agreement_grid(report: CaseReport) -> Grid:
         )
         for row in report.agreement
     )
-    return Grid("Independent opinions, field by field", ("Field", "Opinions", "State"), rows)
+    return Grid(AGREEMENT, ("Field", "Opinions", "State"), rows)

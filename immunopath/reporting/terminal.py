@@ -1,11 +1,10 @@
 """The report on a terminal: 80 columns, nothing cut off, readable without colour or Unicode."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Group
 from rich.padding import Padding
 from rich.panel import Panel
@@ -16,6 +15,7 @@ from rich.tree import Tree as RichTree
 
 from immunopath.domain.report import CaseReport
 from immunopath.reporting import document as doc
+from immunopath.reporting.terminal_parts import in_one_line, mark_of, room_needed
 from immunopath.reporting.text import ascii_only, counted
 from immunopath.reporting.view import document
 
@@ -26,14 +26,14 @@ MAX_WIDTH = 100
 """Longer lines are hard to read; wider terminals leave the rest empty."""
 _SIDE_BY_SIDE = 72
 _BAR_CELLS = 16
-_MIN_COLUMN = 28
+_SHORT = 12
+"""Rows of a table that the terminal shows where it would else only count them."""
 _LEAVES = 3
 """Conditional options named per branch; the others are counted."""
 _HEADS_ONLY = {
     "drugs": "Facts with source and grade: 'immunopath drug NAME', or the HTML, Markdown and JSON.",
     "path": "Citations: the HTML, Markdown and JSON.",
     "references": "In full: the HTML, Markdown and JSON.",
-    "change": "In full: the HTML, Markdown and JSON.",
 }
 """Long sections of which the terminal names the items only, and where the rest stands."""
 _STYLES = {"stop": "bold red", "caution": "bold yellow", "info": "bold", "plain": "bold"}
@@ -94,10 +94,19 @@ class _Page:
                 yield self.heads(block)
             elif brief and isinstance(block, doc.Grid):
                 yield self.text(f"{block.caption}: {counted(len(block.rows), 'row')}.")
+            elif section.key == "change" and isinstance(block, doc.Grid):
+                yield from self.short(block)
             else:
                 yield from self.block(block)
         if brief:
             yield self.text(brief, "italic")
+
+    def short(self, grid: doc.Grid) -> "Iterator[RenderableType]":
+        """Yield the first rows of a table; the others are counted."""
+        yield from self.grid(replace(grid, rows=grid.rows[:_SHORT]))
+        if (more := len(grid.rows) - _SHORT) > 0:
+            rows = counted(more, "more row")
+            yield self.text(f"{rows}. In full: the HTML, Markdown and JSON.", "italic")
 
     def heads(self, entries: doc.Entries) -> Text:
         """Return the heads of a long list as one wrapping line."""
@@ -117,14 +126,14 @@ class _Page:
                 yield from (self.tree(question) for question in block.questions)
             case doc.Cards():
                 if block.shared:
-                    yield self.run_in(doc.Pair("Every field", _in_one_line(block.shared)))
+                    yield self.run_in(doc.Pair("Every field", in_one_line(block.shared)))
                 yield from (self.card(item) for item in block.items)
             case doc.Boxes():
                 yield self.boxes(block)
 
     def run_in(self, row: doc.Pair) -> Text:
         """Return ``label: value (detail)`` as one wrapping text."""
-        text = self.text(f"{row.label}: ", "bold")
+        text = self.text(f"{row.label}: ", _STYLES[row.tone])
         text.append_text(self.text(row.value, "" if row.known else "italic"))
         if row.detail:
             text.append_text(self.text(f" ({row.detail})"))
@@ -138,7 +147,7 @@ class _Page:
             value = self.text(row.value, "" if row.known else "italic")
             if row.detail:
                 value.append_text(self.text(f" ({row.detail})"))
-            grid.add_row(self.text(row.label, "bold"), value)
+            grid.add_row(self.text(row.label, _STYLES[row.tone]), value)
         return grid
 
     def boxes(self, boxes: doc.Boxes) -> "RenderableType":
@@ -165,7 +174,7 @@ class _Page:
         if entry.tags:
             head.append_text(self.text(f" [{'; '.join(entry.tags)}]", "not bold"))
         lines: list[RenderableType] = [head, *(self.run_in(row) for row in entry.lines)]
-        grid.add_row(self.text(_mark(entry, kind), _STYLES[entry.tone]), Group(*lines))
+        grid.add_row(self.text(mark_of(entry, kind), _STYLES[entry.tone]), Group(*lines))
         return grid
 
     def grid(self, grid: doc.Grid) -> "Iterator[RenderableType]":
@@ -174,7 +183,7 @@ class _Page:
             yield self.text(f"{grid.caption}: {rows}, listed in the HTML, Markdown and JSON.")
             return
         yield self.text(grid.caption, "italic")
-        if len(grid.headers) > 3 and _room_needed(grid) > self.width:
+        if len(grid.headers) > 3 and room_needed(grid) > self.width:
             yield from (self.record(grid.headers, row) for row in grid.rows)
             return
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -215,7 +224,7 @@ class _Page:
         if card.bars:
             parts.append(self.text(f"  {card.bars_title}"))
             parts.append(Padding(self.bars(card.bars), (0, 0, 0, 4)))
-        facts = self.text(_in_one_line(card.lines))
+        facts = self.text(in_one_line(card.lines))
         parts.append(Padding(facts, (0, 0, 0, 2)))
         return Group(*parts)
 
@@ -230,20 +239,3 @@ class _Page:
             drawn = full * cells + empty * (_BAR_CELLS - cells)
             grid.add_row(self.text(bar.label), Text(drawn), self.text(bar.text))
         return grid
-
-
-def _mark(entry: doc.Entry, kind: str) -> str:
-    if kind == "checklist":
-        return f"[{entry.mark or ' '}]"
-    return entry.mark or "-"
-
-
-def _in_one_line(rows: tuple[doc.Pair, ...]) -> str:
-    return "; ".join(f"{row.label}: {row.value}" for row in rows)
-
-
-def _room_needed(grid: doc.Grid) -> int:
-    """Return the width of the table when its widest column may wrap at `_MIN_COLUMN`."""
-    columns = zip(grid.headers, *grid.rows, strict=True)
-    widths = sorted(max(map(cell_len, column)) + 1 for column in columns)
-    return sum(widths[:-1]) + min(widths[-1], _MIN_COLUMN)

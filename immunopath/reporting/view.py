@@ -8,13 +8,10 @@ from immunopath.domain.finding import Finding
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.report import RESEARCH_USE, CaseReport, CaseStatus
-from immunopath.guidelines.loader import load_knowledge
-from immunopath.guidelines.wording import fact_name
 from immunopath.reporting import clinical_view as clinical
 from immunopath.reporting import guidance_view as rules
 from immunopath.reporting import image_view as image
 from immunopath.reporting import predicted_view as predicted
-from immunopath.reporting.card_view import field_name
 from immunopath.reporting.document import (
     Block,
     Box,
@@ -29,12 +26,11 @@ from immunopath.reporting.document import (
     Tone,
 )
 from immunopath.reporting.drug_view import drugs_section
-from immunopath.reporting.path_view import missing_rows
+from immunopath.reporting.missing_view import missing_section
+from immunopath.reporting.option_words import with_regimen_names
 from immunopath.reporting.provenance_view import provenance_section
 from immunopath.reporting.text import cleaned, plain_name
-
-STALE_AFTER_DAYS = 180
-"""Age at which the knowledge base is called stale (`guidelines.md` RG-11)."""
+from immunopath.reporting.words import field_name, named_fields, rounded
 
 _SEVERITY: dict[str, Tone] = {"serious": "stop", "caution": "caution", "note": "info"}
 
@@ -82,7 +78,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
     guidance = report.guidance.value if isinstance(report.guidance, Ok) else None
     sections = (
         _summary(report),
-        _missing(report, guidance),
+        missing_section(report, guidance),
         *(_decision(guidance) if guidance else (_no_guidance(report),)),
         _findings(report),
         Section("agreement", "Agreement of the engines", (predicted.agreement_grid(report),)),
@@ -113,50 +109,11 @@ def _summary(report: CaseReport) -> Section:
         ),
     )
     blocks: list[Block] = [boxes]
+    if said := predicted.summary_notes(report.profile):
+        blocks.append(Para(said, "quiet"))
     if report.layout_note:
         blocks.append(Para(f"Layout: {report.layout_note}"))
     return Section("summary", "Case summary", tuple(blocks))
-
-
-def _missing(report: CaseReport, guidance: Guidance | None) -> Section:
-    rows = [
-        *_input_problems(report, guidance),
-        *_assumed(report),
-        *(
-            Pair(row.agent, f"{row.status}: {row.reason}" if row.reason else row.status)
-            for row in report.engines
-            if row.status not in {"ok", "abstained", "skipped"}
-        ),
-    ]
-    title = "Missing, conflicting or stale"
-    if rows:
-        return Section("missing", title, (Pairs(tuple(rows)),))
-    text = "Nothing that the rules ask for is missing, conflicting or stale."
-    return Section("missing", title, (Para(text),))
-
-
-def _input_problems(report: CaseReport, guidance: Guidance | None) -> list[Pair]:
-    if guidance is None:
-        return [Pair("Not judged", "the rules gave no answer", why_not(report.guidance))]
-    words = {name: fact_name(load_knowledge(), name) for name in guidance.missing}
-    rows = [*missing_rows(guidance, clinical.open_results(report.clinical), words)]
-    rows += [
-        Pair("Conflict", finding.message, finding.code)
-        for finding in report.findings
-        if finding.code.startswith(("DISCORD", "PRED_INTERNAL"))
-    ]
-    age = (report.as_of - guidance.knowledge_date).days
-    if age > STALE_AFTER_DAYS and "KNOWLEDGE_STALE" not in guidance.flag_codes():
-        rows.append(Pair("Stale", f"the knowledge base is {age} days older than this report"))
-    return rows
-
-
-def _assumed(report: CaseReport) -> list[Pair]:
-    return [
-        Pair("Assumed", f"resolution of {shown.name}: {shown.mpp:.4g} µm/px", "nobody stated it")
-        for shown in report.images
-        if shown.mpp_source == "assumed"
-    ]
 
 
 def _decision(guidance: Guidance) -> tuple[Section, ...]:
@@ -177,8 +134,9 @@ def _no_guidance(report: CaseReport) -> Section:
 
 
 def _why(guidance: Guidance) -> tuple[Section, ...]:
+    named = with_regimen_names(guidance)
     sections = (
-        rules.change_section(guidance) if guidance.what_would_change else None,
+        rules.change_section(named) if guidance.what_would_change else None,
         rules.path_section(guidance),
         rules.references_section(guidance) if guidance.references else None,
     )
@@ -197,11 +155,11 @@ def _findings(report: CaseReport) -> Section:
 
 def _finding(finding: Finding) -> Entry:
     rule = (f"rule {finding.rule_id}",) if finding.rule_id else ()
-    lines = [Pair("What to do", finding.action)]
+    lines = [Pair("What to do", named_fields(finding.action))]
     if finding.fields:
         lines.append(Pair("Concerns", ", ".join(map(field_name, finding.fields))))
     return Entry(
-        head=finding.message,
+        head=named_fields(finding.message),
         mark=finding.severity.upper(),
         tone=_SEVERITY[finding.severity],
         tags=(finding.code, *rule),
@@ -235,6 +193,6 @@ def _limits(report: CaseReport, guidance: Guidance | None) -> Section:
     if guidance and guidance.bayes:
         blocks.append(rules.bayes_grid(guidance))
     if guidance and guidance.appendix:
-        items = tuple(Entry(line) for line in guidance.appendix)
+        items = tuple(Entry(named_fields(rounded(line))) for line in guidance.appendix)
         blocks += [Para("Research appendix; no rule reads it.", "quiet"), Entries("plain", items)]
     return Section("limits", "Limits", tuple(blocks))

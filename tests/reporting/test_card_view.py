@@ -15,9 +15,7 @@ from immunopath.domain.prediction import ValidationCard as Validation
 from immunopath.domain.provenance import Provenance
 from immunopath.reporting.card_view import (
     ABSTAINS,
-    FIELD_NAMES,
     field_card,
-    field_name,
     interval_text,
     phenotype_card,
     source_text,
@@ -25,8 +23,10 @@ from immunopath.reporting.card_view import (
 )
 from immunopath.reporting.document import Card
 from immunopath.reporting.text import share
+from immunopath.reporting.words import FIELD_NAMES, field_name
 
-SOURCE = Provenance(engine="medgemma", revision="v31")
+SOURCE = Provenance(engine="medgemma", revision="v31", kind="model")
+MEASURED = Provenance(engine="embedded-predictor", revision="2")
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -80,14 +80,16 @@ def test_titles_tell_probabilities_priors_and_scales_apart() -> None:
         for each in (
             field(probabilities=table, calibrated=True),
             field(probabilities=table),
+            field(probabilities=table, source=MEASURED),
             field(None, prior=table, reason="r"),
             field(0.4),
             field(),
         )
     ]
     assert titles == [
-        "Probabilities",
+        "Probabilities, calibrated",
         "Probabilities, uncalibrated",
+        "Shares of bootstrap resamples, not probabilities",
         "Population prior, not a prediction for this case",
         "On a scale from 0 to 1",
         "",
@@ -101,7 +103,8 @@ def test_titles_tell_probabilities_priors_and_scales_apart() -> None:
         (field(0.4, interval=(0.25, 0.5)), "interval 0.25–0.50"),
         (field(prediction_set=("high", "low"), coverage=0.95), "95 % set: high, low"),
         (field(probabilities={"high": 0.7, "low": 0.3}), "p 0.70, uncalibrated"),
-        (field(probabilities={"high": 0.7, "low": 0.3}, calibrated=True), "p 0.70"),
+        (field(probabilities={"high": 0.7, "low": 0.3}, calibrated=True), "p 0.70, calibrated"),
+        (field(probabilities={"high": 0.7, "low": 0.3}, source=MEASURED), "0.70 of resamples"),
         (field(), ""),
         (field(0.4), ""),
         (field(None, reason="r", prior={"high": 0.5, "low": 0.5}), ""),
@@ -109,6 +112,19 @@ def test_titles_tell_probabilities_priors_and_scales_apart() -> None:
 )
 def test_uncertainty_is_said_as_far_as_it_is_known(made: Any, text: str) -> None:
     assert interval_text(made) == text
+
+
+@pytest.mark.parametrize(
+    ("high", "moderate", "text"),
+    [
+        (0.45, 0.44, "high, tied with moderate"),
+        (0.46, 0.44, "high"),
+        (1 / 3, 1 / 3, "high, tied with moderate and low"),
+    ],
+)
+def test_classes_within_a_hundredth_are_tied(high: float, moderate: float, text: str) -> None:
+    table = {"high": high, "moderate": moderate, "low": 1 - high - moderate}
+    assert value_text(field(probabilities=table)) == text
 
 
 def test_an_interval_is_drawn_and_written() -> None:
@@ -134,6 +150,18 @@ def test_trust_is_said_with_its_reason_or_said_to_be_missing() -> None:
     opened = gate.model_copy(update={"informative": True})
     assert lines(field_card("til_density", field(), opened))["Trust gate"].startswith("informative")
     assert lines(field_card("til_density", field(), None))["Trust gate"] == "not evaluated"
+
+
+def test_the_reason_of_an_abstention_is_not_printed_a_second_time() -> None:
+    gate = TrustRow(field="msi_status", informative=False, reason="abstained: cannot be seen")
+    said = lines(field_card("msi_status", field(None, reason="cannot be seen"), gate))
+    assert said["Why no value"] == "cannot be seen"
+    assert said["Trust gate"] == "not informative: abstained"
+
+
+def test_a_copy_of_the_til_fraction_says_so() -> None:
+    made = field(0.4, hint=True, quantity="hint_equal_to_lymphocyte_share")
+    assert value_text(made) == "0.40, hint: equals the TIL fraction"
 
 
 def test_a_validation_stands_beside_what_guessing_reaches() -> None:
@@ -170,8 +198,8 @@ def test_digests_are_short_and_scales_say_how_they_are_known() -> None:
         }
     )
     assert source_text(source) == (
-        "medgemma v31 (measurement), weights abababababab, "
-        "0.5 µm/px (scale of the image assumed: nobody stated it), 1 tile"
+        "medgemma v31 (model), weights abababababab, "
+        "resampled to 0.5 µm/px; scale of the image assumed: nobody stated it, 1 tile"
     )
 
 

@@ -148,9 +148,9 @@ def test_the_basis_names_everything_a_reader_can_check() -> None:
     gene = GeneResult(gene=Gene.EGFR, result=result, method="NGS_DNA", shedding_detected=True)
     (row,) = result_rows(ClinicalContext(genes=(gene,)))
     assert row.detail == (
-        "NGS DNA, NGS, panel 500, lung, fna cellblock, cellularity 15 %, 80 viable tumour cells, "
-        "decalcified, taken before a later therapy, collected 2026-05-01, 2026-06-01, "
-        "Reference laboratory, R-1, tumour DNA seen"
+        "NGS of DNA, NGS, panel 500, lung, fna cellblock, cellularity 15 %, "
+        "80 viable tumour cells, decalcified, taken before a later therapy, "
+        "collected 2026-05-01, 2026-06-01, Reference laboratory, R-1, tumour DNA seen"
     )
 
 
@@ -174,9 +174,9 @@ def test_two_results_of_one_gene_are_both_shown() -> None:
     [
         ({"smoking_status": "never"}, "Smoking status", "never"),
         ({"hearing_loss": False}, "Hearing loss", "no"),
-        ({"oligometastatic": True}, "Oligometastatic", "yes"),
+        ({"oligometastatic": True}, "Oligometastatic disease", "yes"),
         ({"neuropathy_grade": 0}, "Neuropathy grade", "0"),
-        ({"weight_kg": 64.55}, "Weight kg", "64.55"),
+        ({"weight_kg": 64.55}, "Weight", "64.55 kg"),
         ({"diagnosed_on": date(2026, 1, 2)}, "Diagnosed on", "2026-01-02"),
         ({"crt_status": "completed_concurrent"}, "Chemoradiation", "completed concurrent"),
         ({"metastatic_sites": ()}, "Metastatic sites", "none"),
@@ -184,14 +184,14 @@ def test_two_results_of_one_gene_are_both_shown() -> None:
         ({"surgery": Surgery(done=True, on=date(2026, 1, 2), margin="R1")}, "Surgery",
          "done yes; on 2026-01-02; margin R1"),
         ({"prior_io": PriorIo(given=False)}, "Prior immunotherapy", "given no"),
-        ({"autoimmune": Autoimmune(present=True, active=False)}, "Autoimmune",
+        ({"autoimmune": Autoimmune(present=True, active=False)}, "Autoimmune disease",
          "present yes; active no"),
         ({"prior_therapies": (PriorTherapy(regimen="RX-OSI", reason_stopped="progression"),)},
          "Prior therapies", "regimen RX-OSI; reason stopped progression"),
-        ({"infections": Infections(hiv=False)}, "Infections", "hiv no"),
+        ({"infections": Infections(hiv=False)}, "Infections", "HIV no"),
         ({"organ_function": OrganFunction(crcl_ml_min=44.9)}, "Organ function",
-         "crcl ml min 44.9"),
-        ({"bleeding_vascular": BleedingVascular(haemoptysis=True)}, "Bleeding vascular",
+         "creatinine clearance 44.9 mL/min"),
+        ({"bleeding_vascular": BleedingVascular(haemoptysis=True)}, "Bleeding and vascular risk",
          "haemoptysis yes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -215,3 +215,16 @@ def test_an_empty_list_of_such_facts_is_no_statement(name: str) -> None:
     """Their default is empty: nobody said that there are none."""
     label = name.replace("_", " ").capitalize()
     assert label in unstated(ClinicalContext.model_validate({name: ()}))
+
+
+def test_facts_are_named_in_words_with_their_units() -> None:
+    clinical = ClinicalContext(
+        age_years=64,
+        prednisone_equiv_mg_day=12.5,
+        organ_function=OrganFunction(ast_alt_x_uln=2.5, anc_per_ul=1500),
+    )
+    rows = by_label(stated_rows(clinical))
+    assert rows["Age"].value == "64 years"
+    assert rows["Prednisone equivalent"].value == "12.5 mg/day"
+    assert rows["Organ function"].value == "AST or ALT 2.5 × ULN; neutrophils 1500 per µL"
+    assert not [label for label in unstated(ClinicalContext()) if "mg day" in label]

@@ -10,6 +10,8 @@ from immunopath.domain.drug import DrugProfile, InSilicoFact, InSilicoPanel, Str
 from immunopath.domain.outcome import Ok
 from immunopath.domain.provenance import Provenance
 from immunopath.reporting import document as doc
+from immunopath.reporting.drug_view import drugs_section
+from immunopath.reporting.html import render_html
 from immunopath.reporting.rendered import RenderedReport
 from immunopath.reporting.view import document
 
@@ -125,3 +127,18 @@ def test_the_phenotype_card_keeps_the_sigmoid_of_each_prompt_apart() -> None:
     shown = " ".join(words_of(document(changed)))
     assert "Each prompt by itself (sigmoid) caption.inflamed 0.75, caption.desert 0.50" in shown
     assert "Each prompt by itself" not in " ".join(words_of(document(full)))
+
+
+def test_only_the_drugs_of_options_are_unfolded() -> None:
+    shown = samples.full()
+    known = guidance.drug()
+    other = known.model_copy(update={"drug_id": "D-X", "name": "otherumab"})
+    listed = guidance.with_options().option_drugs()
+    report = shown.model_copy(update={"drugs": Ok[tuple[DrugProfile, ...]](value=(known, other))})
+    (block,) = drugs_section(report).blocks
+    assert isinstance(block, doc.Entries)
+    assert [item.opened for item in block.items] == [known.name in listed, False]
+    page = render_html(report)
+    assert page.count('<details class="record"') == 2
+    assert '<details class="record"><summary><span class="headline">otherumab</span>' in page
+    assert known.drug_class in page

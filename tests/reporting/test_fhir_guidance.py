@@ -98,9 +98,10 @@ def test_a_predicted_msi_leaves_the_measured_one_unknown() -> None:
     )
 
 
-def test_probabilities_say_whether_they_are_calibrated(full: Bundled) -> None:
-    rows = risk(full, "til_density")["prediction"]
-    assert [row["probabilityDecimal"] for row in rows] == [0.2, 0.72, 0.08]
+def test_probabilities_are_percentages_and_say_whether_they_are_calibrated() -> None:
+    model = samples.SOURCE.model_copy(update={"kind": "model"})
+    rows = risk(fhir_bundle(with_field("til_density", source=model)), "til_density")["prediction"]
+    assert [row["probabilityDecimal"] for row in rows] == [20, 72, 8]
     for row in rows:
         assert row["modifierExtension"][0]["valueCode"] == "uncalibrated"
         assert "uncalibrated" in row["rationale"]
@@ -111,6 +112,26 @@ def test_probabilities_say_whether_they_are_calibrated(full: Bundled) -> None:
         assert row["extension"][0]["valueCode"] == "calibrated"
         assert "modifierExtension" not in row
     assert [r for r in rows if "reported value" in r["rationale"]] == [rows[1]]
+
+
+def test_a_small_probability_keeps_its_digits_as_a_percentage() -> None:
+    table = {"MSI-H": 0.035, "MSS": 0.965}
+    made = with_field(
+        "msi_status", value="MSS", abstained=False, calibrated=True, probabilities=table
+    )
+    rows = risk(fhir_bundle(made), "msi_status")["prediction"]
+    assert [row["probabilityDecimal"] for row in rows] == [3.5, 96.5]
+
+
+def test_shares_of_resamples_and_measured_scores_are_told_in_a_note(full: Bundled) -> None:
+    for found, text in (
+        (risk(full, "til_density"), "resamples, not probabilities: high 0.20, moderate 0.72"),
+        (resources(full, "RiskAssessment")[-1], "Scores, not probabilities: inflamed 0.55"),
+    ):
+        (row,) = found["prediction"]
+        assert "probabilityDecimal" not in row
+        assert "no probability" in row["rationale"]
+        assert text in " ".join(item["text"] for item in found["note"])
 
 
 def test_a_score_is_not_a_probability(full: Bundled) -> None:
@@ -324,3 +345,9 @@ def test_every_vignette_can_be_exchanged(inputs: dict[str, Any]) -> None:
     assert len(resources(bundle, "ServiceRequest")) == sum(not test.done for test in answer.tests)
     if status == "data-required":
         assert only(bundle, "GuidanceResponse")["dataRequirement"]
+
+
+def test_an_issue_names_fields_in_words() -> None:
+    finding = samples.findings()[0].model_copy(update={"message": "Only one sees til_density."})
+    bundle = fhir_bundle(samples.full().model_copy(update={"findings": (finding,)}))
+    assert "Only one sees TIL density." in only(bundle, "DetectedIssue")["detail"]

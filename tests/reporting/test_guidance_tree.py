@@ -92,7 +92,8 @@ def test_the_tree_says_what_each_missing_result_would_decide() -> None:
         "if TPS < 1 % -> ICI CHEMO OPTIONS", "They are not options of this case",
     ):  # fmt: skip
         assert words in text
-    assert "Unknown: primary site, line about to start" in text
+    assert "Unknown: " in text
+    assert "primary site, " in text
     assert "gene_" not in text
 
 
@@ -105,8 +106,8 @@ def test_what_would_change_names_what_opens_and_closes() -> None:
     )  # fmt: skip
     text = _plain(printed(ExplanationReport(explain(stated, as_of=AS_OF), stated.clinical), 100))
     assert "if kidney -> MDT SAFETY REVIEW" in text
-    assert "closes RX-" in text
-    assert "opens RX-" in text
+    assert "closes " in text
+    assert "RX-" not in text[text.index("WHAT WOULD CHANGE") : text.index("NEARLY FIRED")]
 
 
 @pytest.mark.parametrize("vignette", VIGNETTES, ids=[v.id for v in VIGNETTES])

@@ -113,7 +113,7 @@ def test_a_refused_image_is_shown_without_an_overlay() -> None:
     html = render_html(samples.refused(), FIGURES)
     assert "<image href=" in html
     assert "lymphocyte-like" not in html
-    assert "0.412, limit 0.050" in html
+    assert "41.2 %, at most 5 %" in html
 
 
 def test_every_image_has_its_own_figure_and_switches() -> None:

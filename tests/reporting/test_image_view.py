@@ -1,11 +1,12 @@
 """Images, tiles, neighbours and drugs: a number beside its limit, a source beside its text."""
 
+import re
 from typing import Any
 
 import pytest
 import samples
 import samples_guidance as rules
-from domain_strategies import instances
+from domain_strategies import fields_of, instances
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import words_of
@@ -25,7 +26,8 @@ from immunopath.reporting.image_view import (
     refusal_section,
     resolution,
 )
-from immunopath.reporting.text import number, share
+from immunopath.reporting.text import share
+from immunopath.reporting.words import system_name
 
 few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 WITHOUT = [
@@ -97,7 +99,7 @@ def test_the_tables_hold_every_check_and_every_tile(
     assert image.name in first.caption
     assert len(first.rows) == len(image.quality.checks)
     for row, check in zip(first.rows, image.quality.checks, strict=True):
-        assert row[2] == f"{number(check.measured, 3)} ({number(check.limit, 3)})"
+        assert re.fullmatch(r".+ \((at least|at most|limit) .+\)", row[2])
         assert row[3] == check.message
     long = [grid for grid in grids(section) if grid.collapsed]
     assert len(long) == bool(tiles)
@@ -122,7 +124,7 @@ def test_a_refusal_shows_each_crossed_limit_with_its_image() -> None:
     assert entry.tone == "stop"
     assert entry.tags == ("brown_stain",)
     lines = {row.label: row.value for row in entry.lines}
-    assert lines == {"Measured": "0.412, limit 0.050", "Image": "instanseg_tma_HE_0.5mpp.tif"}
+    assert lines == {"Measured": "41.2 %, at most 5 %", "Image": "instanseg_tma_HE_0.5mpp.tif"}
     assert "no value is given" in section.note
 
 
@@ -164,7 +166,20 @@ def test_neighbours_come_with_what_is_known_and_whose_they_are(found: RetrievalR
         assert lines["Tissue"].value == (neighbour.tissue or "unknown")
         assert lines["Known labels"].known is bool(neighbour.labels)
     assert found.atlas_id in text_of(section)
-    assert [len(grid.rows) for grid in grids(section)] == [len(found.votes)] * bool(found.votes)
+    voted = [vote for vote in found.votes if vote.n_votes]
+    assert [len(grid.rows) for grid in grids(section)] == [len(voted)] * bool(voted)
+
+
+def test_a_table_of_silent_fields_is_one_sentence_and_the_order_is_explained() -> None:
+    silent = FieldVote(field="msi_status", n_votes=0, value=None)
+    found = samples.retrieval().model_copy(update={"votes": (silent,)})
+    section = neighbours_section(report(retrieval=Ok[RetrievalResult](value=found)))
+    assert not grids(section)
+    assert "none votes on any field" in text_of(section)
+    assert "Ordered by mean similarity over the tiles" in text_of(section)
+    both = found.model_copy(update={"votes": (silent, *samples.retrieval().votes)})
+    (table,) = grids(neighbours_section(report(retrieval=Ok[RetrievalResult](value=both))))
+    assert [row[0] for row in table.rows] == ["TIL density", "TIL fraction"]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +218,7 @@ def test_no_neighbours_and_no_drugs_are_said_with_the_reason(outcome: Any, text:
 
 
 @few
-@given(instances(DrugProfile))
+@given(fields_of(DrugProfile, {"in_silico"}).map(lambda made: DrugProfile(**made)))
 def test_every_fact_of_a_drug_has_its_source_and_grade(drug: DrugProfile) -> None:
     section = drugs_section(report(drugs=Ok[tuple[DrugProfile, ...]](value=(drug,))))
     assert "curated" in section.title
@@ -214,10 +229,35 @@ def test_every_fact_of_a_drug_has_its_source_and_grade(drug: DrugProfile) -> Non
     tail = {row.label: row.value for row in item.lines[len(drug.facts) :]}
     assert drug.knowledge_version in tail["Curated by"]
     for known in drug.ids:
-        assert f"{known.system} {known.value or 'none'} ({known.status})" in tail["Registry ids"]
+        assert (
+            f"{system_name(known.system)} {known.value or 'none'} ({known.status})"
+            in tail["Registry ids"]
+        )
 
 
 def test_an_answer_without_drugs_says_that_none_is_named() -> None:
     section = drugs_section(report(drugs=Ok[tuple[DrugProfile, ...]](value=())))
     assert "No drug is named in this report." in text_of(section)
     assert rules.drug().name not in text_of(section)
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "measured", "limit", "text"),
+    [
+        ("tissue_share", Verdict.accept, 0.714, 0.15, "71.4 % (at least 15 %)"),
+        ("tissue_share", Verdict.flag, 0.1, 0.15, "10 % (at least 15 %)"),
+        ("brown_stain", Verdict.accept, 0.0, 0.05, "0 % (at most 5 %)"),
+        ("brown_stain", Verdict.refuse, 0.412, 0.05, "41.2 % (at most 5 %)"),
+        ("side", Verdict.accept, 1380, 48, "1380 px (at least 48 px)"),
+        ("blur", Verdict.flag, 0.08, 0.09, "0.080 (at least 0.090)"),
+        ("eosin", Verdict.accept, -0.393, -0.05, "-0.393 (at most -0.050)"),
+        ("blur", Verdict.accept, 0.09, 0.09, "0.090 (limit 0.090)"),
+    ],
+)
+def test_a_limit_says_on_which_side_it_stands(
+    code: str, verdict: Verdict, measured: float, limit: float, text: str
+) -> None:
+    check = QualityCheck(code=code, verdict=verdict, measured=measured, limit=limit, message="m")
+    quality = samples.ACCEPTED.model_copy(update={"checks": (check,)})
+    (table, *_) = grids(quality_section(report(images=(samples.image(quality),))))
+    assert table.rows[0][2] == text

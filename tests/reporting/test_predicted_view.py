@@ -13,15 +13,18 @@ from immunopath.domain.finding import Agreement, Opinion, TrustRow
 from immunopath.domain.prediction import FIELD_VALUES, BiomarkerProfile, Morphometry
 from immunopath.domain.report import CaseReport
 from immunopath.reporting import document as doc
-from immunopath.reporting.card_view import FIELD_NAMES, value_text
+from immunopath.reporting.card_view import value_text
 from immunopath.reporting.predicted_view import (
     agreement_grid,
     morphometry_rows,
     predicted_rows,
     prediction_section,
+    summary_notes,
     trust_note,
 )
 from immunopath.reporting.text import number
+from immunopath.reporting.view import document
+from immunopath.reporting.words import FIELD_NAMES
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 PER_MM2 = ("lymphocytes_per_mm2", "lymphocytes_per_mm2_in_nests", "lymphocytes_per_mm2_outside")
@@ -153,3 +156,19 @@ def test_a_missing_number_never_reads_as_zero() -> None:
     assert len(shown) == 9
     assert not [text for text in shown if re.search(r"\d", text)]
     assert not [word for word in words_of(cards(samples.partial())) if word == "0.00"]
+
+
+def test_the_box_says_once_what_its_numbers_do_not_mean() -> None:
+    said = summary_notes(samples.profile())
+    assert said.startswith("The 90 % interval covers sampling and the stated correction, not class")
+    assert "not the stromal TIL score (sTIL)" in said
+    assert not summary_notes(samples.unknown_profile("none"))
+    texts = words_of(document(samples.full()))
+    assert len([text for text in texts if "sTIL" in text]) == 1
+    model = samples.SOURCE.model_copy(update={"kind": "model"})
+    til = samples.profile().til_fraction.model_copy(update={"source": model, "quantity": "rna"})
+    assert not summary_notes(samples.profile().model_copy(update={"til_fraction": til}))
+
+
+def test_agreement_is_not_taken_for_evidence() -> None:
+    assert "weak evidence" in agreement_grid(samples.full()).caption

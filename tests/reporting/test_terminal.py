@@ -102,7 +102,7 @@ def test_open_tests_have_an_empty_box() -> None:
 def test_a_refused_case_is_short() -> None:
     text = printed(render_terminal(samples.refused()))
     assert len(text.split("\n")) < 60
-    assert "0.412, limit 0.050" in text
+    assert "41.2 %, at most 5 %" in text
 
 
 def test_a_report_prints_itself() -> None:

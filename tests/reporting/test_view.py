@@ -15,9 +15,11 @@ from immunopath.domain.molecular import Gene, GeneResult, Pdl1Result
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport
 from immunopath.reporting import document as doc
-from immunopath.reporting.card_view import FIELD_NAMES
+from immunopath.reporting.card_view import RESAMPLES
 from immunopath.reporting.clinical_view import measured_rows, result_rows, stated_rows, unstated
-from immunopath.reporting.view import STALE_AFTER_DAYS, document
+from immunopath.reporting.missing_view import STALE_AFTER_DAYS
+from immunopath.reporting.view import document
+from immunopath.reporting.words import FIELD_NAMES
 
 BANNED = re.compile(r"\b(recommend\w*|should receive|safe|safely|guaranteed)\b", re.IGNORECASE)
 CLAIMS_NEGATIVE = re.compile(r"negative|wild.?type|absent|not detected|pMMR|MSS", re.IGNORECASE)
@@ -141,7 +143,8 @@ def test_missing_conflicting_and_stale_are_listed() -> None:
         knowledge_date=guidance.AS_OF - timedelta(days=STALE_AFTER_DAYS + 1), flags=(flag,)
     ).model_copy(update={"images": (samples.image(mpp_source="assumed"),)})
     labels = [row.label for row in _rows(report)]
-    assert labels.count("Conflict") == 2
+    assert labels.count("Conflict") == 1
+    assert labels[0] == "Serious"
     assert {"Unknown", "KRAS result", "Stale", "Assumed"} <= set(labels)
 
 
@@ -221,7 +224,7 @@ def test_a_prior_is_not_called_a_prediction() -> None:
     cards = {card.key: card for card in block.items}
     assert cards["msi_status"].value == "abstains"
     assert "not a prediction for this case" in cards["msi_status"].bars_title
-    assert cards["til_density"].bars_title == "Probabilities, uncalibrated"
+    assert cards["til_density"].bars_title == RESAMPLES
     assert "hint only" in cards["immune_score"].value
     assert "not informative" in text_of(block.shared)
 
@@ -231,7 +234,7 @@ def test_a_refused_case_shows_only_why() -> None:
     assert [found.key for found in page.sections] == [
         "refused", "quality", "limits", "provenance",
     ]  # fmt: skip
-    assert "0.412, limit 0.050" in text_of(page.sections[0])
+    assert "41.2 %, at most 5 %" in text_of(page.sections[0])
 
 
 def test_missing_facts_are_named_in_words_not_in_the_names_of_code() -> None:
