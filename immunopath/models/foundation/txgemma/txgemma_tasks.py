@@ -76,7 +76,7 @@ class TaskSheet(Frozen):
 @lru_cache(maxsize=1)
 def task_sheet() -> TaskSheet:
     """Return the sheet that comes with the package."""
-    text = files("immunopath.models.foundation.txgemma.txgemma").joinpath(FILE).read_text("utf-8")
+    text = files("immunopath.models.foundation.txgemma").joinpath(FILE).read_text("utf-8")
     return TaskSheet.model_validate(yaml.safe_load(text))
 
 
