@@ -2,7 +2,7 @@
 
 import re
 
-from immunopath.reporting.text import number, plain_name
+from immunopath.reporting.text import number, plain_name, scale_origin
 
 FIELD_NAMES = {
     "cd274_expression": "CD274 RNA",
@@ -64,6 +64,7 @@ _METHODS = {
     "NGS_RNA": "NGS of RNA",
     "CTDNA_NGS": "NGS of ctDNA",
 }
+_SCALE = re.compile(r"(µm/px) \(([a-z_]+)\)")
 _LONG_NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?![\w.])")
 
 
@@ -73,8 +74,9 @@ def field_name(key: str) -> str:
 
 
 def named_fields(sentence: str) -> str:
-    """Return `sentence` with every key of a field replaced by its name."""
-    return _FIELD_KEYS.sub(lambda hit: field_name(hit[0]), sentence)
+    """Return `sentence` with fields by their names, and how a scale is known in words."""
+    told = _SCALE.sub(lambda hit: f"{hit[1]} ({scale_origin(hit[2])})", sentence)
+    return _FIELD_KEYS.sub(lambda hit: field_name(hit[0]), told)
 
 
 def quantity_name(key: str) -> str:

@@ -48,6 +48,7 @@ def test_a_feature_has_a_name_and_a_unit(key: str, value: float, text: str) -> N
 def test_fields_inside_a_sentence_are_named() -> None:
     assert named_fields("til_density: 40% differ") == "TIL density: 40% differ"
     assert named_fields("my_til_density_2 stays") == "my_til_density_2 stays"
+    assert named_fields("a.tif 2 µm/px (user).") == "a.tif 2 µm/px (stated by the user)."
     assert field_name("lymphocyte_rich") == "Lymphocyte-rich"
 
 
