@@ -99,15 +99,18 @@ def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
     overlap = morisita_horn(np.concatenate(counts, axis=1))
     inside = float(total[0] / total[1]) if total[1] > 0 else None
     outside = float(total[2] / total[3]) if total[3] > 0 else None
-    value, reason = None, ""
+    value, reason = _call(total, correction)
+    return Layout(value, reason, in_nest, table, nest_um2 * 1e-6, inside, outside, overlap)
+
+
+def _call(total: F64, correction: Correction) -> tuple[str | None, str]:
+    """Return the phenotype of the sums over a case, or None with the reason."""
     if total[1] < MIN_NEST_MM2:
-        reason = (
+        return None, (
             "No tumour nests were found: without them a field is neither inflamed, excluded nor "
             "desert (normal lung and lymphoid follicles look alike)."
         )
-    else:
-        value = str(decide(total[None], np.array([correction.floor]), correction.ceiling)[0])
-    return Layout(value, reason, in_nest, table, nest_um2 * 1e-6, inside, outside, overlap)
+    return str(decide(total[None], np.array([correction.floor]), correction.ceiling)[0]), ""
 
 
 def decide(totals: F64, floor: F64, ceiling: float | F64) -> npt.NDArray[np.str_]:

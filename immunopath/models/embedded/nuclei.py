@@ -4,7 +4,7 @@ Every tile is analysed with 32 µm of true surroundings and with the stain of it
 and a nucleus belongs to the tile that holds its point: tile borders neither lose nor double nuclei.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -83,41 +83,49 @@ def detect_nuclei(
     work = work or Workspace()
     stain = look_at_stain(source, work)
     boxes = tuple(box_of(t) for t in source.tiles)
-    parts: list[Nuclei] = []
-    owners: list[int] = []
-    tissue: list[TissueGrid] = []
-    energies: list[Energy] = []
-    n_pigment = n_candidates = 0
+    tiles: list[_Tile] = []
     ready = stain.ready
-    for index, box in enumerate(boxes):
+    for box in boxes:
         if ready is None or ready.look.tile_id != box.tile_id:
             ready = make_ready(look_at(source, box), stain.white[box.image_index], work)
-        rows, columns = ready.look.core
-        tissue.append(tissue_grid(tissue_mask(ready.maps.od[:, rows, columns]), box))
-        energies.append(energy(ready.maps, ready.look.core))
-        field = nuclei_in(ready, stain.gain, classifier, work)
-        own = _inside(field.nuclei, ready.look.margin, box)
-        parts.append(own)
-        owners += [index] * len(own)
-        n_pigment += field.n_pigment
-        n_candidates += field.n_candidates
+        tiles.append(_tile(ready, box, stain.gain, classifier, work))
+    owners = [index for index, tile in enumerate(tiles) for _ in range(len(tile.field.nuclei))]
     tile_index = np.array(owners, np.int64)
     image_of = np.array([b.image_index for b in boxes], np.int64)
     image_index = image_of[tile_index] if boxes else tile_index
-    nuclei = Nuclei.join(parts)
+    nuclei = Nuclei.join([tile.field.nuclei for tile in tiles])
     once = _first_of_twins(nuclei, image_index, tile_index)
-    tile_index, image_index = tile_index[once], image_index[once]
     return CaseNuclei(
         nuclei=nuclei.take(once),
-        image_index=image_index,
-        tile_index=tile_index,
+        image_index=image_index[once],
+        tile_index=tile_index[once],
         boxes=boxes,
-        tissue=tuple(tissue),
+        tissue=tuple(tile.tissue for tile in tiles),
         gain=stain.gain,
-        n_pigment=n_pigment,
-        n_candidates=n_candidates,
-        coarse_to_fine=coarse_to_fine(energies),
+        n_pigment=sum(tile.field.n_pigment for tile in tiles),
+        n_candidates=sum(tile.field.n_candidates for tile in tiles),
+        coarse_to_fine=coarse_to_fine([tile.energy for tile in tiles]),
     )
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """The nuclei of one tile in µm of its image, with its tissue and structure."""
+
+    field: FieldNuclei
+    tissue: TissueGrid
+    energy: Energy
+
+
+def _tile(
+    ready: Ready, box: TileBox, gain: float, classifier: NucleiClassifier, work: Workspace
+) -> _Tile:
+    rows, columns = ready.look.core
+    tissue = tissue_grid(tissue_mask(ready.maps.od[:, rows, columns]), box)
+    structure = energy(ready.maps, ready.look.core)
+    seen = nuclei_in(ready, gain, classifier, work)
+    own = _inside(seen.nuclei, ready.look.margin, box)
+    return _Tile(replace(seen, nuclei=own), tissue, structure)
 
 
 def _inside(nuclei: Nuclei, margin: tuple[float, float], box: TileBox) -> Nuclei:
