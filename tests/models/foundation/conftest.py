@@ -1,8 +1,15 @@
 """Checkpoints that several test files use, built once a session."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
+
+from immunopath.models.torchvision_guard import guard_torchvision
+
+if importlib.util.find_spec("torch") is not None:
+    guard_torchvision()  # before the first import of transformers
+
 from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders, build_all, build_base
 from tiny_siglip import build_siglip
