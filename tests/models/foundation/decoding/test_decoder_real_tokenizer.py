@@ -12,6 +12,7 @@ import pytest
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical
 from decoder_cases import one_thread
 from gemma_tokenizer import real_tokenizer
+from steering import steer
 from test_decoder_equality import WANTED
 from tiny_gemma import build_gemma3, load, noise, randomise
 from tiny_gemma import encode as encode_prompt
@@ -22,8 +23,9 @@ from immunopath.models.foundation.decoding.slots import encode, plan_answer
 
 LENGTHS = {"indented": 98, "single_line": 80, "compact": 65}
 WINDOW = 64
+PARTING = ("msi_status", "tme_subtype", "til_fraction")
 SMALL: dict[str, int] = {
-    "hidden": 32, "intermediate": 64, "layers": 3, "heads": 2, "kv_heads": 1, "window": WINDOW,
+    "hidden": 64, "intermediate": 128, "layers": 3, "heads": 4, "kv_heads": 2, "window": WINDOW,
     "vocab_size": 262_208,
 }  # fmt: skip
 
@@ -133,3 +135,22 @@ def test_greedy_path_equals_restricted_generate(layout: Layout) -> None:
             assert [list(single.tokens)] == generate_canonical(model, rule(layout), ragged()[:1])
         finally:
             text.sliding_window = WINDOW
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=["IE", "IE/F", "D", "F"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_answers_that_part_late_are_reached_and_equal(
+    layout: Layout, wanted: tuple[str | float, ...]
+) -> None:
+    """IE against IE/F, MSS against MSI-H, numbers of one, two and three digits."""
+    model, _ = gemma()
+    randomise(model, 4)
+    prompt = ragged()[0]
+    answer = AnswerFormat(layout, PARTING)
+    text = answer.render([json.dumps(value) for value in wanted[1:4]])
+    tokens = encode(real_tokenizer(), [text])[0]
+    few = SlotDecoder(model, real_tokenizer(), answer)
+    assert steer(model, prompt, tokens, lambda: few.decode([prompt])[0].tokens)
+    assert few.decode([prompt])[0].text == text
+    restricted = CanonicalAnswers(real_tokenizer(), layout, PARTING)
+    assert [tokens] == generate_canonical(model, restricted, [prompt])
