@@ -162,10 +162,7 @@ class SlotDecoder:
         tokens = sorted(used)
         column = {token: place for place, token in enumerate(tokens)}
         logits = self._head.logits(read, self._head.rows(tokens))
-        if not bool(logits.isfinite().all()):
-            raise LogitsNotFinite(
-                "the model answers NaN or infinity; load it in bfloat16 or float32, never float16"
-            )
+        _check_finite(logits)
         values = logits.tolist()
         return [
             {
@@ -188,6 +185,8 @@ class SlotDecoder:
         if not self._full_head:
             return [[None] * len(openings) for _ in range(rows)]
         total = self._head.log_partition(torch.cat(openings)).reshape(len(openings), rows)
+        # One NaN anywhere in the head would otherwise read as "nothing lies off the schema".
+        _check_finite(total)
         found: list[list[FirstTokens | None]] = [[] for _ in range(rows)]
         for slot, opening, partition in zip(self.plan.slots, openings, total, strict=True):
             allowed = list(slot.nodes[0].children)
@@ -230,6 +229,13 @@ class SlotDecoder:
             conditional=not self._full_head,
             conditioning=f"marginal:{self._marginal}" if self._marginal else "greedy",
             tokens=tuple(tokens),
+        )
+
+
+def _check_finite(values: torch.Tensor) -> None:
+    if not bool(values.isfinite().all()):
+        raise LogitsNotFinite(
+            "the model answers NaN or infinity; load it in bfloat16 or float32, never float16"
         )
 
 

@@ -232,6 +232,22 @@ def test_nan_is_a_named_error(model: Any) -> None:
             norm.copy_(before)
 
 
+def test_nan_in_a_row_of_the_head_that_no_answer_uses_is_a_named_error(model: Any) -> None:
+    slots = decoder("indented", WINDOW)
+    spare = next(t for t in range(model.lm_head.weight.shape[0]) if t not in slots.plan.tokens)
+    head = model.lm_head
+    weight = head.weight.detach().clone()
+    weight[spare, 0] = math.nan
+    model.lm_head = torch.nn.Linear(*weight.T.shape, bias=False)
+    model.lm_head.weight = torch.nn.Parameter(weight, requires_grad=False)
+    try:
+        tokenizer = gemma(WINDOW)[1].tokenizer
+        with pytest.raises(LogitsNotFinite, match="NaN"):
+            SlotDecoder(model, tokenizer, AnswerFormat()).decode(ragged(1))
+    finally:
+        model.lm_head = head
+
+
 def test_a_tokenizer_larger_than_the_head_is_refused(model: Any) -> None:
     tokenizer = gemma(WINDOW)[1].tokenizer
     smaller = torch.nn.Linear(64, 300, bias=False)
