@@ -73,18 +73,31 @@ def placement(spec: EngineSpec, device: str) -> Placement:
 def read_config(weights: Weights) -> Any:  # noqa: ANN401 - a config class per model
     """Return the configuration; raises `CheckpointClassError` and `UnsafeWeights`."""
     try:
-        config = transformers().AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+        config = transformers().AutoConfig.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
+        if _brings_code(error):
+            raise _own_code(weights) from error
         raise CheckpointClassError(
             f"{weights.source}: config.json is missing or names a model that transformers does not "
             "know; give the folder of a transformers checkpoint"
         ) from error
     if getattr(config, "auto_map", None):
-        raise UnsafeWeights(
-            f"{weights.source}: the checkpoint brings code of its own, which is never run; use one "
-            "whose class is part of transformers"
-        )
+        raise _own_code(weights)
     return config
+
+
+def _brings_code(error: Exception) -> bool:
+    """Return whether transformers refused to run a checkpoint's own code."""
+    return isinstance(error, ValueError) and "trust_remote_code" in str(error)
+
+
+def _own_code(weights: Weights) -> UnsafeWeights:
+    return UnsafeWeights(
+        f"{weights.source}: the checkpoint brings code of its own, which is never run; use one "
+        "whose class is part of transformers"
+    )
 
 
 def load_model(
@@ -165,7 +178,7 @@ def _guarded(load: Callable[[], Any], weights: Weights) -> Any:  # noqa: ANN401
 def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa: ANN401
     """Return ``AutoTokenizer``, ``AutoProcessor`` or ``AutoImageProcessor`` of a checkpoint.
 
-    Raises `ProcessorMissing` naming what the folder lacks.
+    Raises `ProcessorMissing` naming what the folder lacks, `UnsafeWeights` for code of its own.
     """
     if kind != "AutoImageProcessor":
         require_vocabulary(weights)
@@ -174,8 +187,12 @@ def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa:
         kind, "processor"
     )
     try:
-        return auto.from_pretrained(weights.folder, local_files_only=True, **options)
+        return auto.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False, **options
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        if _brings_code(error):
+            raise _own_code(weights) from error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ProcessorMissing(
             f"{weights.source}: its {what} cannot be loaded ({first[:160]}); put the {what} files "
