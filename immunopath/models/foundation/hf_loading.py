@@ -14,6 +14,7 @@ from immunopath.domain.errors import (
     UnsafeWeights,
     WeightsCorrupted,
 )
+from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
@@ -111,7 +112,7 @@ def load_model(
 
     `model_types` are the allowed ``config.model_type`` (none = any); `may_miss` is a pattern of
     keys that the caller does not use. Raises `CheckpointClassError`, `UnsafeWeights`,
-    `WeightsCorrupted`.
+    `WeightsCorrupted`, and `EngineUnavailable` when memory does not suffice.
     """
     config = read_config(weights)
     if model_types and config.model_type not in model_types:
@@ -120,8 +121,9 @@ def load_model(
             f"{' or '.join(model_types)}; give another id or folder"
         )
     require_safetensors(weights)
-    model, report = _guarded(
-        lambda: auto.from_pretrained(
+
+    def load() -> tuple[Any, Any]:
+        model, report = auto.from_pretrained(
             weights.folder,
             dtype=where.dtype,
             use_safetensors=True,
@@ -129,9 +131,10 @@ def load_model(
             trust_remote_code=False,
             output_loading_info=True,
             **where.loading,
-        ),
-        weights,
-    )
+        )
+        return model if where.loading else model.to(where.device), report
+
+    model, report = _guarded(load, weights)
     missing = [k for k in report["missing_keys"] if not (may_miss and re.search(may_miss, k))]
     missing += [str(key) for key in report.get("mismatched_keys", ())]
     if missing:
@@ -139,7 +142,7 @@ def load_model(
             f"{weights.source}: {len(missing)} tensors of the model are not in the checkpoint "
             f"(first: {sorted(missing)[0]}); fetch it again or give the right one"
         )
-    return model.eval() if where.loading else model.to(where.device).eval()
+    return model.eval()
 
 
 def require_safetensors(weights: Weights) -> None:
@@ -163,12 +166,21 @@ def require_vocabulary(weights: Weights) -> None:
         )
 
 
+def refuse_without_memory(error: BaseException, weights: Weights) -> None:
+    """Raise `EngineUnavailable` when loading ended because memory ran out."""
+    if out_of_memory(error):
+        raise EngineUnavailable(
+            f"not enough memory to load {weights.source}: use quant=nf4 or another device"
+        ) from error
+
+
 def _guarded(load: Callable[[], Any], weights: Weights) -> Any:  # noqa: ANN401
     from safetensors import SafetensorError
 
     try:
         return load()
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        refuse_without_memory(error, weights)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
             f"{weights.source}: the weights cannot be read ({first[:200]}); fetch them again"

@@ -1,13 +1,21 @@
-"""Loading a transformers checkpoint: no code of its own."""
+"""Loading a transformers checkpoint: no code of its own, memory, numbers."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from tiny_medgemma import loaded
 
-from immunopath.domain.errors import UnsafeWeights
-from immunopath.models.foundation.hf_loading import load_processor, read_config
+from immunopath.domain.errors import EngineUnavailable, UnsafeWeights, WeightsCorrupted
+from immunopath.models.foundation.hf_loading import (
+    Placement,
+    load_model,
+    load_processor,
+    read_config,
+    transformers,
+)
 from immunopath.models.foundation.weights import Weights, resolve_weights
 
 CODE = """\
@@ -83,3 +91,29 @@ def test_a_processor_with_code_of_its_own_is_refused(copied: Path, mark: Path, k
     with pytest.raises(UnsafeWeights, match="code of its own"):
         load_processor(kind, weights(copied))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), MemoryError()]
+)
+@pytest.mark.parametrize("place", ["from_pretrained", "to"])
+@pytest.mark.parametrize("engine", ["medgemma", "others"])
+def test_no_memory_while_loading_is_not_taken_for_damage(
+    base_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    place: str,
+    engine: str,
+) -> None:
+    auto = transformers().AutoModelForImageTextToText
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(auto if place == "from_pretrained" else torch.nn.Module, place, fail)
+    with pytest.raises(EngineUnavailable, match="not enough memory to load .*quant=nf4") as caught:
+        if engine == "medgemma":
+            loaded(base_folder)
+        else:
+            load_model(auto, weights(base_folder), (), Placement(torch.float32, "cpu"))
+    assert not isinstance(caught.value, WeightsCorrupted)
