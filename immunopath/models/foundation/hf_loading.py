@@ -62,11 +62,12 @@ def placement(spec: EngineSpec, device: str) -> Placement:
     """
     import torch
 
+    from immunopath.models.foundation.precision import has_bfloat16  # imports this module
+
     name = spec.options.get("dtype", "float32")
     if name not in DTYPES:
         raise EngineSpecError(f"engine {spec}: dtype={name!r}; use {' or '.join(DTYPES)}")
-    on_gpu = torch.device(device).type == "cuda"
-    if name == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
+    if name == "bfloat16" and not has_bfloat16(device):
         raise PrecisionUnsupported(f"{device} has no bfloat16: use dtype=float32")
     return Placement(getattr(torch, name), device)
 

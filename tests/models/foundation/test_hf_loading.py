@@ -8,15 +8,22 @@ import pytest
 import torch
 from tiny_medgemma import loaded
 
-from immunopath.domain.errors import EngineUnavailable, UnsafeWeights, WeightsCorrupted
+from immunopath.domain.errors import (
+    EngineUnavailable,
+    PrecisionUnsupported,
+    UnsafeWeights,
+    WeightsCorrupted,
+)
 from immunopath.models.foundation.hf_loading import (
     Placement,
     load_model,
     load_processor,
+    placement,
     read_config,
     transformers,
 )
 from immunopath.models.foundation.weights import Weights, resolve_weights
+from immunopath.models.spec import EngineSpec
 
 CODE = """\
 from pathlib import Path
@@ -111,9 +118,22 @@ def test_no_memory_while_loading_is_not_taken_for_damage(
         raise error
 
     monkeypatch.setattr(auto if place == "from_pretrained" else torch.nn.Module, place, fail)
-    with pytest.raises(EngineUnavailable, match="not enough memory to load .*quant=nf4") as caught:
+
+    def load() -> object:
         if engine == "medgemma":
-            loaded(base_folder)
-        else:
-            load_model(auto, weights(base_folder), (), Placement(torch.float32, "cpu"))
+            return loaded(base_folder)
+        return load_model(auto, weights(base_folder), (), Placement(torch.float32, "cpu"))
+
+    with pytest.raises(EngineUnavailable, match=r"not enough memory to load .*quant=nf4") as caught:
+        load()
     assert not isinstance(caught.value, WeightsCorrupted)
+
+
+def test_bfloat16_that_a_gpu_only_emulates_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
+    with pytest.raises(PrecisionUnsupported, match="dtype=float32"):
+        placement(EngineSpec.parse("medsiglip,dtype=bfloat16"), "cuda:0")
+    assert placement(EngineSpec.parse("medsiglip"), "cuda:0").dtype == torch.float32
+    assert placement(EngineSpec.parse("medsiglip,dtype=bfloat16"), "cpu").dtype == torch.bfloat16
