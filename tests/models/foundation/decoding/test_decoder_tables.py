@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from tiny_gemma import randomise
 
 from immunopath.domain.errors import LogitsNotFinite, TokenizerMismatch
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.models.foundation.decoding import decoder as decoder_module
 from immunopath.models.foundation.decoding.answer import LAYOUTS, AnswerFormat, Layout
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer, SlotReading
 from immunopath.models.foundation.decoding.decoder import SlotDecoder
 from immunopath.models.foundation.decoding.numbers import cell_name, cell_of
+from immunopath.models.foundation.decoding.segments import CachedRows
 from immunopath.models.foundation.decoding.slots import encode
 
 WINDOW = WINDOWS["above"]
@@ -212,6 +215,28 @@ def test_marginal_does_not_depend_on_the_batch_and_follows_the_seed(model: Any) 
     assert other.decode(ragged(1))[0].readings[-1] != batch[0].readings[-1]
     greedy = decoder("compact", WINDOW).decode(ragged(3))
     assert [answer.text for answer in batch] == [answer.text for answer in greedy]
+
+
+def test_marginal_holds_one_chunk_of_histories_at_a_time(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks: list[weakref.ref[CachedRows]] = []
+    alive: list[int] = []
+    select = CachedRows.select
+
+    def counted(rows: CachedRows, index: Sequence[int]) -> CachedRows:
+        alive.append(sum(ref() is not None for ref in forks))
+        fork = select(rows, index)
+        forks.append(weakref.ref(fork))
+        return fork
+
+    monkeypatch.setattr(CachedRows, "select", counted)
+    monkeypatch.setattr(decoder_module, "FORK_ROWS", 2)
+    answer = AnswerFormat("compact", ("tme_subtype", "til_density"))
+    slots = SlotDecoder(model, gemma(WINDOW)[1].tokenizer, answer, marginal=5)
+    slots.decode(ragged(1))
+    assert alive == [0, 0, 0]
+    assert slots.passes == 2 + 3  # the greedy history and one per chunk for the second field
 
 
 def test_a_negative_number_of_samples_is_refused(model: Any) -> None:
