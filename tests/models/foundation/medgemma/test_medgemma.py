@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import FIELD_VALUES, PredictorResult
 from immunopath.domain.report import CaseStatus
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt
 from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor
 from immunopath.models.foundation.medgemma.medgemma_build import build, hub_sources, parse
 from immunopath.models.foundation.medgemma.record import write_record
@@ -261,6 +263,29 @@ def test_cases_share_a_forward_pass(medgemma: Folders, monkeypatch: pytest.Monke
     made.close()
     assert sizes == [4]
     assert [got[i].profile.cd274_expression.value for i in range(4)] == ["low"] * 2 + ["high"] * 2
+
+
+def test_a_large_case_is_encoded_in_chunks(
+    medgemma: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build(EngineSpec.parse(medgemma.engine(batch=8)))
+    refs: list[weakref.ref[EncodedPrompt]] = []
+    alive: list[int] = []
+    encode = made._encode
+
+    def counted(pictures: Sequence[RGB], text: str) -> EncodedPrompt:
+        prompt = encode(pictures, text)
+        refs.append(weakref.ref(prompt))
+        alive.append(sum(ref() is not None for ref in refs))
+        return prompt
+
+    monkeypatch.setattr(made, "_encode", counted)
+    images = [[image] for image in (DARK[0], *[BRIGHT[0]] * 38, DARK[0])]
+    answers = made.read(images, TEXT)
+    made.close()
+    assert len(answers) == 40
+    assert max(alive) <= 2 * 16  # of 40; the worker may still hold the chunk before
+    assert answers[0].text == answers[-1].text != answers[1].text
 
 
 # --- records and requests
