@@ -21,7 +21,7 @@ from immunopath.models.foundation.decoding.decoded import DecodedAnswer
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
-from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile
+from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile, rounded
 from immunopath.models.foundation.medgemma.patches import Unit, cut_patches, units_of
 from immunopath.models.foundation.medgemma.prompts import CANCER_TYPES, UNKNOWN_CANCER_TYPE
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
@@ -235,7 +235,7 @@ def free_memory(device: str) -> None:
 def _answer(answer: DecodedAnswer, unit: Unit) -> ModelAnswer:
     return ModelAnswer(
         text=answer.text,
-        log_probability=answer.log_probability,
+        log_probability=rounded(answer.log_probability),
         conditional=answer.conditional,
         tile_ids=unit.tile_ids,
     )

@@ -213,6 +213,36 @@ def test_batches_do_not_change_answers(medgemma: Folders) -> None:
     assert tables[0] == pytest.approx(tables[1], abs=1e-4)
 
 
+def reported(result: PredictorResult) -> list[float]:
+    """Return every number of a result that comes out of the model."""
+    numbers = [answer.log_probability for answer in result.answers]
+    for _, value in result.profile.items():
+        numbers += [value.spread, value.off_schema_mass, *(value.interval or ())]  # type: ignore[list-item]
+        numbers += [] if value.unknown_mass is None else [value.unknown_mass]
+        numbers += (value.probabilities or {}).values()
+    return numbers
+
+
+def test_a_case_alone_is_the_same_among_others(medgemma: Folders) -> None:
+    made = build(EngineSpec.parse(medgemma.engine(batch=8, wait_ms=2000)))
+    alone = predict(made, DARK)
+    got: list[PredictorResult] = []
+    others = [threading.Thread(target=predict, args=(made, BRIGHT)) for _ in range(3)]
+    own = threading.Thread(target=lambda: got.append(predict(made, DARK)))
+    for thread in (*others, own):
+        thread.start()
+    for thread in (*others, own):
+        thread.join(120)
+    made.close()
+    assert [a.text for a in got[0].answers] == [a.text for a in alone.answers]
+    for one, other in zip(reported(alone), reported(got[0]), strict=True):
+        assert one == round(one, 6)
+        # A number on the edge of a step may round to either side: a few steps, never more.
+        assert one == pytest.approx(other, abs=5e-6)
+    for (_, a), (_, b) in zip(alone.profile.items(), got[0].profile.items(), strict=True):
+        assert (a.value, a.interval, a.abstained) == (b.value, b.interval, b.abstained)
+
+
 def test_candidate_rows_only_know_no_mass_outside_the_schema(medgemma: Folders) -> None:
     made = build(EngineSpec.parse(medgemma.engine(head="candidates")))
     result = predict(made, DARK)
