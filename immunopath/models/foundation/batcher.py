@@ -6,9 +6,11 @@ back. A batch that does not fit into memory is halved, and later batches stay th
 """
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
@@ -29,8 +31,8 @@ class Batcher(Generic[Q, A]):
     """Gathers single requests into calls of `run`, which answers a batch in order.
 
     `run` is called from one thread only. `freed` is called after a batch ran out of memory, to
-    give cached memory back. The worker starts with the first request and is a daemon: it keeps no
-    process alive.
+    give cached memory back, when nothing of that batch is held any more. The worker starts with
+    the first request, and anew if it died; it is a daemon and keeps no process alive.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Batcher(Generic[Q, A]):
             if self._closed:
                 raise EngineUnavailable("the engine was closed")
             self._queue.append(job)
-            if self._worker is None:
+            if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=self._work, daemon=True, name="batcher")
                 self._worker.start()
             self._state.notify_all()
@@ -105,8 +107,13 @@ class Batcher(Generic[Q, A]):
             if not batch:
                 return
             live = [job for job in batch if job.future.set_running_or_notify_cancel()]
-            if live:
-                self._answer(live)
+            try:
+                if live:
+                    self._answer(live)
+            except BaseException as error:  # noqa: BLE001 - not swallowed: the callers get it
+                for job in live:
+                    if not job.future.done():
+                        job.future.set_exception(error)
 
     def _gather(self) -> list[_Job[Q, A]]:
         """Wait for requests and take a batch; an empty one means that the batcher was closed."""
@@ -125,35 +132,64 @@ class Batcher(Generic[Q, A]):
 
     def _answer(self, jobs: Sequence[_Job[Q, A]]) -> None:
         """Answer every job or give it its error; one bad request spoils no other."""
+        waiting = deque([jobs])
+        while waiting:
+            part = waiting.popleft()
+            error = self._attempt(part)
+            if error is None:
+                continue
+            short = out_of_memory(error)
+            if short or len(part) > 1:
+                # Its frames hold the batch's cache and activations, which the next try needs.
+                _let_go(error)
+            if short and self._freed is not None:
+                # Its failure is not the callers': they get what the next try gives.
+                with suppress(Exception):
+                    self._freed()
+            if len(part) == 1:
+                part[0].future.set_exception(_told(error) if short else error)
+                continue
+            half = (len(part) + 1) // 2 if short else 1
+            if short:
+                self._size = min(self._size, half)
+            pieces = [part[start : start + half] for start in range(0, len(part), half)]
+            waiting.extendleft(reversed(pieces))
+
+    def _attempt(self, jobs: Sequence[_Job[Q, A]]) -> Exception | None:
+        """Answer all jobs, or none of them and return why."""
         try:
             answers = self._run([job.request for job in jobs])
             if len(answers) != len(jobs):
                 raise EngineError(f"{len(answers)} answers for {len(jobs)} requests")
         except Exception as error:  # noqa: BLE001 - not swallowed: the caller who waits gets it
-            self._failed(jobs, error)
-            return
+            return error
         for job, answer in zip(jobs, answers, strict=True):
             job.future.set_result(answer)
+        return None
 
-    def _failed(self, jobs: Sequence[_Job[Q, A]], error: Exception) -> None:
-        short = out_of_memory(error)
-        if short and self._freed is not None:
-            self._freed()
-        if len(jobs) == 1:
-            told: Exception = error
-            if short:
-                told = EngineUnavailable(
-                    f"not enough memory for one request ({_first_line(error)}); use quant=nf4, "
-                    "another device or fewer images per prompt"
-                )
-                told.__cause__ = error
-            jobs[0].future.set_exception(told)
-            return
-        half = (len(jobs) + 1) // 2 if short else 1
-        if short:
-            self._size = min(self._size, half)
-        for start in range(0, len(jobs), half):
-            self._answer(jobs[start : start + half])
+
+def _let_go(error: BaseException) -> None:
+    """Free what the frames behind an error, and behind those that led to it, hold."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        one.with_traceback(None)
+        waiting += [one.__cause__, one.__context__]
+
+
+def _told(error: Exception) -> EngineUnavailable:
+    """Return what a caller is told whose request does not fit into memory alone."""
+    told = EngineUnavailable(
+        f"not enough memory for one request ({_first_line(error)}); use quant=nf4, "
+        "another device or fewer images per prompt"
+    )
+    told.__cause__ = error
+    return told
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from immunopath.domain.errors import (
     UnsafeWeights,
     WeightsCorrupted,
 )
+from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
@@ -61,11 +62,12 @@ def placement(spec: EngineSpec, device: str) -> Placement:
     """
     import torch
 
+    from immunopath.models.foundation.precision import has_bfloat16  # imports this module
+
     name = spec.options.get("dtype", "float32")
     if name not in DTYPES:
         raise EngineSpecError(f"engine {spec}: dtype={name!r}; use {' or '.join(DTYPES)}")
-    on_gpu = torch.device(device).type == "cuda"
-    if name == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
+    if name == "bfloat16" and not has_bfloat16(device):
         raise PrecisionUnsupported(f"{device} has no bfloat16: use dtype=float32")
     return Placement(getattr(torch, name), device)
 
@@ -73,18 +75,31 @@ def placement(spec: EngineSpec, device: str) -> Placement:
 def read_config(weights: Weights) -> Any:  # noqa: ANN401 - a config class per model
     """Return the configuration; raises `CheckpointClassError` and `UnsafeWeights`."""
     try:
-        config = transformers().AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+        config = transformers().AutoConfig.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
+        if _brings_code(error):
+            raise _own_code(weights) from error
         raise CheckpointClassError(
             f"{weights.source}: config.json is missing or names a model that transformers does not "
             "know; give the folder of a transformers checkpoint"
         ) from error
     if getattr(config, "auto_map", None):
-        raise UnsafeWeights(
-            f"{weights.source}: the checkpoint brings code of its own, which is never run; use one "
-            "whose class is part of transformers"
-        )
+        raise _own_code(weights)
     return config
+
+
+def _brings_code(error: Exception) -> bool:
+    """Return whether transformers refused to run a checkpoint's own code."""
+    return isinstance(error, ValueError) and "trust_remote_code" in str(error)
+
+
+def _own_code(weights: Weights) -> UnsafeWeights:
+    return UnsafeWeights(
+        f"{weights.source}: the checkpoint brings code of its own, which is never run; use one "
+        "whose class is part of transformers"
+    )
 
 
 def load_model(
@@ -98,7 +113,7 @@ def load_model(
 
     `model_types` are the allowed ``config.model_type`` (none = any); `may_miss` is a pattern of
     keys that the caller does not use. Raises `CheckpointClassError`, `UnsafeWeights`,
-    `WeightsCorrupted`.
+    `WeightsCorrupted`, and `EngineUnavailable` when memory does not suffice.
     """
     config = read_config(weights)
     if model_types and config.model_type not in model_types:
@@ -107,8 +122,9 @@ def load_model(
             f"{' or '.join(model_types)}; give another id or folder"
         )
     require_safetensors(weights)
-    model, report = _guarded(
-        lambda: auto.from_pretrained(
+
+    def load() -> tuple[Any, Any]:
+        model, report = auto.from_pretrained(
             weights.folder,
             dtype=where.dtype,
             use_safetensors=True,
@@ -116,9 +132,10 @@ def load_model(
             trust_remote_code=False,
             output_loading_info=True,
             **where.loading,
-        ),
-        weights,
-    )
+        )
+        return model if where.loading else model.to(where.device), report
+
+    model, report = _guarded(load, weights)
     missing = [k for k in report["missing_keys"] if not (may_miss and re.search(may_miss, k))]
     missing += [str(key) for key in report.get("mismatched_keys", ())]
     if missing:
@@ -126,7 +143,7 @@ def load_model(
             f"{weights.source}: {len(missing)} tensors of the model are not in the checkpoint "
             f"(first: {sorted(missing)[0]}); fetch it again or give the right one"
         )
-    return model.eval() if where.loading else model.to(where.device).eval()
+    return model.eval()
 
 
 def require_safetensors(weights: Weights) -> None:
@@ -150,12 +167,21 @@ def require_vocabulary(weights: Weights) -> None:
         )
 
 
+def refuse_without_memory(error: BaseException, weights: Weights) -> None:
+    """Raise `EngineUnavailable` when loading ended because memory ran out."""
+    if out_of_memory(error):
+        raise EngineUnavailable(
+            f"not enough memory to load {weights.source}: use quant=nf4 or another device"
+        ) from error
+
+
 def _guarded(load: Callable[[], Any], weights: Weights) -> Any:  # noqa: ANN401
     from safetensors import SafetensorError
 
     try:
         return load()
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        refuse_without_memory(error, weights)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
             f"{weights.source}: the weights cannot be read ({first[:200]}); fetch them again"
@@ -165,7 +191,7 @@ def _guarded(load: Callable[[], Any], weights: Weights) -> Any:  # noqa: ANN401
 def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa: ANN401
     """Return ``AutoTokenizer``, ``AutoProcessor`` or ``AutoImageProcessor`` of a checkpoint.
 
-    Raises `ProcessorMissing` naming what the folder lacks.
+    Raises `ProcessorMissing` naming what the folder lacks, `UnsafeWeights` for code of its own.
     """
     if kind != "AutoImageProcessor":
         require_vocabulary(weights)
@@ -174,8 +200,12 @@ def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa:
         kind, "processor"
     )
     try:
-        return auto.from_pretrained(weights.folder, local_files_only=True, **options)
+        return auto.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False, **options
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        if _brings_code(error):
+            raise _own_code(weights) from error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ProcessorMissing(
             f"{weights.source}: its {what} cannot be loaded ({first[:160]}); put the {what} files "

@@ -1,7 +1,9 @@
 """The batcher: many callers, one forward pass; memory, errors and cancellation."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
@@ -77,6 +79,76 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     assert run.sizes == [2, 2, 2, 2]
     assert freed
     assert batcher.size == 2  # later batches stay that small
+    batcher.close()
+
+
+class Activations:
+    """Stands for what a forward pass holds."""
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_nothing_of_a_failed_batch_is_held_at_the_next_try(short: bool) -> None:
+    refs: list[weakref.ref[Activations]] = []
+    alive: list[int] = []
+
+    def forward(held: Activations) -> None:
+        try:
+            raise RuntimeError("CUDA out of memory" if short else "shape mismatch")
+        except RuntimeError as error:
+            raise RuntimeError(str(error)) from error
+
+    def run(batch: Sequence[int]) -> list[int]:
+        alive.append(sum(ref() is not None for ref in refs))
+        held = Activations()
+        refs.append(weakref.ref(held))
+        if len(batch) > 1:
+            forward(held)
+        return [2 * n for n in batch]
+
+    def freed() -> None:
+        alive.append(sum(ref() is not None for ref in refs))
+
+    gc.disable()  # what only a collection would find is held too long
+    try:
+        batcher = Batcher(run, max_size=4, max_wait_s=30, freed=freed)
+        assert batcher.map([1, 2, 3, 4]) == [2, 4, 6, 8]
+    finally:
+        gc.enable()
+    assert len(alive) > 4
+    assert set(alive) == {0}
+    batcher.close()
+
+
+def test_freeing_that_fails_costs_no_answer() -> None:
+    def freed() -> None:
+        raise RuntimeError("the driver is gone")
+
+    batcher = Batcher(Recorder(fits=1), max_size=2, max_wait_s=30, freed=freed)
+    futures = [batcher.submit(n) for n in (1, 2)]
+    assert [future.result(30) for future in futures] == [2, 4]
+    batcher.close()
+
+
+def test_what_ends_a_thread_reaches_every_caller_and_the_engine_lives() -> None:
+    def run(batch: Sequence[int]) -> list[int]:
+        if 0 in batch:
+            raise SystemExit("out of here")
+        return [2 * n for n in batch]
+
+    batcher = Batcher(run, max_size=2, max_wait_s=30)
+    futures = [batcher.submit(n) for n in (0, 1)]
+    for future in futures:
+        assert isinstance(future.exception(30), SystemExit)
+    assert [batcher.submit(n) for n in (2, 3)][1].result(30) == 6
+    batcher.close()
+
+
+def test_a_worker_that_died_is_replaced() -> None:
+    batcher = Batcher(Recorder(), max_size=1)
+    assert batcher.submit(1).result(30) == 2
+    batcher.close()
+    batcher._closed = False  # its worker has ended
+    assert batcher.submit(2).result(30) == 4
     batcher.close()
 
 

@@ -80,7 +80,7 @@ class SlotDecoder:
             sampled = self._sample(rows, hidden, len(prompts)) if self._marginal else []
             walks = [Walk(greedy) for _ in prompts]
             openings = self._write(rows, hidden, walks)
-            self.passes = rows.passes + sum(part.passes for part, *_ in sampled)
+            self.passes = rows.passes + sum(passes for passes, *_ in sampled)
             own = list(zip(walks, self._first_tokens(openings, len(prompts)), strict=True))
             histories = [[pair] for pair in own]
             if sampled:
@@ -92,8 +92,11 @@ class SlotDecoder:
 
     def _sample(
         self, rows: CachedRows, hidden: torch.Tensor, n: int
-    ) -> list[tuple[CachedRows, list[int], list[Walk], list[torch.Tensor]]]:
-        """Write the sampled histories of n prompts on copies of their rows, in chunks."""
+    ) -> list[tuple[int, list[int], list[Walk], list[torch.Tensor]]]:
+        """Write the sampled histories of n prompts on copies of their rows, in chunks.
+
+        Returns, per chunk, its forward passes, its prompts' rows, walks and openings.
+        """
         jobs = [(row, sample) for row in range(n) for sample in range(self._marginal)]
         done = []
         for start in range(0, len(jobs), FORK_ROWS):
@@ -101,12 +104,15 @@ class SlotDecoder:
             index = [row for row, _ in chunk]
             walks = [Walk(drawing(f"{self._seed}/{sample}")) for _, sample in chunk]
             fork = rows.select(index)
-            done.append((fork, index, walks, self._write(fork, hidden[index], walks)))
+            openings = self._write(fork, hidden[index], walks)
+            # The count alone: a fork's keys and values are as large as its prompts'.
+            done.append((fork.passes, index, walks, openings))
+            del fork
         return done
 
     def _gather(
         self,
-        sampled: list[tuple[CachedRows, list[int], list[Walk], list[torch.Tensor]]],
+        sampled: list[tuple[int, list[int], list[Walk], list[torch.Tensor]]],
         n: int,
     ) -> list[list[tuple[Walk, list[FirstTokens | None]]]]:
         histories: list[list[tuple[Walk, list[FirstTokens | None]]]] = [[] for _ in range(n)]
@@ -162,10 +168,7 @@ class SlotDecoder:
         tokens = sorted(used)
         column = {token: place for place, token in enumerate(tokens)}
         logits = self._head.logits(read, self._head.rows(tokens))
-        if not bool(logits.isfinite().all()):
-            raise LogitsNotFinite(
-                "the model answers NaN or infinity; load it in bfloat16 or float32, never float16"
-            )
+        _check_finite(logits)
         values = logits.tolist()
         return [
             {
@@ -188,6 +191,8 @@ class SlotDecoder:
         if not self._full_head:
             return [[None] * len(openings) for _ in range(rows)]
         total = self._head.log_partition(torch.cat(openings)).reshape(len(openings), rows)
+        # One NaN anywhere in the head would otherwise read as "nothing lies off the schema".
+        _check_finite(total)
         found: list[list[FirstTokens | None]] = [[] for _ in range(rows)]
         for slot, opening, partition in zip(self.plan.slots, openings, total, strict=True):
             allowed = list(slot.nodes[0].children)
@@ -230,6 +235,13 @@ class SlotDecoder:
             conditional=not self._full_head,
             conditioning=f"marginal:{self._marginal}" if self._marginal else "greedy",
             tokens=tuple(tokens),
+        )
+
+
+def _check_finite(values: torch.Tensor) -> None:
+    if not bool(values.isfinite().all()):
+        raise LogitsNotFinite(
+            "the model answers NaN or infinity; load it in bfloat16 or float32, never float16"
         )
 
 

@@ -14,6 +14,8 @@ from typing import Any, Final
 from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import Gemma
+from immunopath.models.foundation.medgemma.published import PUBLISHED
+from immunopath.models.foundation.medgemma.record import FILE, read_record
 from immunopath.models.foundation.precision import quiet_bitsandbytes
 from immunopath.models.foundation.weights import Weights, is_folder
 
@@ -95,16 +97,27 @@ def check_base(base: Weights, adapter: Weights, settings: Mapping[str, Any]) -> 
     """Return whether adapter and base name the same model; None of both is proof of the contrary.
 
     Models of equal shape (two releases of MedGemma) take each other's adapters without a word, so
-    two different hub ids are refused. A folder has no name to compare: then shapes decide.
+    two different hub ids are refused. An adapter trained on a folder is named by the `base` of its
+    record, if it has one; a folder has no name to compare: then shapes decide.
     """
     named = settings.get("base_model_name_or_path")
-    if not isinstance(named, str) or base.repo_id is None or is_folder(named):
+    if not isinstance(named, str) or is_folder(named):
+        named = _recorded_base(adapter)
+    if named is None or base.repo_id is None or is_folder(named):
         return False
     if named.lower() != base.repo_id.lower():
         raise AdapterMismatch(
             f"{adapter.source}: was trained on {named}, not on {base.repo_id}; load it on {named}"
         )
     return True
+
+
+def _recorded_base(adapter: Weights) -> str | None:
+    path = adapter.folder / FILE
+    if path.is_file():
+        return read_record(path).base
+    shipped = PUBLISHED.get((adapter.repo_id or "").lower())
+    return None if shipped is None else shipped.base
 
 
 def _refuse_bad_merge(gemma: Gemma, settings: Mapping[str, Any], adapter: Weights) -> None:

@@ -22,6 +22,7 @@ from immunopath.models.foundation.decoding.decoder import EncodedPrompt
 from immunopath.models.foundation.hf_loading import (
     load_processor,
     read_config,
+    refuse_without_memory,
     require_safetensors,
     transformers,
 )
@@ -59,7 +60,8 @@ def load_gemma(weights: Weights, precision: Precision, device: str) -> Gemma:
     """Load a Gemma 3 image-text checkpoint from a folder and check it.
 
     Raises `CheckpointClassError`, `UnsafeWeights`, `ProcessorMissing`, `WeightsCorrupted`,
-    `TokenizerMismatch`, `ImageSizeError` or `LogitsNotFinite`, each with its remedy.
+    `TokenizerMismatch`, `ImageSizeError`, `LogitsNotFinite`, or `EngineUnavailable` when memory
+    does not suffice, each with its remedy.
     """
     check_config(weights)
     require_safetensors(weights)
@@ -112,7 +114,10 @@ def _load(weights: Weights, precision: Precision, device: str) -> Any:  # noqa: 
             output_loading_info=True,
             **loading_options(precision, device),
         )
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if precision.quant == "none":
+            model = model.to(device)
+    except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:
+        refuse_without_memory(error, weights)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
             f"{weights.source}: the weights cannot be loaded ({first[:200]}); fetch them again"
@@ -125,8 +130,6 @@ def _load(weights: Weights, precision: Precision, device: str) -> Any:  # noqa: 
         )
     if precision.quant == "nf4":
         keep_plain_cpu_path(model)
-    else:
-        model = model.to(device)
     return model.eval().requires_grad_(requires_grad=False)
 
 

@@ -21,7 +21,7 @@ from immunopath.models.foundation.decoding.decoded import DecodedAnswer
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
-from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile
+from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile, rounded
 from immunopath.models.foundation.medgemma.patches import Unit, cut_patches, units_of
 from immunopath.models.foundation.medgemma.prompts import CANCER_TYPES, UNKNOWN_CANCER_TYPE
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
@@ -29,6 +29,8 @@ from immunopath.models.foundation.weights import Weights
 from immunopath.models.protocols import RGB, EngineInfo, Prediction, TileSource
 
 NAME: Final = "medgemma"
+ENCODED: Final = 16
+"""Prompts of one case that are encoded before the first is queued; at least one batch."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,16 @@ class MedGemmaPredictor:
         return Prediction(result)
 
     def read(self, images: Sequence[Sequence[RGB]], text: str) -> list[DecodedAnswer]:
-        """Return one answer per prompt; `images`: those of each prompt, (h, w, 3) uint8."""
-        return self._batcher.map([self._encode(pictures, text) for pictures in images])
+        """Return one answer per prompt; `images`: those of each prompt, (h, w, 3) uint8.
+
+        No more prompts than a few batches hold are encoded at a time.
+        """
+        answers: list[DecodedAnswer] = []
+        chunk = max(self.serving.batch, ENCODED)
+        for start in range(0, len(images), chunk):
+            part = images[start : start + chunk]
+            answers += self._batcher.map([self._encode(pictures, text) for pictures in part])
+        return answers
 
     def close(self) -> None:
         """Cancel what waits and let the worker end."""
@@ -225,7 +235,7 @@ def free_memory(device: str) -> None:
 def _answer(answer: DecodedAnswer, unit: Unit) -> ModelAnswer:
     return ModelAnswer(
         text=answer.text,
-        log_probability=answer.log_probability,
+        log_probability=rounded(answer.log_probability),
         conditional=answer.conditional,
         tile_ids=unit.tile_ids,
     )

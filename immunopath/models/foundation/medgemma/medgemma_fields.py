@@ -1,8 +1,8 @@
 """The eight fields of a case as a language model answers them, with every reason for silence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, overload
 
 from immunopath.domain.errors import LogitsNotFinite
 from immunopath.domain.prediction import FIELD_VALUES, BiomarkerProfile, FieldPrediction
@@ -29,6 +29,9 @@ _QUANTITIES: Final = {
     "immune_score": "immune_rna_score_minmax",
 }
 """What the labels of the published RNA targets were; `til_*` follow the record."""
+
+DECIMALS: Final = 6
+"""Of what is reported. Float32 sums differ from about there on with the size of a batch."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def _field(
     classify = cuts.density_class if cuts is not None and key == "til_fraction" else None
     case = aggregate(readings, facts.weights, number=number, classify=classify)
     _check_finite(case.probabilities)
+    case = _rounded(case)
     reason = _silence(case, len(readings), number=number)
     followed = case.off_schema is None or case.off_schema <= OFF_SCHEMA_LIMIT
     built: FieldPrediction[str] | FieldPrediction[float] = kind(
@@ -100,6 +104,27 @@ def _field(
         reason=reason,
     )
     return built
+
+
+@overload
+def rounded(number: float) -> float: ...
+@overload
+def rounded(number: None) -> None: ...
+def rounded(number: float | None) -> float | None:
+    """Return a number without the digits that depend on which prompts shared a forward pass."""
+    return None if number is None else round(number, DECIMALS)
+
+
+def _rounded(case: CaseReading) -> CaseReading:
+    interval = case.interval
+    return replace(
+        case,
+        probabilities={value: rounded(p) for value, p in case.probabilities.items()},
+        interval=None if interval is None else (rounded(interval[0]), rounded(interval[1])),
+        spread=rounded(case.spread),
+        off_schema=rounded(case.off_schema),
+        unknown=rounded(case.unknown),
+    )
 
 
 def _silence(case: CaseReading, n: int, *, number: bool) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from tiny_gemma import randomise
 
 from immunopath.domain.errors import LogitsNotFinite, TokenizerMismatch
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.models.foundation.decoding import decoder as decoder_module
 from immunopath.models.foundation.decoding.answer import LAYOUTS, AnswerFormat, Layout
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer, SlotReading
 from immunopath.models.foundation.decoding.decoder import SlotDecoder
 from immunopath.models.foundation.decoding.numbers import cell_name, cell_of
+from immunopath.models.foundation.decoding.segments import CachedRows
 from immunopath.models.foundation.decoding.slots import encode
 
 WINDOW = WINDOWS["above"]
@@ -31,8 +34,12 @@ def _quick() -> Iterator[None]:
 @pytest.fixture
 def model() -> Any:
     """Return the tiny model with the weights of seed 5: it answers with digits."""
-    randomise(gemma(WINDOW)[0], 5)
-    return gemma(WINDOW)[0]
+    return seeded(WINDOW)
+
+
+def seeded(window: int) -> Any:
+    randomise(gemma(window)[0], 5)
+    return gemma(window)[0]
 
 
 def literal(reading: SlotReading) -> str:
@@ -65,15 +72,19 @@ def alone(model: Any, row: int, ways: dict[str, list[int]], number: bool) -> dic
     return table
 
 
+@pytest.mark.parametrize("side", WINDOWS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_tables_of_a_ragged_batch_equal_the_row_alone(model: Any, layout: Layout) -> None:
-    slots = decoder(layout, WINDOW)
+def test_tables_of_a_ragged_batch_equal_the_row_alone(layout: Layout, side: str) -> None:
+    """Every row in one layout, one row in the others: how they are written changes no mask."""
+    model = seeded(WINDOWS[side])
+    slots = decoder(layout, WINDOWS[side])
     answers = slots.decode(ragged())
-    row = 5
-    for index, reading in enumerate(answers[row].readings):
-        number = FIELD_VALUES[reading.key] is None
-        expected = alone(model, row, variants(slots.answer, answers[row], index), number)
-        assert reading.probabilities == pytest.approx(expected, abs=CLOSE)
+    assert len(answers) == 8
+    for row in range(8) if layout == "indented" else (5,):
+        for index, reading in enumerate(answers[row].readings):
+            number = FIELD_VALUES[reading.key] is None
+            expected = alone(model, row, variants(slots.answer, answers[row], index), number)
+            assert reading.probabilities == pytest.approx(expected, abs=CLOSE)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -87,9 +98,15 @@ def test_every_table_sums_to_one_and_covers_the_language(model: Any, layout: Lay
             assert min(reading.probabilities.values()) >= 0
 
 
-def test_masses_and_log_probability_come_from_the_full_head(model: Any) -> None:
-    slots = decoder("compact", WINDOW)
-    for row, answer in enumerate(slots.decode(ragged())[:3]):
+@pytest.mark.parametrize("side", WINDOWS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masses_and_log_probability_are_those_of_one_forward(layout: Layout, side: str) -> None:
+    """Of every row of a ragged batch, alone and without a cache, over the full head."""
+    model = seeded(WINDOWS[side])
+    slots = decoder(layout, WINDOWS[side])
+    answers = slots.decode(ragged())
+    assert len(answers) == 8
+    for row, answer in enumerate(answers):
         logs = uncached(model, ragged()[row], answer.tokens).double().log_softmax(dim=-1)
         at, total = 0, 0.0
         for index, (slot, reading) in enumerate(
@@ -111,7 +128,7 @@ def test_masses_and_log_probability_come_from_the_full_head(model: Any) -> None:
                 total += float(choice[sorted(children).index(answer.tokens[at])])
                 node = children[answer.tokens[at]]
                 at += 1
-        assert answer.log_probability == pytest.approx(total, abs=1e-3)
+        assert answer.log_probability == pytest.approx(total, abs=CLOSE)
         assert answer.conditional is False
         assert answer.conditioning == "greedy"
 
@@ -214,6 +231,28 @@ def test_marginal_does_not_depend_on_the_batch_and_follows_the_seed(model: Any) 
     assert [answer.text for answer in batch] == [answer.text for answer in greedy]
 
 
+def test_marginal_holds_one_chunk_of_histories_at_a_time(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks: list[weakref.ref[CachedRows]] = []
+    alive: list[int] = []
+    select = CachedRows.select
+
+    def counted(rows: CachedRows, index: Sequence[int]) -> CachedRows:
+        alive.append(sum(ref() is not None for ref in forks))
+        fork = select(rows, index)
+        forks.append(weakref.ref(fork))
+        return fork
+
+    monkeypatch.setattr(CachedRows, "select", counted)
+    monkeypatch.setattr(decoder_module, "FORK_ROWS", 2)
+    answer = AnswerFormat("compact", ("tme_subtype", "til_density"))
+    slots = SlotDecoder(model, gemma(WINDOW)[1].tokenizer, answer, marginal=5)
+    slots.decode(ragged(1))
+    assert alive == [0, 0, 0]
+    assert slots.passes == 2 + 3  # the greedy history and one per chunk for the second field
+
+
 def test_a_negative_number_of_samples_is_refused(model: Any) -> None:
     with pytest.raises(ValueError, match="marginal"):
         SlotDecoder(model, gemma(WINDOW)[1].tokenizer, AnswerFormat(), marginal=-1)
@@ -230,6 +269,22 @@ def test_nan_is_a_named_error(model: Any) -> None:
     finally:
         with torch.no_grad():
             norm.copy_(before)
+
+
+def test_nan_in_a_row_of_the_head_that_no_answer_uses_is_a_named_error(model: Any) -> None:
+    slots = decoder("indented", WINDOW)
+    spare = next(t for t in range(model.lm_head.weight.shape[0]) if t not in slots.plan.tokens)
+    head = model.lm_head
+    weight = head.weight.detach().clone()
+    weight[spare, 0] = math.nan
+    model.lm_head = torch.nn.Linear(*weight.T.shape, bias=False)
+    model.lm_head.weight = torch.nn.Parameter(weight, requires_grad=False)
+    try:
+        tokenizer = gemma(WINDOW)[1].tokenizer
+        with pytest.raises(LogitsNotFinite, match="NaN"):
+            SlotDecoder(model, tokenizer, AnswerFormat()).decode(ragged(1))
+    finally:
+        model.lm_head = head
 
 
 def test_a_tokenizer_larger_than_the_head_is_refused(model: Any) -> None:

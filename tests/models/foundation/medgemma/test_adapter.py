@@ -9,12 +9,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_lora import random_adapter
-from tiny_medgemma import TEXT, build_base, field, loaded
+from tiny_medgemma import RECORD, TEXT, build_base, field, loaded
 
 from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights
-from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
+from immunopath.models.foundation.medgemma.adapter import (
+    LoadedAdapter,
+    check_base,
+    load_adapter,
+    read_settings,
+)
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
+from immunopath.models.foundation.medgemma.published import PUBLISHED, V31
+from immunopath.models.foundation.medgemma.record import write_record
 from immunopath.models.foundation.precision import Precision
 from immunopath.models.foundation.weights import Weights, resolve_weights
 
@@ -255,6 +262,31 @@ def test_two_hub_ids_must_be_the_same_base(base_folder: Path, folder: Path) -> N
         gemma.precision, "cpu",
     )  # fmt: skip
     assert put_on(same, folder).base_confirmed
+
+
+def test_the_record_names_the_base_of_an_adapter_trained_on_a_folder(
+    base_folder: Path, folder: Path
+) -> None:
+    configure(folder, base_model_name_or_path="/data/medgemma")
+    write_record(RECORD.model_copy(update={"base": "google/medgemma-4b-it"}), folder)
+    gemma, adapter = loaded(base_folder), resolve_weights(str(folder))
+    settings = read_settings(adapter)
+    other = named(gemma.weights, "google/medgemma-1.5-4b-it")
+    with pytest.raises(AdapterMismatch, match="trained on google/medgemma-4b-it, not on"):
+        check_base(other, adapter, settings)
+    assert check_base(named(gemma.weights, "google/medgemma-4b-it"), adapter, settings)
+    assert not check_base(gemma.weights, adapter, settings)
+
+
+def test_the_shipped_record_names_the_base_of_a_published_adapter(
+    base_folder: Path, folder: Path
+) -> None:
+    configure(folder, base_model_name_or_path="/kaggle/input/medgemma")
+    adapter = named(resolve_weights(str(folder)), V31)
+    base, settings = loaded(base_folder).weights, read_settings(adapter)
+    assert check_base(named(base, str(PUBLISHED[V31].base)), adapter, settings)
+    with pytest.raises(AdapterMismatch, match="not on google/other"):
+        check_base(named(base, "google/other"), adapter, settings)
 
 
 def test_a_folder_cannot_confirm_the_base(base_folder: Path, folder: Path) -> None:

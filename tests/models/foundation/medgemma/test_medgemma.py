@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import FIELD_VALUES, PredictorResult
 from immunopath.domain.report import CaseStatus
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer
+from immunopath.models.foundation.decoding.decoder import EncodedPrompt
 from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor
 from immunopath.models.foundation.medgemma.medgemma_build import build, hub_sources, parse
 from immunopath.models.foundation.medgemma.record import write_record
@@ -211,6 +213,36 @@ def test_batches_do_not_change_answers(medgemma: Folders) -> None:
     assert tables[0] == pytest.approx(tables[1], abs=1e-4)
 
 
+def reported(result: PredictorResult) -> list[float]:
+    """Return every number of a result that comes out of the model."""
+    numbers = [answer.log_probability for answer in result.answers]
+    for _, value in result.profile.items():
+        numbers += [value.spread, value.off_schema_mass, *(value.interval or ())]  # type: ignore[list-item]
+        numbers += [] if value.unknown_mass is None else [value.unknown_mass]
+        numbers += (value.probabilities or {}).values()
+    return numbers
+
+
+def test_a_case_alone_is_the_same_among_others(medgemma: Folders) -> None:
+    made = build(EngineSpec.parse(medgemma.engine(batch=8, wait_ms=2000)))
+    alone = predict(made, DARK)
+    got: list[PredictorResult] = []
+    others = [threading.Thread(target=predict, args=(made, BRIGHT)) for _ in range(3)]
+    own = threading.Thread(target=lambda: got.append(predict(made, DARK)))
+    for thread in (*others, own):
+        thread.start()
+    for thread in (*others, own):
+        thread.join(120)
+    made.close()
+    assert [a.text for a in got[0].answers] == [a.text for a in alone.answers]
+    for one, other in zip(reported(alone), reported(got[0]), strict=True):
+        assert one == round(one, 6)
+        # A number on the edge of a step may round to either side: a few steps, never more.
+        assert one == pytest.approx(other, abs=5e-6)
+    for (_, a), (_, b) in zip(alone.profile.items(), got[0].profile.items(), strict=True):
+        assert (a.value, a.interval, a.abstained) == (b.value, b.interval, b.abstained)
+
+
 def test_candidate_rows_only_know_no_mass_outside_the_schema(medgemma: Folders) -> None:
     made = build(EngineSpec.parse(medgemma.engine(head="candidates")))
     result = predict(made, DARK)
@@ -261,6 +293,29 @@ def test_cases_share_a_forward_pass(medgemma: Folders, monkeypatch: pytest.Monke
     made.close()
     assert sizes == [4]
     assert [got[i].profile.cd274_expression.value for i in range(4)] == ["low"] * 2 + ["high"] * 2
+
+
+def test_a_large_case_is_encoded_in_chunks(
+    medgemma: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build(EngineSpec.parse(medgemma.engine(batch=8)))
+    refs: list[weakref.ref[EncodedPrompt]] = []
+    alive: list[int] = []
+    encode = made._encode
+
+    def counted(pictures: Sequence[RGB], text: str) -> EncodedPrompt:
+        prompt = encode(pictures, text)
+        refs.append(weakref.ref(prompt))
+        alive.append(sum(ref() is not None for ref in refs))
+        return prompt
+
+    monkeypatch.setattr(made, "_encode", counted)
+    images = [[image] for image in (DARK[0], *[BRIGHT[0]] * 38, DARK[0])]
+    answers = made.read(images, TEXT)
+    made.close()
+    assert len(answers) == 40
+    assert max(alive) <= 2 * 16  # of 40; the worker may still hold the chunk before
+    assert answers[0].text == answers[-1].text != answers[1].text
 
 
 # --- records and requests
