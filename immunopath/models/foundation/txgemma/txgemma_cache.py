@@ -9,6 +9,7 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -128,5 +129,6 @@ def save(folder: Path, identity: Identity, new: Mapping[str, CachedAnswer]) -> C
             reason = error.strerror or str(error)
             raise OutputError(f"{path}: the cache cannot be written ({reason})") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
     return content
