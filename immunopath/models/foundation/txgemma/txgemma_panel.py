@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from immunopath.domain.errors import EngineError, EngineUnavailable, OutputError
 from immunopath.models.foundation.batcher import out_of_memory
@@ -12,16 +12,20 @@ from immunopath.models.foundation.txgemma.txgemma_cache import (
     CachedAnswer,
     CacheFile,
     Identity,
+    Wanted,
     answer_key,
     find,
     load,
     save,
+    the_one,
 )
 from immunopath.models.foundation.txgemma.txgemma_model import (
+    Mode,
     Reading,
     TxGemmaModel,
     load_txgemma,
     mode_of,
+    named_mode,
 )
 from immunopath.models.foundation.txgemma.txgemma_tasks import (
     Prompts,
@@ -73,7 +77,7 @@ class Asker:
         """
         cached = None
         if not compute or not Path(self._source).expanduser().is_dir():
-            cached = find(self._folder, self._label, self._spec.options.get("revision"))
+            cached = self._found(compute)
         missing = [q for q in wanted if cached is None or _key(q) not in cached.answers]
         if cached is not None and (not missing or not compute):
             self.identity = cached.identity
@@ -87,6 +91,30 @@ class Asker:
                 raise
             self.identity = cached.identity
             return cached
+
+    def _found(self, compute: bool) -> CacheFile | None:
+        """Return the cache that the engine string means, found without the checkpoint.
+
+        Of several, the identity of the weights decides where they may be resolved (`compute`).
+        """
+        options = self._spec.options
+        given = options.get("mode")
+        dtype = options.get("dtype") or (
+            "bfloat16" if self._device.startswith("cuda") else "float32"
+        )
+        quant = options.get("quant", "none")
+        wanted = Wanted(
+            source=self._label,
+            revision=options.get("revision"),
+            mode=named_mode(self._source) if given is None else cast("Mode", given),
+            dtype=options.get("dtype"),
+            quant=options.get("quant"),
+            likely=dtype if quant == "none" else f"{quant}/{dtype}",
+        )
+        if not compute:
+            return the_one(self._folder, wanted)
+        found = find(self._folder, wanted)
+        return found[0] if len(found) == 1 else None
 
     def _with_packages(self, wanted: Sequence[Question]) -> CacheFile:
         try:

@@ -21,7 +21,7 @@ from immunopath.domain.errors import (
     UnsafeWeights,
     WeightsCorrupted,
 )
-from immunopath.models.foundation.txgemma.txgemma_model import TxGemmaModel
+from immunopath.models.foundation.txgemma.txgemma_model import TxGemmaModel, named_mode
 from immunopath.reporting.drug_view import _panel
 
 
@@ -142,6 +142,21 @@ def test_answers_that_cannot_be_kept_stay_in_memory_and_the_panel_says_so(
 
     monkeypatch.setattr(TxGemmaModel, "ask", refuse)
     assert panel(drugs, "erlotinib") == first
+
+
+@pytest.mark.parametrize(
+    ("source", "mode"),
+    [
+        ("google/txgemma-2b-predict", "predict"),
+        ("google/txgemma-9b-chat", "chat"),
+        ("/data/my-chat-models/txgemma-2b-predict", "predict"),
+        ("/data/my-predict-runs/txgemma-9b-chat/", "chat"),
+        ("/data/my-predict-runs/weights", None),
+        ("someone-chat/txgemma", None),
+    ],
+)
+def test_only_the_last_name_says_the_mode(source: str, mode: str | None) -> None:
+    assert named_mode(source) == mode
 
 
 def test_a_model_that_fails_leaves_the_curated_facts(
