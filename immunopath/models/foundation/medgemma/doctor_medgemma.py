@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from immunopath.domain.errors import AdapterMismatch, CaseFileError, ImmunoPathError
-from immunopath.models.foundation.doctor import GIB, Check, attempt
+from immunopath.models.foundation.doctor import GIB, Check, attempt, memory_check
 from immunopath.models.foundation.hf_loading import load_processor
 from immunopath.models.foundation.medgemma.adapter import (
     TENSORS,
@@ -24,7 +24,6 @@ from immunopath.models.foundation.medgemma.medgemma_build import (
     resolve_adapter,
 )
 from immunopath.models.foundation.medgemma.memory import MemoryEstimate, estimate
-from immunopath.models.foundation.medgemma.memory_check import free_bytes
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.weights import Weights, resolve_weights
@@ -116,23 +115,13 @@ def _memory(head: str, request: Request, base: Weights, adapter: Weights | None)
     except ImmunoPathError:  # each is a row of its own already
         yield Check(label, "note", "not estimated: mend the rows above first")
         return
-    free = free_bytes(request.device)
     text = (
         f"{need.total / GIB:.2f} GiB for {request.serving.batch} prompts at once (weights "
         f"{need.weights / GIB:.2f}, cache {need.kv_cache / GIB:.2f}, activations "
         f"{need.activations / GIB:.2f})"
     )
-    if free is None:
-        yield Check(label, "note", f"{text}; free memory of {request.device} is not known")
-    elif need.total > free:
-        yield Check(
-            label,
-            "missing",
-            f"{text}; {free / GIB:.2f} GiB free on {request.device}",
-            "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device",
-        )
-    else:
-        yield Check(label, "ok", f"{text}; {free / GIB:.2f} GiB free on {request.device}")
+    remedy = "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device"
+    yield memory_check(label, need.total, text, request.device, remedy)
 
 
 def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryEstimate:
