@@ -15,6 +15,7 @@ import torch
 
 from immunopath.models.foundation.decoding.answer import AnswerFormat
 from immunopath.models.foundation.decoding.decoder import SlotDecoder
+from immunopath.models.torchvision_guard import guard_torchvision
 
 REPEATS = 3
 SQUARE = {"cuda": 8192, "cpu": 1024}
@@ -30,6 +31,7 @@ def rate(device: str) -> float:
 
 def quantized(model: Any, device: str) -> Any:
     """Return the model in NF4 with double quantization, by way of a saved checkpoint."""
+    guard_torchvision()
     from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
     how = BitsAndBytesConfig(

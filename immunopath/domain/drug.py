@@ -83,6 +83,7 @@ class InSilicoPanel(Frozen):
     status: Literal["ok", "not_applicable", "unavailable"]
     """``not_applicable``: the drug is no small molecule with a curated structure."""
     reason: str = ""
+    """Why there are no answers or, beside answers, what went wrong with them."""
     facts: tuple[InSilicoFact, ...] = ()
     source: Provenance | None = None
 

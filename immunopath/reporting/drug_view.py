@@ -69,6 +69,8 @@ def _panel(panel: InSilicoPanel) -> tuple[Pair, ...]:
         named = ", ".join(missing)
         how_many = counted(len(missing), "question")
         rest = (Pair(f"{IN_SILICO}: not computed", named, how_many, known=False),)
+    if panel.reason:
+        rest = (*rest, Pair(f"{IN_SILICO}: note", panel.reason, known=False))
     return (*answered, *unparsed, *rest, Pair(f"{IN_SILICO}: model", source_text(panel.source)))
 
 

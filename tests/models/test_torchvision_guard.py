@@ -1,11 +1,14 @@
 """The guard against a torchvision whose C++ library cannot load; each case in its own process."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import immunopath
 
 pytest.importorskip("torch")
 
@@ -89,3 +92,44 @@ def test_the_installed_torchvision_and_transformers_work_together() -> None:
         "import torchvision.transforms\nSiglipImageProcessor()"
     )
     assert done.returncode == 0, done.stderr
+
+
+PACKAGE = Path(immunopath.__file__).parent
+MEET_TORCHVISION = {"transformers", "open_clip", "peft", "timm"}
+
+
+def imported(node: ast.AST) -> set[str]:
+    """Top-level names that a node imports, `import_module("name")` included."""
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        return {(node.module or "").partition(".")[0]}
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+        first = node.args[0]
+        return {str(first.value).partition(".")[0]} if isinstance(first, ast.Constant) else set()
+    return set()
+
+
+def unguarded(tree: ast.AST) -> list[int]:
+    """Lines that import such a package outside a function that called the guard before."""
+    found = [n.lineno for n in ast.walk(tree) if imported(n) & MEET_TORCHVISION]  # type: ignore[attr-defined]
+    guarded: set[int] = set()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+            guards = [n.lineno for n in calls if getattr(n.func, "id", "") == "guard_torchvision"]
+            end = function.end_lineno or function.lineno
+            guarded |= {line for line in found if guards and min(guards) < line <= end}
+    return sorted(set(found) - guarded)
+
+
+def test_whoever_imports_transformers_or_open_clip_calls_the_guard_first() -> None:
+    assert unguarded(ast.parse("def f():\n    from transformers import X\n")) == [2]
+    assert unguarded(ast.parse("def f():\n    import peft\n    guard_torchvision()\n")) == [2]
+    assert unguarded(ast.parse("def f():\n    guard_torchvision()\n    import timm\n")) == []
+    seen = 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        seen += "guard_torchvision()" in text
+        assert unguarded(ast.parse(text)) == [], path
+    assert seen > 4

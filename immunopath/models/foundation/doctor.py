@@ -5,13 +5,15 @@ asked for what is neither in a folder nor in the cache.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from immunopath.domain.errors import CheckpointError, EngineError, HubError, ImmunoPathError
 from immunopath.models.foundation.hub_errors import is_offline
+from immunopath.models.foundation.medgemma.memory_check import free_bytes
 from immunopath.models.foundation.pins import read_pin
 from immunopath.models.foundation.sources import Source, packages_of, sources_of
 from immunopath.models.foundation.weights import check_access, is_folder, locate
@@ -50,6 +52,10 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
         from immunopath.models.foundation.medgemma.doctor_medgemma import check_request
 
         rows += check_request(head, spec, device, loadable=all(r.state == "ok" for r in here))
+    if spec.name == "txgemma":
+        from immunopath.models.foundation.txgemma.doctor_txgemma import check_txgemma
+
+        rows += check_txgemma(head, spec, device, loadable=all(r.state == "ok" for r in here))
     if not rows and spec.name != "embedded":
         return [Check(head, "note", "this engine does not say what it needs: not checked")]
     return rows or [Check(head, "ok", "ships with the package")]
@@ -59,6 +65,7 @@ def _packages(head: str, role: Role, spec: EngineSpec) -> Iterator[Check]:
     wanted = [*packages_of(role, spec)]
     if spec.options.get("quant") == "nf4":
         wanted.append("bitsandbytes")
+    wanted = [_installed(names) for names in wanted]
     lacking = [name for name in wanted if _version(name) is None]
     if lacking:
         yield Check(
@@ -70,6 +77,12 @@ def _packages(head: str, role: Role, spec: EngineSpec) -> Iterator[Check]:
     elif wanted:
         shown = ", ".join(f"{name} {_version(name)}" for name in wanted)
         yield Check(f"{head}: packages", "ok", shown)
+
+
+def _installed(names: str) -> str:
+    """Return the one of ``a|b`` that is installed, the first when none is."""
+    either = names.split("|")
+    return next((name for name in either if _version(name) is not None), either[0])
 
 
 def _version(name: str) -> str | None:
@@ -91,7 +104,7 @@ def _files(head: str, source: Source) -> Check:
     except HubError as error:
         if is_offline():
             return _failed(label, error)
-        return attempt(label, lambda: _fetchable(name))
+        return attempt(label, lambda: _fetchable(name, patterns))
     pinned = "pinned" if pin else f"not pinned; 'immunopath models fetch {name}' pins it"
     return Check(label, "ok", f"in the cache at {folder.name[:12]}, {pinned}")
 
@@ -105,7 +118,7 @@ def _folder(name: str) -> str:
     return f"folder {folder}"
 
 
-def _fetchable(repo: str) -> str:
+def _fetchable(repo: str, patterns: Sequence[str]) -> str:
     from huggingface_hub import HfApi, constants
 
     from immunopath.models.foundation.hub_errors import hub_failures, named_error
@@ -115,7 +128,8 @@ def _fetchable(repo: str) -> str:
         found = HfApi().model_info(repo, files_metadata=True)
     except hub_failures() as error:
         raise named_error(error, repo, None) from error
-    size = sum(f.size or 0 for f in found.siblings or [] if f.rfilename.endswith(".safetensors"))
+    sizes = {f.rfilename: f.size or 0 for f in found.siblings or []}
+    size = sum(sizes[n] for n in sizes if any(fnmatch(n, p) for p in patterns))  # as the hub does
     free = shutil.disk_usage(_existing(constants.HF_HOME)).free
     if size > free:
         raise HubError(
@@ -123,6 +137,17 @@ def _fetchable(repo: str) -> str:
             "HF_HOME to another disk"
         )
     return f"can be fetched: {size / GIB:.1f} GiB, {free / GIB:.1f} GiB free"
+
+
+def memory_check(label: str, need: int, text: str, device: str, remedy: str) -> Check:
+    """Return the row that compares `need` (bytes, described by `text`) with what is free."""
+    free = free_bytes(device)
+    if free is None:
+        return Check(label, "note", f"{text}; free memory of {device} is not known")
+    found = f"{text}; {free / GIB:.2f} GiB free on {device}"
+    if need > free:
+        return Check(label, "missing", found, remedy)
+    return Check(label, "ok", found)
 
 
 def _existing(path: str) -> str:

@@ -1,7 +1,8 @@
 """What an engine string needs from the hub and from the package index, asked of its builder.
 
 A builder module may have ``hub_sources(spec)``, the ids or folders and file patterns behind an
-engine string, and ``PACKAGES``, the distributions that it imports.
+engine string, and ``PACKAGES``, the distributions that it imports, or a function of the spec that
+returns them. ``a|b`` means either of two.
 """
 
 from collections.abc import Callable
@@ -56,5 +57,6 @@ def _default_sources(entry: Entry) -> tuple[Source, ...]:
 
 def packages_of(role: Role, spec: EngineSpec) -> tuple[str, ...]:
     """Return the distributions that the engine imports beyond the core."""
-    packages: tuple[str, ...] = getattr(builder_module(role, spec), "PACKAGES", ())
-    return packages
+    packages: tuple[str, ...] | Callable[[EngineSpec], tuple[str, ...]]
+    packages = getattr(builder_module(role, spec), "PACKAGES", ())
+    return packages(spec) if callable(packages) else packages

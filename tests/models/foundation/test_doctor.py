@@ -3,12 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders, build_base
 
-from immunopath.domain.errors import EngineSpecError
-from immunopath.models.foundation.doctor import Check, check_engine
+from immunopath.domain.errors import EngineSpecError, HubError
+from immunopath.models.foundation.doctor import GIB, Check, _fetchable, check_engine
 from immunopath.models.foundation.sources import patterns_for, sources_of
 from immunopath.models.foundation.weights import SAFE_PATTERNS
 from immunopath.models.registry import ENTRIES, ROLES
@@ -86,9 +88,7 @@ def test_a_broken_base_and_a_missing_record_are_rows_of_their_own(
 def test_weights_that_do_not_fit_into_memory(
     medgemma: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "immunopath.models.foundation.medgemma.doctor_medgemma.free_bytes", lambda device: 1000
-    )
+    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda device: 1000)
     row = rows(medgemma.engine())["memory"]
     assert row.state == "missing"
     assert "batch=" in row.remedy
@@ -105,6 +105,77 @@ def test_a_package_that_is_missing_is_named(
     found = rows(medgemma.engine())
     assert list(found) == ["packages"]
     assert found["packages"].remedy == "pip install no-such-package"
+
+
+@pytest.mark.parametrize(
+    ("engine", "package"),
+    [
+        ("path-foundation", "tensorflow-cpu"),
+        ("path-foundation:{folder},runtime=onnx", "onnxruntime"),
+        ("path-foundation:{folder}", "onnxruntime"),
+        ("path-foundation:{folder},runtime=tf", "tensorflow-cpu"),
+        ("path-foundation:{folder}/model.onnx", "onnxruntime"),
+    ],
+)
+def test_path_foundation_names_the_runtime_that_its_files_need(
+    engine: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    spec = EngineSpec.parse(engine.format(folder=tmp_path))
+    monkeypatch.setattr("immunopath.models.foundation.doctor._version", lambda name: None)
+    [row] = check_engine("embedder", spec, "cpu")
+    assert (row.state, row.remedy) == ("missing", f"pip install {package}")
+    monkeypatch.setattr(
+        "immunopath.models.foundation.doctor._version",
+        lambda name: "1" if name in ("tensorflow", "onnxruntime") else None,
+    )
+    found = check_engine("embedder", spec, "cpu")[0]
+    assert (found.state, found.detail) == ("ok", f"{package.removesuffix('-cpu')} 1")
+
+
+def test_every_file_that_will_be_fetched_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    class Api:
+        def model_info(self, repo: str, *, files_metadata: bool) -> object:
+            sizes = {"saved_model.pb": 1, "variables/variables.data": 2, "a.onnx": 4, "b.bin": 8,
+                     "model.safetensors": 16}  # fmt: skip
+            files = [SimpleNamespace(rfilename=n, size=s * GIB) for n, s in sizes.items()]
+            return SimpleNamespace(siblings=files)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr("immunopath.models.foundation.doctor.check_access", lambda repo: None)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100 * GIB))
+    patterns = sources_of("embedder", EngineSpec(name="path-foundation"))[0][1]
+    assert "can be fetched: 7.0 GiB" in _fetchable("google/path-foundation", patterns)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6 * GIB))
+    with pytest.raises(HubError, match=r"7\.0 GiB to fetch"):
+        _fetchable("google/path-foundation", patterns)
+
+
+def test_txgemma_has_its_numbers_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build_gemma2(tmp_path / "txgemma-tiny-predict")
+
+    def drugs(text: str) -> dict[str, Check]:
+        found = check_engine("drugs", EngineSpec.parse(text), "cpu")
+        return {row.name.partition(": ")[2] or row.name: row for row in found}
+
+    found = drugs(f"txgemma:{folder}")
+    assert found["numbers"].detail == "float32 on cpu"
+    assert found["mode"].detail == "predict"
+    assert found["memory"].state == "ok"
+    assert "cache and activations not estimated" in found["memory"].detail
+    refused = drugs(f"txgemma:{folder},dtype=float16")
+    assert refused["numbers"].state == "missing"
+    assert refused["memory"].detail.startswith("not estimated")
+    assert drugs("txgemma")["memory"].detail.startswith("not estimated")
+    size = (folder / "model.safetensors").stat().st_size
+    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda d: size // 2)
+    assert drugs(f"txgemma:{folder}")["memory"].state == "missing"
+    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda d: size)
+    assert drugs(f"txgemma:{folder}")["memory"].state == "ok"
 
 
 def test_engines_without_weights_and_roles_switched_off() -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from immunopath.domain.errors import CheckpointClassError
+from immunopath.models.foundation.hf_loading import transformers
 
 if TYPE_CHECKING:
     import torch
@@ -67,8 +68,6 @@ class CachedRows:
 
     def __init__(self, text_model: Any) -> None:  # noqa: ANN401 - transformers' Gemma3TextModel
         """Raises `CheckpointClassError` for an attention that would ignore the masks."""
-        from transformers import DynamicCache
-
         config = text_model.config
         implementation = getattr(config, "_attn_implementation", None)
         if implementation not in ATTENTION:
@@ -80,7 +79,7 @@ class CachedRows:
             raise CheckpointClassError("a bidirectional Gemma 3 is an encoder and cannot answer")
         self._model = text_model
         self._window = config.sliding_window
-        self._cache: Any = DynamicCache()
+        self._cache: Any = transformers().DynamicCache()
         self._alive: Any = None
         self._positions: Any = None
         self._next: Any = None

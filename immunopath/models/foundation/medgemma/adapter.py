@@ -18,6 +18,7 @@ from immunopath.models.foundation.medgemma.published import PUBLISHED
 from immunopath.models.foundation.medgemma.record import FILE, read_record
 from immunopath.models.foundation.precision import quiet_bitsandbytes
 from immunopath.models.foundation.weights import Weights, is_folder
+from immunopath.models.torchvision_guard import guard_torchvision
 
 CONFIG: Final = "adapter_config.json"
 TENSORS: Final = "adapter_model.safetensors"
@@ -164,6 +165,7 @@ def expected_shapes(
 def _empty_adapter(model: Any, settings: Mapping[str, Any], adapter: Weights) -> Any:  # noqa: ANN401
     """Return a peft model with LoRA layers where the settings want them, not yet filled."""
     quiet_bitsandbytes()
+    guard_torchvision()
     from peft import LoraConfig, PeftModel
 
     known = {k: v for k, v in settings.items() if k in LoraConfig.__dataclass_fields__}
@@ -179,6 +181,7 @@ def _empty_adapter(model: Any, settings: Mapping[str, Any], adapter: Weights) ->
 
 def _expected(tuned: Any) -> dict[str, tuple[int, ...]]:  # noqa: ANN401
     """Return key and shape of every tensor that the adapter must bring."""
+    guard_torchvision()
     from peft import get_peft_model_state_dict
 
     state = get_peft_model_state_dict(tuned, adapter_name=NAME, save_embedding_layers=False)
@@ -212,6 +215,7 @@ def _some(keys: list[str]) -> str:
 
 
 def _fill(tuned: Any, tensors: Mapping[str, Any], adapter: Weights) -> None:  # noqa: ANN401
+    guard_torchvision()
     from peft import set_peft_model_state_dict
 
     result: Any = set_peft_model_state_dict(tuned, dict(tensors), adapter_name=NAME)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from immunopath.domain.errors import AdapterMismatch, ImmunoPathError
-from immunopath.models.foundation.doctor import GIB, Check, attempt
+from immunopath.domain.errors import AdapterMismatch, CaseFileError, ImmunoPathError
+from immunopath.models.foundation.doctor import GIB, Check, attempt, memory_check
 from immunopath.models.foundation.hf_loading import load_processor
 from immunopath.models.foundation.medgemma.adapter import (
     TENSORS,
@@ -16,16 +16,14 @@ from immunopath.models.foundation.medgemma.adapter import (
 )
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import check_config, check_files
-from immunopath.models.foundation.medgemma.medgemma import engine_digest
 from immunopath.models.foundation.medgemma.medgemma_build import (
     Request,
     choose_record,
+    find_probe,
     parse,
     resolve_adapter,
 )
 from immunopath.models.foundation.medgemma.memory import MemoryEstimate, estimate
-from immunopath.models.foundation.medgemma.memory_check import free_bytes
-from immunopath.models.foundation.medgemma.probe_files import probe_path, read_probe
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.weights import Weights, resolve_weights
@@ -117,23 +115,13 @@ def _memory(head: str, request: Request, base: Weights, adapter: Weights | None)
     except ImmunoPathError:  # each is a row of its own already
         yield Check(label, "note", "not estimated: mend the rows above first")
         return
-    free = free_bytes(request.device)
     text = (
         f"{need.total / GIB:.2f} GiB for {request.serving.batch} prompts at once (weights "
         f"{need.weights / GIB:.2f}, cache {need.kv_cache / GIB:.2f}, activations "
         f"{need.activations / GIB:.2f})"
     )
-    if free is None:
-        yield Check(label, "note", f"{text}; free memory of {request.device} is not known")
-    elif need.total > free:
-        yield Check(
-            label,
-            "missing",
-            f"{text}; {free / GIB:.2f} GiB free on {request.device}",
-            "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device",
-        )
-    else:
-        yield Check(label, "ok", f"{text}; {free / GIB:.2f} GiB free on {request.device}")
+    remedy = "use a smaller batch=, quant=nf4, dtype=bfloat16 or a larger device"
+    yield memory_check(label, need.total, text, request.device, remedy)
 
 
 def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryEstimate:
@@ -159,15 +147,20 @@ def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryE
 
 
 def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) -> Iterator[Check]:
-    digest = engine_digest(base.digest, adapter.digest if adapter else None)
+    """Say of the probe what a report will say; a file that stops the engine stops it here too."""
     label = f"{head}: probe"
     try:
-        result = read_probe(probe_path(adapter or base, digest), needed=False)
-    except ImmunoPathError as error:
-        yield Check(label, "note", str(error))
+        result, caution = find_probe(request, base, adapter)
+    except CaseFileError as error:
+        yield Check(label, "missing", str(error))
         return
-    if result is None or result.weights_digest != digest:
+    except ImmunoPathError:  # each is a row of its own already
+        yield Check(label, "note", "not compared: mend the rows above first")
+        return
+    if result is None:
         remedy = "optional: immunopath models probe ENGINE IMAGE…"
         yield Check(label, "note", "never probed: reports will say so", remedy)
+    elif caution is not None and caution.code == "NOT_PROBED":
+        yield Check(label, "note", caution.message, "immunopath models probe ENGINE IMAGE…")
     else:
         yield Check(label, "ok", f"image: {result.verdict} ({result.n_units} prompts)")

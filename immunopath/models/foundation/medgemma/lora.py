@@ -7,6 +7,8 @@ value layers bear the same names. Parameter counts at the shape of MedGemma 4B, 
 
 from typing import Any, Final, Literal
 
+from immunopath.models.torchvision_guard import guard_torchvision
+
 Targets = Literal["all_linear", "named_seven", "text_only"]
 
 NAMED_SEVEN: Final = (
@@ -27,6 +29,7 @@ def lora_settings(
     vision tower's attention too; ``text_only``: the text model alone. The output head and the
     embeddings are never trained: they are tied, and a merged adapter would lose them.
     """
+    guard_torchvision()
     from peft import LoraConfig
 
     chosen: dict[Targets, str | list[str]] = {

@@ -23,8 +23,10 @@ from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
 from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile, rounded
 from immunopath.models.foundation.medgemma.patches import Unit, cut_patches, units_of
+from immunopath.models.foundation.medgemma.probe import ProbeSetup
 from immunopath.models.foundation.medgemma.prompts import CANCER_TYPES, UNKNOWN_CANCER_TYPE
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
+from immunopath.models.foundation.precision import Precision
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.protocols import RGB, EngineInfo, Prediction, TileSource
 
@@ -61,7 +63,6 @@ class MedGemmaPredictor:
         self._gemma, self._adapter, self._cautions = gemma, adapter, tuple(cautions)
         self._encoding = threading.Lock()
         answer = AnswerFormat(layout=record.format, keys=record.keys, decimals=record.decimals)
-        self._answer_digest = answer.digest
         # The decoder works in the batcher's thread: a fast tokenizer cannot be borrowed twice.
         self._decoder = SlotDecoder(
             gemma.model,
@@ -106,8 +107,14 @@ class MedGemmaPredictor:
             licence="HAI-DEF",
             gated=True,
             description="Gemma 3 image-text model, answers read slot by slot",
-            preprocess=self._choices(),
+            preprocess=self.probe_setup.preprocess,
         )
+
+    @property
+    def probe_setup(self) -> ProbeSetup:
+        """What a probe of this engine is a probe of."""
+        merged = None if self._adapter is None else self._adapter.merged
+        return setup_of(self.digest, self.record, self.serving, self._gemma.precision, merged)
 
     def predict(self, source: TileSource) -> Prediction:
         """Return the profile of a case whose cancer type is not known (see `predict_for`)."""
@@ -163,21 +170,6 @@ class MedGemmaPredictor:
         with self._encoding:
             return encode(self._gemma, pictures, text)
 
-    def _choices(self) -> str:
-        record, serving = self.record, self.serving
-        parts = {
-            "px": record.patch_px,
-            "images": record.images,
-            "prompt": record.the_prompt.id,
-            "format": f"{record.format}:{self._answer_digest[:12]}",
-            "precision": str(self._gemma.precision),
-            "head": "full" if serving.full_head else "candidates",
-            "conditioning": f"marginal:{serving.marginal}" if serving.marginal else "greedy",
-        }
-        if self._adapter is not None:
-            parts["adapter"] = "merged" if self._adapter.merged else "beside"
-        return ";".join(f"{key}={value}" for key, value in parts.items())
-
     def _provenance(self, source: TileSource, tile_ids: tuple[str, ...]) -> Provenance:
         info = self.info
         return Provenance(
@@ -217,6 +209,41 @@ class MedGemmaPredictor:
                 )
             )
         return tuple(found)
+
+
+def setup_of(
+    digest: str,
+    record: CheckpointRecord,
+    serving: Serving,
+    precision: Precision,
+    merged: bool | None,
+) -> ProbeSetup:
+    """Return how an engine asks, known before its weights are in memory.
+
+    digest: of base and adapter; merged: whether the adapter is, None without one.
+    """
+    answer = AnswerFormat(layout=record.format, keys=record.keys, decimals=record.decimals)
+    parts = {
+        "px": record.patch_px,
+        "images": record.images,
+        "prompt": record.the_prompt.id,
+        "format": f"{record.format}:{answer.digest[:12]}",
+        "precision": str(precision),
+        "head": "full" if serving.full_head else "candidates",
+        "conditioning": f"marginal:{serving.marginal}" if serving.marginal else "greedy",
+    }
+    if merged is not None:
+        parts["adapter"] = "merged" if merged else "beside"
+    return ProbeSetup(
+        weights_digest=digest,
+        prompt_digest=record.the_prompt.digest,
+        images=record.images,
+        format=record.format,
+        mpp=record.mpp,
+        dtype=precision.dtype,
+        quant=precision.quant,
+        preprocess=";".join(f"{key}={value}" for key, value in parts.items()),
+    )
 
 
 def engine_digest(base: str, adapter: str | None) -> str:

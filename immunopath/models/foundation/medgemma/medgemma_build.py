@@ -9,7 +9,13 @@ from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
 from immunopath.models.foundation.medgemma.gemma import load_gemma
-from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor, Serving, engine_digest
+from immunopath.models.foundation.medgemma.medgemma import (
+    MedGemmaPredictor,
+    Serving,
+    engine_digest,
+    setup_of,
+)
+from immunopath.models.foundation.medgemma.probe import ProbeResult
 from immunopath.models.foundation.medgemma.probe_files import probe_caution, probe_path, read_probe
 from immunopath.models.foundation.medgemma.published import BASE, PUBLISHED, SHORT_NAMES, V31
 from immunopath.models.foundation.medgemma.record import (
@@ -76,12 +82,13 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     `EngineSpecError` for options, a `HubError` or a `CheckpointError` for the checkpoint.
     """
     request = parse(spec, device)
-    merge = _one_of(request.options, "merge", ("false", "true")) == "true"
+    merge = merges(request)
     precision = choose_precision(request.options, request.device)
     base = resolve_weights(request.base, revision=request.options.get("revision"))
     adapter = resolve_adapter(request)
     record = choose_record(request, base, adapter)
-    cautions = [*record.cautions, *_probe_cautions(request, base, adapter, record)]
+    caution = find_probe(request, base, adapter)[1]
+    cautions = [*record.cautions, *([] if caution is None else [caution])]
     gemma = load_gemma(base, precision, request.device)
     loaded = None if adapter is None else load_adapter(gemma, adapter, merge=merge)
     if loaded is not None and not loaded.base_confirmed:
@@ -127,15 +134,28 @@ def choose_record(request: Request, base: Weights, adapter: Weights | None) -> C
     return overridden(record, options)
 
 
-def _probe_cautions(
-    request: Request, base: Weights, adapter: Weights | None, record: CheckpointRecord
-) -> list[EngineCaution]:
+def find_probe(
+    request: Request, base: Weights, adapter: Weights | None
+) -> tuple[ProbeResult | None, EngineCaution | None]:
+    """Return the probe result that the engine finds, and what a report will say about it.
+
+    Raises `CaseFileError` for a file of ``probe=`` that is missing, and for one that is damaged.
+    """
+    record = choose_record(request, base, adapter)
     digest = engine_digest(base.digest, adapter.digest if adapter else None)
     given = request.options.get("probe")
     path = Path(given) if given else probe_path(adapter or base, digest)
     result = read_probe(path, needed=given is not None)
-    caution = probe_caution(result, digest, record.the_prompt.digest)
-    return [] if caution is None else [caution]
+    precision = choose_precision(request.options, request.device)
+    merged = None if adapter is None else merges(request)
+    return result, probe_caution(
+        result, setup_of(digest, record, request.serving, precision, merged)
+    )
+
+
+def merges(request: Request) -> bool:
+    """Return whether the adapter is to be added into the weights; raises `EngineSpecError`."""
+    return _one_of(request.options, "merge", ("false", "true")) == "true"
 
 
 def _unconfirmed(loaded: LoadedAdapter) -> EngineCaution:

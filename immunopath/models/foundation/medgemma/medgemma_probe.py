@@ -43,8 +43,7 @@ def probe_predictor(
         result = probe(
             units,
             read,
-            weights_digest=engine.digest,
-            prompt_digest=record.the_prompt.digest,
+            engine.probe_setup,
         )
     finally:
         engine.close()

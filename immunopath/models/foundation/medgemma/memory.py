@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 from immunopath.models.foundation.decoding.head import VOCABULARY_BLOCK
 from immunopath.models.foundation.decoding.prefill import PREFILL_TOKENS, VISION_BATCH
+from immunopath.models.foundation.hf_loading import transformers
 
 Quant = Literal["none", "nf4"]
+IMAGE_TEXT = "AutoModelForImageTextToText"
 NF4_BLOCK = 64
 NF4_NESTED_BLOCK = 256
 SKIPPED_BY_NF4 = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
@@ -69,10 +71,19 @@ def estimate(  # noqa: PLR0913 - the quantities that decide it
     )
 
 
-def weight_bytes(config: Any, *, bytes_per_number: int, quant: Quant = "none") -> int:  # noqa: ANN401
-    """Return the bytes of all parameters, counted on the meta device; tied ones count once."""
+def weight_bytes(
+    config: Any,  # noqa: ANN401
+    *,
+    bytes_per_number: int,
+    quant: Quant = "none",
+    auto: str = IMAGE_TEXT,
+) -> int:
+    """Return the bytes of all parameters, counted on the meta device; tied ones count once.
+
+    auto: the Auto class of transformers that makes the model.
+    """
     total = 0
-    for numbers, quantizable in _parameters(config):
+    for numbers, quantizable in _parameters(config, auto):
         packed = quantizable and quant == "nf4"
         total += nf4_bytes(numbers) if packed else numbers * bytes_per_number
     return total
@@ -101,12 +112,11 @@ def kv_bytes(config: Any, *, rows: int, tokens: int, bytes_per_number: int) -> i
     return int(rows * tokens * per_token * bytes_per_number)
 
 
-def _parameters(config: Any) -> Iterator[tuple[int, bool]]:  # noqa: ANN401
+def _parameters(config: Any, auto: str = IMAGE_TEXT) -> Iterator[tuple[int, bool]]:  # noqa: ANN401
     """Yield (size, whether NF4 would pack it) of every parameter of a model without storage."""
     import torch
-    from transformers import AutoModelForImageTextToText
 
-    build: Any = AutoModelForImageTextToText
+    build: Any = getattr(transformers(), auto)
     with torch.device("meta"):
         model = build.from_config(config)
     packed = {

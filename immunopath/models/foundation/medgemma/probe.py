@@ -60,17 +60,31 @@ class FieldProbe(Frozen):
     verdict: Verdict
 
 
-class ProbeResult(Frozen):
-    """The probe of one engine.
+class ProbeSetup(Frozen):
+    """What was asked how: a probe says nothing about an engine that is set up otherwise.
 
-    weights_digest, prompt_digest, images: what was asked how; n_units: prompts with real patches.
-    verdict: ``depends`` on the image; ``constant``: tells tissue from glass and no more;
-    ``ignores`` it; ``unclear``: too few prompts or too wide intervals.
+    images: per prompt; mpp: of the patches; preprocess: as in `EngineInfo`. What older files lack
+    is empty, and so differs from every engine.
     """
 
     weights_digest: str
     prompt_digest: str
     images: int
+    format: str = ""
+    mpp: float = 0.0
+    dtype: str = ""
+    quant: str = ""
+    preprocess: str = ""
+
+
+class ProbeResult(ProbeSetup):
+    """The probe of one engine.
+
+    images: the most that a prompt had; n_units: prompts with real patches.
+    verdict: ``depends`` on the image; ``constant``: tells tissue from glass and no more;
+    ``ignores`` it; ``unclear``: too few prompts or too wide intervals.
+    """
+
     n_units: int
     limit: float = LIMIT
     fields: tuple[FieldProbe, ...]
@@ -102,9 +116,7 @@ def shuffled(pixels: RGB, seed: int) -> RGB:
 def probe(
     units: Sequence[Sequence[RGB]],
     read: Callable[[Sequence[Sequence[RGB]]], Sequence[Tables]],
-    *,
-    weights_digest: str,
-    prompt_digest: str,
+    setup: ProbeSetup,
 ) -> ProbeResult:
     """Ask about `units` (the images of one prompt each), real, blank and shuffled, and compare.
 
@@ -123,9 +135,7 @@ def probe(
     draw = np.random.default_rng(SEED).integers(0, len(units), (DRAWS, len(units)))
     fields = tuple(_field(key, real, empty, mixed, draw) for key in real[0])
     return ProbeResult(
-        weights_digest=weights_digest,
-        prompt_digest=prompt_digest,
-        images=max(len(unit) for unit in units),
+        **setup.model_dump() | {"images": max(len(unit) for unit in units)},
         n_units=len(units),
         fields=fields,
         verdict=_overall([field.verdict for field in fields]),

@@ -7,11 +7,12 @@ from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import EngineCaution
-from immunopath.models.foundation.medgemma.probe import ProbeResult
+from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.weights import Weights
 
 FILE: Final = "immunopath-probe.json"
+_COMPARED: Final = ("images", "format", "mpp", "dtype", "quant")
 _HOW: Final = "Run 'immunopath models probe' on patches of your own laboratory."
 
 
@@ -51,9 +52,24 @@ def read_probe(path: Path, *, needed: bool) -> ProbeResult | None:
         ) from error
 
 
-def probe_caution(
-    result: ProbeResult | None, weights_digest: str, prompt_digest: str
-) -> EngineCaution | None:
+def other_setup(result: ProbeResult, setup: ProbeSetup) -> tuple[str, ...]:
+    """Return in what a probe was made for another configuration; empty when it is this one's."""
+    found = []
+    if result.weights_digest != setup.weights_digest:
+        found.append("other weights")
+    if result.prompt_digest != setup.prompt_digest:
+        found.append("another prompt")
+    pairs = {key: (getattr(result, key), getattr(setup, key)) for key in _COMPARED}
+    found += [f"{key} {a or 'unknown'} instead of {b}" for key, (a, b) in pairs.items() if a != b]
+    if not found and result.preprocess != setup.preprocess:
+        theirs, ours = (set(s.preprocess.split(";")) for s in (result, setup))
+        found.append(
+            f"{';'.join(sorted(theirs - ours))} instead of {';'.join(sorted(ours - theirs))}"
+        )
+    return tuple(found)
+
+
+def probe_caution(result: ProbeResult | None, setup: ProbeSetup) -> EngineCaution | None:
     """Return what a report says about the probe: None only when the image is used throughout."""
     if result is None:
         return EngineCaution(
@@ -62,12 +78,13 @@ def probe_caution(
             message="Whether this predictor looks at the image at all was never probed.",
             action=_HOW,
         )
-    if (result.weights_digest, result.prompt_digest) != (weights_digest, prompt_digest):
+    others = other_setup(result, setup)
+    if others:
         return EngineCaution(
             code="NOT_PROBED",
             severity="caution",
-            message="The probe result at hand was made with other weights or another prompt, so "
-            "whether this predictor looks at the image is not known.",
+            message="The probe result at hand was made for another configuration "
+            f"({', '.join(others)}), so whether this predictor looks at the image is not known.",
             action=_HOW,
         )
     return _verdict_caution(result)

@@ -127,6 +127,7 @@ class TxGemmaDrugs:
         identity = known.identity
         return InSilicoPanel(
             status="ok",
+            reason=f"not kept: {self._asker.not_kept}" if self._asker.not_kept else "",
             facts=facts,
             source=Provenance(
                 engine=NAME,

@@ -9,6 +9,8 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -91,20 +93,52 @@ def load(folder: Path, identity: Identity) -> CacheFile:
     return found
 
 
-def find(folder: Path, source: str, revision: str | None) -> CacheFile | None:
-    """Return the one file of a source (and revision, if given) in a folder, None without any.
+@dataclass(frozen=True)
+class Wanted:
+    """Which caches will do, of a checkpoint that need not be here.
+
+    revision, mode, dtype, quant: as the engine string gives them or its name says, None for any;
+    likely: the precision that the device would take, which decides only between several.
+    """
+
+    source: str
+    revision: str | None = None
+    mode: Literal["predict", "chat"] | None = None
+    dtype: str | None = None
+    quant: str | None = None
+    likely: str = ""
+
+    def fits(self, identity: Identity) -> bool:
+        """Return whether answers of this identity are answers to the request."""
+        quant, _, dtype = identity.precision.rpartition("/")
+        return (
+            identity.source == self.source
+            and self.revision in (None, identity.revision)
+            and self.mode in (None, identity.mode)
+            and self.dtype in (None, dtype)
+            and self.quant in (None, quant or "none")
+        )
+
+
+def find(folder: Path, wanted: Wanted) -> tuple[CacheFile, ...]:
+    """Return the files that fit, of several those of the likely precision where there are any."""
+    if not folder.is_dir():
+        return ()
+    files = [read_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    fitting = tuple(f for f in files if wanted.fits(f.identity))
+    return tuple(f for f in fitting if f.identity.precision == wanted.likely) or fitting
+
+
+def the_one(folder: Path, wanted: Wanted) -> CacheFile | None:
+    """Return the one file that fits, None without any.
 
     Raises `EngineUnavailable` when several fit: nobody says which is meant.
     """
-    if not folder.is_dir():
-        return None
-    files = [read_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
-    fitting = [
-        f for f in files if f.identity.source == source and revision in (None, f.identity.revision)
-    ]
+    fitting = find(folder, wanted)
     if len(fitting) > 1:
         raise EngineUnavailable(
-            f"{folder}: {len(fitting)} caches of {source}; give revision= or keep one of them"
+            f"{folder}: {len(fitting)} caches of {wanted.source}; give revision=, mode=, dtype= or "
+            "quant=, or keep one of them"
         )
     return fitting[0] if fitting else None
 
@@ -128,5 +162,6 @@ def save(folder: Path, identity: Identity, new: Mapping[str, CachedAnswer]) -> C
             reason = error.strerror or str(error)
             raise OutputError(f"{path}: the cache cannot be written ({reason})") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
     return content

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from immunopath.domain.errors import (
@@ -153,7 +154,7 @@ def mode_of(spec: EngineSpec, weights: Weights) -> Mode:
     if given not in (None, "predict", "chat"):
         raise EngineSpecError(f"engine {spec}: mode={given!r}; use predict or chat")
     source, template = weights.source, has_template(weights)
-    named = "predict" if "-predict" in source else "chat" if "-chat" in source else None
+    named = named_mode(source)
     if (given or named or ("chat" if template else "predict")) == "predict":
         return "predict"
     if not template:
@@ -162,6 +163,12 @@ def mode_of(spec: EngineSpec, weights: Weights) -> Mode:
             "beside the weights or use mode=predict"
         )
     return "chat"
+
+
+def named_mode(source: str) -> Mode | None:
+    """Return the mode that a hub id or folder says in its own name, not in those above it."""
+    name = Path(source).expanduser().absolute().name
+    return "predict" if "-predict" in name else "chat" if "-chat" in name else None
 
 
 def has_template(weights: Weights) -> bool:

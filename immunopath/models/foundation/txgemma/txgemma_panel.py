@@ -1,27 +1,31 @@
 """Gets the answers to a panel of questions: from the cache first, from the model for the rest."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from immunopath.domain.errors import EngineError, EngineUnavailable
+from immunopath.domain.errors import EngineError, EngineUnavailable, OutputError
 from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.txgemma.txgemma_cache import (
     CachedAnswer,
     CacheFile,
     Identity,
+    Wanted,
     answer_key,
     find,
     load,
     save,
+    the_one,
 )
 from immunopath.models.foundation.txgemma.txgemma_model import (
+    Mode,
     Reading,
     TxGemmaModel,
     load_txgemma,
     mode_of,
+    named_mode,
 )
 from immunopath.models.foundation.txgemma.txgemma_tasks import (
     Prompts,
@@ -47,7 +51,14 @@ class Asker:
         self._weights: Weights | None = None
         self._prompts: Prompts | None = None
         self._model: TxGemmaModel | None = None
+        self._unsaved: dict[str, tuple[CacheFile, str]] = {}
         self.identity: Identity | None = None
+
+    @property
+    def not_kept(self) -> str:
+        """Why the answers at hand are in memory only; empty when they are on disk."""
+        held = self._unsaved.get(self.identity.name) if self.identity else None
+        return held[1] if held else ""
 
     @property
     def _label(self) -> str:
@@ -66,7 +77,7 @@ class Asker:
         """
         cached = None
         if not compute or not Path(self._source).expanduser().is_dir():
-            cached = find(self._folder, self._label, self._spec.options.get("revision"))
+            cached = self._found(compute)
         missing = [q for q in wanted if cached is None or _key(q) not in cached.answers]
         if cached is not None and (not missing or not compute):
             self.identity = cached.identity
@@ -80,6 +91,30 @@ class Asker:
                 raise
             self.identity = cached.identity
             return cached
+
+    def _found(self, compute: bool) -> CacheFile | None:
+        """Return the cache that the engine string means, found without the checkpoint.
+
+        Of several, the identity of the weights decides where they may be resolved (`compute`).
+        """
+        options = self._spec.options
+        given = options.get("mode")
+        dtype = options.get("dtype") or (
+            "bfloat16" if self._device.startswith("cuda") else "float32"
+        )
+        quant = options.get("quant", "none")
+        wanted = Wanted(
+            source=self._label,
+            revision=options.get("revision"),
+            mode=named_mode(self._source) if given is None else cast("Mode", given),
+            dtype=options.get("dtype"),
+            quant=options.get("quant"),
+            likely=dtype if quant == "none" else f"{quant}/{dtype}",
+        )
+        if not compute:
+            return the_one(self._folder, wanted)
+        found = find(self._folder, wanted)
+        return found[0] if len(found) == 1 else None
 
     def _with_packages(self, wanted: Sequence[Question]) -> CacheFile:
         try:
@@ -99,7 +134,8 @@ class Asker:
             self._prompts = load_templates(self._weights)
         prompts = {q: self._prompts.fill(*q) for q in wanted}
         identity = self._identity(self._weights, self._prompts)
-        known = load(self._folder, identity)
+        unsaved = self._unsaved.get(identity.name)
+        known = unsaved[0] if unsaved else load(self._folder, identity)
         todo = [q for q, prompt in prompts.items() if prompt and not _known(known, q, prompt)]
         self.identity = identity
         kinds: tuple[Literal["choice", "rank"], ...] = ("choice", "rank")
@@ -108,9 +144,8 @@ class Asker:
             for start in range(0, len(mine), self._batch):
                 chunk = mine[start : start + self._batch]
                 readings = _asked(self._loaded(self._weights), [prompts[q] for q in chunk], kind)
-                known = save(  # at once: a run that is cut off goes on where it ended
-                    self._folder,
-                    identity,
+                known = self._kept(  # at once: a run that is cut off goes on where it ended
+                    known,
                     {
                         _key(question): _cached(prompts[question], reading)
                         for question, reading in zip(chunk, readings, strict=True)
@@ -118,13 +153,29 @@ class Asker:
                 )
         return known
 
+    def _kept(self, known: CacheFile, new: Mapping[str, CachedAnswer]) -> CacheFile:
+        """Return what is known with new answers, on disk or, where that cannot be, in memory."""
+        answers = known.answers | dict(new)
+        name = known.identity.name
+        try:
+            saved = save(self._folder, known.identity, answers)
+        except OutputError as error:
+            held = known.model_copy(update={"answers": answers})
+            self._unsaved[name] = held, str(error)
+            return held
+        self._unsaved.pop(name, None)
+        return saved
+
     def close(self) -> None:
         """Let the model go; it is loaded again when something is missing."""
         self._model = None
 
     def _loaded(self, weights: Weights) -> TxGemmaModel:
         if self._model is None:
-            self._model = load_txgemma(self._spec, weights, self._device)
+            try:
+                self._model = load_txgemma(self._spec, weights, self._device)
+            except (RuntimeError, MemoryError) as error:
+                raise _failure(error, "its weights cannot be loaded") from error
         return self._model
 
     def _identity(self, weights: Weights, prompts: Prompts) -> Identity:
@@ -147,7 +198,7 @@ def _asked(
         return model.ask(prompts, kind)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
-            raise
+            raise _failure(error, "the model fails at its prompts") from error
         if len(prompts) == 1:
             raise EngineUnavailable(
                 "txgemma: not enough memory for one prompt; use quant=nf4, a smaller checkpoint or "
@@ -155,6 +206,13 @@ def _asked(
             ) from error
     half = len(prompts) // 2
     return _asked(model, prompts[:half], kind) + _asked(model, prompts[half:], kind)
+
+
+def _failure(error: RuntimeError | MemoryError, what: str) -> EngineUnavailable:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return EngineUnavailable(
+        f"txgemma: {what} ({first[:200]}); use another device, dtype= or checkpoint"
+    )
 
 
 def _key(question: Question) -> str:

@@ -18,8 +18,10 @@ from immunopath.domain.errors import (
     CheckpointClassError,
     EngineSpecError,
     EngineUnavailable,
+    HubError,
     WeightsCorrupted,
 )
+from immunopath.models.foundation.pins import read_pin
 from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder
 from immunopath.models.foundation.vision.tile_embedder import (
     F32,
@@ -29,7 +31,13 @@ from immunopath.models.foundation.vision.tile_embedder import (
     tile_embedder,
 )
 from immunopath.models.foundation.vision.zero_shot import number
-from immunopath.models.foundation.weights import Weights, resolve_weights, sha256_of
+from immunopath.models.foundation.weights import (
+    Weights,
+    is_folder,
+    locate,
+    resolve_weights,
+    sha256_of,
+)
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
@@ -132,6 +140,33 @@ def find_files(spec: EngineSpec) -> tuple[Weights | None, Path | None, str]:
             "Foundation's SavedModel"
         )
     return weights, None, "tf"
+
+
+def packages(spec: EngineSpec) -> tuple[str, ...]:
+    """Return the runtime that an engine string will need, as far as the files here tell.
+
+    A repository that is not here yet has a SavedModel, as the published one does.
+    """
+    runtime, source = spec.options.get("runtime", "auto"), spec.source or DEFAULT_SOURCE
+    if runtime == "auto" and not source.endswith(".onnx"):
+        runtime = "onnx" if _onnx_here(source, spec.options.get("revision")) else "tf"
+    return ("tensorflow-cpu|tensorflow",) if runtime == "tf" else ("onnxruntime",)
+
+
+def _onnx_here(source: str, revision: str | None) -> bool:
+    """Return whether a folder, or the hub's cache of a repository, holds an ONNX file."""
+    folder = Path(source).expanduser()
+    if not is_folder(source):
+        pin = read_pin(source)
+        try:
+            wanted = revision or (pin.revision if pin else None)
+            folder = locate(source, wanted, _FILES, local=True)
+        except (HubError, ModuleNotFoundError):
+            return False
+    return folder.is_dir() and any(folder.glob("*.onnx"))
+
+
+PACKAGES: Final = packages
 
 
 def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:

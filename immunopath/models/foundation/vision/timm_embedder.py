@@ -47,6 +47,7 @@ def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
     spec.refuse_extras("revision", "dtype", "pretrained", *OPTIONS, source=True)
     model, digest, revision = _timm_model(spec)
     where = placement(spec, device)
+    guard_torchvision()
     settings = import_module("timm.data").resolve_model_data_config(model)
     mean, std, px = settings["mean"], settings["std"], int(settings["input_size"][-1])
     model = model.to(where.device, where.dtype).eval()

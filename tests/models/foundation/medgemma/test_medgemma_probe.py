@@ -12,6 +12,7 @@ from tiny_medgemma import Folders
 
 from immunopath.domain.case import Case
 from immunopath.domain.errors import EngineSpecError
+from immunopath.models.foundation.doctor import Check, check_engine
 from immunopath.models.foundation.medgemma.medgemma_build import build
 from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
 from immunopath.models.foundation.medgemma.probe_files import FILE
@@ -84,6 +85,37 @@ def test_a_probe_of_other_weights_is_no_probe(
     made.close()
     [caution] = [c for c in result.cautions if c.code == "NOT_PROBED"]
     assert "other weights" in caution.message
+
+
+def test_the_doctor_compares_the_probe_as_the_engine_does(
+    folders: Folders, sources: list[PlainTiles], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.json"
+    result, _ = probe_predictor(EngineSpec.parse(folders.engine()), sources[:2], mine)
+    assert (result.mpp, result.format, result.dtype) == (0.5, "indented", "float32")
+
+    def row(**options: object) -> Check:
+        spec = EngineSpec.parse(folders.engine(**options))
+        return next(r for r in check_engine("predictor", spec, "cpu") if "probe" in r.name)
+
+    assert row().detail.startswith("never probed")
+    assert row(probe=mine).state == "ok"
+    for options, says in (
+        ({"dtype": "bfloat16"}, "dtype float32 instead of bfloat16"),
+        ({"quant": "nf4"}, "quant none instead of nf4"),
+        ({"mpp": 1}, "mpp 0.5 instead of 1.0"),
+        ({"merge": "true"}, "adapter=beside instead of adapter=merged"),
+        ({"head": "candidates"}, "head=full instead of head=candidates"),
+    ):
+        found = row(probe=mine, **options)
+        assert found.state == "note"
+        assert says in found.detail
+    absent = row(probe=tmp_path / "none.json")
+    assert absent.state == "missing"
+    made = build(EngineSpec.parse(folders.engine(probe=mine, head="candidates")))
+    cautions = made.predict(PlainTiles([field(60, 0)])).result.cautions
+    made.close()
+    assert "head=candidates" in next(c.message for c in cautions if c.code == "NOT_PROBED")
 
 
 def test_only_language_models_are_probed() -> None:

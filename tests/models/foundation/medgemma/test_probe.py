@@ -11,6 +11,7 @@ from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.models.foundation.medgemma.probe import (
     DRAWS,
     ProbeResult,
+    ProbeSetup,
     Tables,
     Verdict,
     blank,
@@ -22,6 +23,12 @@ from immunopath.models.foundation.medgemma.probe_files import probe_caution, rea
 from immunopath.models.protocols import RGB
 
 UNITS = [[field(60 + 8 * i, i)] for i in range(16)]
+
+
+SETUP = ProbeSetup(
+    weights_digest="w", prompt_digest="p", images=1, format="indented", mpp=0.5, dtype="float32",
+    quant="none", preprocess="px=64;head=full",
+)  # fmt: skip
 
 
 def table(p: float) -> dict[str, dict[str, float]]:
@@ -42,7 +49,7 @@ def by_white(units: Sequence[Sequence[RGB]]) -> list[Tables]:
 
 
 def run(read: object, units: Sequence[Sequence[RGB]] = UNITS) -> ProbeResult:
-    return probe(units, read, weights_digest="w", prompt_digest="p")  # type: ignore[arg-type]
+    return probe(units, read, SETUP)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -113,22 +120,44 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     [(constant, "IMAGE_IGNORED"), (by_white, "IMAGE_IGNORED"), (by_brightness, None)],
 )
 def test_what_a_report_says(read: object, code: str | None) -> None:
-    caution = probe_caution(run(read), "w", "p")
+    caution = probe_caution(run(read), SETUP)
     assert (caution.code if caution else None) == code
     if caution:
         assert caution.severity == "serious"
         assert caution.fields == ("cd274_expression",)
 
 
-def test_no_probe_or_one_of_other_weights_is_said() -> None:
-    for result, weights, prompt in (
-        (None, "w", "p"),
-        (run(by_brightness), "other", "p"),
-        (run(by_brightness), "w", "other"),
-    ):
-        caution = probe_caution(result, weights, prompt)
-        assert caution is not None
-        assert caution.code == "NOT_PROBED"
-    few = probe_caution(run(constant, UNITS[:3]), "w", "p")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"weights_digest": "v"}, "other weights"),
+        ({"prompt_digest": "q"}, "another prompt"),
+        ({"images": 4}, "images 1 instead of 4"),
+        ({"format": "compact"}, "format indented instead of compact"),
+        ({"mpp": 1.0}, "mpp 0.5 instead of 1.0"),
+        ({"dtype": "bfloat16"}, "dtype float32 instead of bfloat16"),
+        ({"quant": "nf4"}, "quant none instead of nf4"),
+        ({"preprocess": "px=64;head=candidates"}, "head=full instead of head=candidates"),
+    ],
+)
+def test_a_probe_for_another_configuration_is_none(change: dict[str, object], says: str) -> None:
+    caution = probe_caution(run(by_brightness), SETUP.model_copy(update=change))
+    assert caution is not None
+    assert caution.code == "NOT_PROBED"
+    assert says in caution.message
+
+
+def test_no_probe_and_an_old_file_are_said(tmp_path: Path) -> None:
+    caution = probe_caution(None, SETUP)
+    assert caution is not None
+    assert caution.code == "NOT_PROBED"
+    old = run(by_brightness).model_dump_json(
+        exclude={"format", "mpp", "dtype", "quant", "preprocess"}
+    )
+    (tmp_path / "old.json").write_text(old)
+    caution = probe_caution(read_probe(tmp_path / "old.json", needed=True), SETUP)
+    assert caution is not None
+    assert "mpp unknown instead of 0.5" in caution.message
+    few = probe_caution(run(constant, UNITS[:3]), SETUP)
     assert few is not None
     assert few.code == "IMAGE_USE_UNCLEAR"

@@ -11,7 +11,7 @@ from txgemma_cases import engine, fact, panel
 from immunopath.domain.errors import (
     EngineUnavailable,
 )
-from immunopath.models.foundation.txgemma.txgemma import txgemma_cache as cache
+from immunopath.models.foundation.txgemma import txgemma_cache as cache
 from immunopath.models.foundation.weights import resolve_weights
 
 
@@ -53,7 +53,11 @@ def test_another_checkpoint_or_another_prompt_is_asked_anew(copied: Path, tmp_pa
     assert fact(engine(copied, kept), "erlotinib", "BBB_Martins").text == "none"
     assert len(list(kept.iterdir())) == 2
     with pytest.raises(EngineUnavailable, match="give revision="):
-        cache.find(kept, copied.name, None)
+        cache.the_one(kept, cache.Wanted(copied.name))
+    gone = tmp_path / "elsewhere" / copied.name
+    assert "give revision=" in panel(engine(gone, kept, compute="no"), "erlotinib").reason
+    named = panel(engine(gone, kept), "erlotinib").reason  # the weights decide, and are gone
+    assert "no such folder" in named
 
 
 def test_an_answer_to_another_prompt_is_asked_anew(gemma2: Path, tmp_path: Path) -> None:
@@ -80,10 +84,39 @@ def test_answers_of_two_writers_are_both_kept(tmp_path: Path) -> None:
     both = cache.save(tmp_path, identity(), {"b": ANSWER})
     assert set(both.answers) == {"a", "b"}
     assert cache.load(tmp_path, identity()) == both
-    assert cache.find(tmp_path, "s", None) == both
-    assert cache.find(tmp_path, "other", None) is None
-    assert cache.find(tmp_path / "none", "s", None) is None
+    assert cache.the_one(tmp_path, cache.Wanted("s")) == both
+    assert cache.the_one(tmp_path, cache.Wanted("other")) is None
+    assert cache.the_one(tmp_path / "none", cache.Wanted("s")) is None
     assert [p.suffix for p in tmp_path.iterdir()] == [".json"]
+
+
+def test_precision_and_mode_choose_between_caches(tmp_path: Path) -> None:
+    kinds = [(m, p) for m in ("predict", "chat") for p in ("float32", "bfloat16", "nf4/bfloat16")]
+    for mode, precision in kinds:
+        cache.save(tmp_path, identity(mode=mode, precision=precision), {"a": ANSWER})
+
+    def found(**wanted: str) -> list[tuple[str, str]]:
+        files = cache.find(tmp_path, cache.Wanted("s", **wanted))  # type: ignore[arg-type]
+        return sorted((f.identity.mode, f.identity.precision) for f in files)
+
+    assert found(mode="chat", dtype="float32") == [("chat", "float32")]
+    assert found(mode="predict", quant="nf4") == [("predict", "nf4/bfloat16")]
+    assert found(mode="predict", quant="none", likely="float32") == [("predict", "float32")]
+    assert len(found(mode="chat")) == 3
+    assert found(dtype="bfloat16", quant="none", mode="chat", likely="x") == [("chat", "bfloat16")]
+
+
+def test_an_engine_finds_the_cache_of_its_own_precision(gemma2: Path, tmp_path: Path) -> None:
+    for dtype in ("float32", "bfloat16"):
+        panel(engine(gemma2, tmp_path, dtype=dtype), "erlotinib")
+    gone = tmp_path / "elsewhere" / gemma2.name
+    for compute in ("yes", "no"):
+        for given, says in (({}, "float32"), ({"dtype": "bfloat16"}, "bfloat16")):
+            found = panel(engine(gone, tmp_path, compute=compute, **given), "erlotinib")
+            assert found.source is not None
+            assert found.source.preprocess == f"mode=predict;dtype={says}"
+    unasked = panel(engine(gone, tmp_path, compute="no", mode="chat"), "erlotinib")
+    assert unasked.status == "unavailable"
 
 
 @pytest.mark.parametrize("change", ["revision", "weights_digest", "prompts_digest", "precision"])

@@ -21,7 +21,8 @@ from immunopath.domain.errors import (
     UnsafeWeights,
     WeightsCorrupted,
 )
-from immunopath.models.foundation.txgemma.txgemma_model import TxGemmaModel
+from immunopath.models.foundation.txgemma.txgemma_model import TxGemmaModel, named_mode
+from immunopath.reporting.drug_view import _panel
 
 
 @pytest.fixture
@@ -122,6 +123,56 @@ def test_memory_that_runs_out_halves_the_batch_and_keeps_what_was_answered(
     assert found is not None
     assert found.status == "unavailable"
     assert "not enough memory" in found.reason
+
+
+def test_answers_that_cannot_be_kept_stay_in_memory_and_the_panel_says_so(
+    gemma2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    drugs = engine(gemma2, tmp_path / "file" / "kept", batch="1")
+    first = drugs.profiles(["erlotinib"])[0].in_silico
+    assert first is not None
+    assert {f.task for f in first.facts if f.state == "answered"} >= {"BBB_Martins", "Caco2_Wang"}
+    assert "not kept: " in first.reason
+    assert "cannot be written" in first.reason
+    assert any("cannot be written" in pair.value for pair in _panel(first))
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(TxGemmaModel, "ask", refuse)
+    assert panel(drugs, "erlotinib") == first
+
+
+@pytest.mark.parametrize(
+    ("source", "mode"),
+    [
+        ("google/txgemma-2b-predict", "predict"),
+        ("google/txgemma-9b-chat", "chat"),
+        ("/data/my-chat-models/txgemma-2b-predict", "predict"),
+        ("/data/my-predict-runs/txgemma-9b-chat/", "chat"),
+        ("/data/my-predict-runs/weights", None),
+        ("someone-chat/txgemma", None),
+    ],
+)
+def test_only_the_last_name_says_the_mode(source: str, mode: str | None) -> None:
+    assert named_mode(source) == mode
+
+
+def test_a_model_that_fails_leaves_the_curated_facts(
+    gemma2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered\nmore")
+
+    monkeypatch.setattr(TxGemmaModel, "ask", fails)
+    found = engine(gemma2, tmp_path).profiles(["erlotinib"])[0]
+    assert found.facts
+    assert found.in_silico is not None
+    assert found.in_silico.status == "unavailable"
+    assert "device-side assert triggered" in found.in_silico.reason
+    monkeypatch.setattr("immunopath.models.foundation.txgemma.txgemma_panel.load_txgemma", fails)
+    assert "cannot be loaded" in panel(engine(gemma2, tmp_path), "erlotinib").reason
 
 
 def test_nf4_runs_and_has_its_own_answers(gemma2: Path, tmp_path: Path) -> None:
