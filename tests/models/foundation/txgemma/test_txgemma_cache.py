@@ -11,7 +11,7 @@ from txgemma_cases import engine, fact, panel
 from immunopath.domain.errors import (
     EngineUnavailable,
 )
-from immunopath.models.foundation.txgemma.txgemma import txgemma_cache as cache
+from immunopath.models.foundation.txgemma import txgemma_cache as cache
 from immunopath.models.foundation.weights import resolve_weights
 
 
