@@ -105,6 +105,12 @@ def grammar(
     return run
 
 
+def written(tok: Any, prompts: Sequence[EncodedPrompt], out: Any) -> list[str]:
+    """Return what `generate` wrote behind left-padded prompts."""
+    width = max(int(prompt.input_ids.shape[1]) for prompt in prompts)
+    return [str(tok.decode(row[width:], skip_special_tokens=True)) for row in out]
+
+
 def seconds(call: Callable[[], Any]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -159,29 +165,39 @@ def dearest(model: Any, decoder: SlotDecoder, prompt: EncodedPrompt, tok: Any) -
         raise SystemExit("the weights could not be steered to an answer of every pass")
 
 
+BELOW, ABOVE = 4096, 48
+"""Sliding windows that no prompt with its answer fills, and that every one outgrows."""
+
+
+def asked_for_equality(shape: shapes.Shape) -> list[EncodedPrompt]:
+    """Return eight prompts of five lengths, two of them with two images."""
+    return [
+        *shapes.prompts(shape, 2, "Describe."),
+        *shapes.prompts(shape, 2, "Describe the tissue of this patch. " * 3, 2),
+        *shapes.prompts(shape, 1, "What is there to see? " * 2),
+        *shapes.prompts(shape, 1, "Describe the tissue of this patch. " * 4),
+        *shapes.prompts(shape, 2),
+    ]
+
+
 def equal_answers(model: Any, tok: Any, shape: shapes.Shape, layouts: Sequence[Layout]) -> bool:
     """Return whether slot decoding equals `generate` restricted to canonical answers.
 
-    Float32, token for token, ragged batches of four prompts with one and two images, every
-    layout below the sliding window, the first one also above it and at batch 1.
+    Float32, token for token: every layout below and above the sliding window, each with a ragged
+    batch of eight prompts and with one of them alone (another one each time).
     """
     text = model.config.get_text_config()
-    asked = [
-        *shapes.prompts(shape, 2, "Describe."),
-        *shapes.prompts(shape, 1, "Describe the tissue of this patch. " * 3, 2),
-        *shapes.prompts(shape, 1),
-    ]
-    window = text.sliding_window
-    equal = True
-    for layout, width in [*((name, window) for name in layouts), (layouts[0], 64)]:
-        text.sliding_window = width
-        rule = CanonicalAnswers(tok, layout, tuple(VALUES))
-        decoder = SlotDecoder(model, tok, AnswerFormat(layout))
-        alone = [asked[2:3]] if (layout, width) == (layouts[0], window) else []
-        for batch in (asked, *alone):
-            said = [list(answer.tokens) for answer in decoder.decode(batch)]
-            equal &= said == generate_canonical(model, rule, batch)
-    text.sliding_window = window
+    asked, window, equal = asked_for_equality(shape), text.sliding_window, True
+    cases = [(layout, width) for layout in layouts for width in (BELOW, ABOVE)]
+    try:
+        for n, (layout, text.sliding_window) in enumerate(cases):
+            rule = CanonicalAnswers(tok, layout, tuple(VALUES))
+            decoder = SlotDecoder(model, tok, AnswerFormat(layout))
+            for batch in (asked, [asked[(n + 2) % len(asked)]]):
+                said = [list(answer.tokens) for answer in decoder.decode(batch)]
+                equal &= said == generate_canonical(model, rule, batch)
+    finally:
+        text.sliding_window = window
     return equal
 
 

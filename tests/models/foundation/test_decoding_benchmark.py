@@ -43,6 +43,95 @@ def test_own_tokenizer_is_as_long_as_gemma_s() -> None:
     assert len(ids) == pytest.approx(159, abs=8)
 
 
+def test_what_the_grammar_wrote_is_read_strictly() -> None:
+    from decoding_check import checked
+
+    from immunopath.models.foundation.decoding.answer import AnswerFormat
+
+    answer = AnswerFormat(keys=("msi_status", "til_fraction"))
+    good = '{"msi_status": "MSS", "til_fraction": 0.125}'
+    bad = [
+        good[:-1],
+        good.replace("MSS", "maybe"),
+        good.replace("0.125", "1.125"),
+        good.replace("0.125", "0.1255"),
+        good.replace("0.125", "true"),
+        good.replace("}", ', "msi_status": "MSS"}'),
+        good.replace("}", ', "other": 1}'),
+        '{"til_fraction": 0.125, "msi_status": "MSS"}',
+        "[]",
+    ]
+    assert checked(answer, [good]) == {
+        "answers": 1, "parse": 1, "fit_the_schema": 1, "first_bad": None,
+    }  # fmt: skip
+    for text in bad:
+        found = checked(answer, [good, text])
+        assert found["fit_the_schema"] == 1
+        assert found["first_bad"] == text
+    assert checked(answer, bad)["parse"] == len(bad) - 2
+
+
+def test_what_stands_behind_padded_prompts_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    import decoding_shapes as shapes
+    import decoding_sides as sides
+    import torch
+
+    tok = shapes.tokenizer()
+    asked = [*shapes.prompts(shapes.TINY, 1, "Describe."), *shapes.prompts(shapes.TINY, 1)]
+    ids = tok('{"a": 1}', add_special_tokens=False)["input_ids"]
+    stop = tok.convert_tokens_to_ids("<end_of_turn>")
+    width = max(p.input_ids.shape[1] for p in asked)
+    out = torch.tensor([[5] * width + ids + [stop]] * 2)
+    assert sides.written(tok, asked, out) == ['{"a": 1}'] * 2
+
+
+def test_equality_is_asked_of_eight_prompts_and_of_one_in_every_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import decoding_shapes as shapes
+    import decoding_sides as sides
+    import torch
+
+    from immunopath.models.foundation.decoding.answer import LAYOUTS
+
+    model = shapes.build(shapes.TINY, torch.float32, "cpu")
+    text, tok = model.config.get_text_config(), shapes.tokenizer()
+    own, seen = text.sliding_window, []
+    lengths = [p.input_ids.shape[1] for p in sides.asked_for_equality(shapes.TINY)]
+    assert len(lengths) == 8
+    assert len(set(lengths)) == 5
+
+    class Said:
+        tokens = (1,)
+
+    class Decoder:
+        def __init__(self, model: object, tok: object, answer: object) -> None:
+            self.layout = answer.layout  # type: ignore[attr-defined]
+
+        def decode(self, batch: list[object]) -> list[Said]:
+            width = text.sliding_window
+            seen.append((self.layout, width > max(lengths) + 110, len(batch)))
+            assert seen[-1][1] or width < min(lengths) + 90
+            return [Said()] * len(batch)
+
+    monkeypatch.setattr(sides, "SlotDecoder", Decoder)
+    monkeypatch.setattr(sides, "generate_canonical", lambda m, r, batch: [[1]] * len(batch))
+    assert sides.equal_answers(model, tok, shapes.TINY, LAYOUTS)
+    assert text.sliding_window == own
+    assert sorted(seen) == sorted((x, b, n) for x in LAYOUTS for b in (True, False) for n in (8, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_grammar_s_output_is_reported() -> None:
+    pytest.importorskip("llguidance")
+    import decoding
+    import decoding_shapes as shapes
+
+    found = decoding.compare(shapes.TINY, (1, 8), more=True)
+    assert found["grammar_output"]["parse"] == found["grammar_output"]["fit_the_schema"] == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_quick_keys_and_equality() -> None:
