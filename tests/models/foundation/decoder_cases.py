@@ -15,6 +15,13 @@ from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDec
 
 WINDOWS = {"below": 4096, "above": 48}
 """Sliding windows with which all, or none, of the answers lie within the window."""
+WANTED = [
+    ("low", "MSI-H", "IE", 0.305, "moderate", "excluded", "high", 0.4),
+    ("high", "MSS", "IE/F", 0.41, "low", "inflamed", "moderate", 0.0),
+    ("low", "MSS", "D", 1.0, "high", "desert", "low", 0.001),
+    ("high", "MSI-H", "F", 0.07, "moderate", "inflamed", "high", 0.5),
+]
+"""Answers that part late from others: see the names of the values."""
 
 
 @contextmanager

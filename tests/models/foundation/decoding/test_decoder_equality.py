@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical
-from decoder_cases import WINDOWS, decoder, gemma, one_thread, ragged
+from decoder_cases import WANTED, WINDOWS, decoder, gemma, one_thread, ragged
 from steering import steer
 from tiny_gemma import randomise
 
@@ -69,15 +69,6 @@ def test_greedy_path_over_many_weights(layout: Layout) -> None:
     assert {answer["msi_status"] for answer in met} == {"MSS", "MSI-H"}
     assert {"IE", "IE/F"} & {answer["tme_subtype"] for answer in met}
     assert any(len(repr(answer["til_fraction"])) == 5 for answer in met)
-
-
-WANTED = [
-    ("low", "MSI-H", "IE", 0.305, "moderate", "excluded", "high", 0.4),
-    ("high", "MSS", "IE/F", 0.41, "low", "inflamed", "moderate", 0.0),
-    ("low", "MSS", "D", 1.0, "high", "desert", "low", 0.001),
-    ("high", "MSI-H", "F", 0.07, "moderate", "inflamed", "high", 0.5),
-]
-"""Answers that part late from others: see the names of the values."""
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=["IE", "IE/F", "D", "F"])

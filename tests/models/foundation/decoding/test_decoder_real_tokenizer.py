@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from canonical_reference import VALUES, CanonicalAnswers, generate_canonical
-from decoder_cases import one_thread
+from decoder_cases import WANTED, one_thread
 from gemma_tokenizer import real_tokenizer
 from steering import steer
-from test_decoder_equality import WANTED
 from tiny_gemma import build_gemma3, load, noise, randomise
 from tiny_gemma import encode as encode_prompt
 
