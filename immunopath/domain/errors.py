@@ -11,12 +11,22 @@
     │   └── OutputError         a result cannot be written where it was asked for
     ├── EngineError             an engine was asked and could not do its work
     │   ├── EngineUnavailable   it cannot run here: package, weights or licence missing
-    │   │   ├── HubError        a checkpoint cannot be had from the hub
-    │   │   │   ├── HubTokenMissing, HubTermsNotAccepted, HubNameUnknown, HubOffline
-    │   │   └── CheckpointError a checkpoint is here and cannot be used as it is
-    │   │       ├── CheckpointClassError, ProcessorMissing, TokenizerMismatch
-    │   │       ├── WeightsCorrupted, UnsafeWeights, LogitsNotFinite, PrecisionUnsupported
-    │   │       └── AdapterMismatch, RecordMissing, ImageSizeError
+    │   │   ├── HubError                  a checkpoint cannot be had from the hub
+    │   │   │   ├── HubTokenMissing           gated, and no valid token was sent
+    │   │   │   ├── HubTermsNotAccepted       gated, and its terms are not accepted
+    │   │   │   ├── HubNameUnknown            no such repository or revision
+    │   │   │   └── HubOffline                not reached, and not in the local cache
+    │   │   └── CheckpointError           a checkpoint is here and cannot be used as it is
+    │   │       ├── CheckpointClassError      another architecture
+    │   │       ├── ProcessorMissing          no tokenizer or image processor
+    │   │       ├── TokenizerMismatch         a tokenizer of another model
+    │   │       ├── WeightsCorrupted          truncated, altered or incomplete
+    │   │       ├── UnsafeWeights             could run code when loaded
+    │   │       ├── LogitsNotFinite           answers NaN or infinity
+    │   │       ├── PrecisionUnsupported      no bfloat16 here
+    │   │       ├── AdapterMismatch           a LoRA adapter that does not fit
+    │   │       ├── RecordMissing             prompt and format are not known
+    │   │       └── ImageSizeError            no patch of the size that is needed
     │   └── EngineMismatch      a query made by another encoder, an index of another build
     └── KnowledgeError          the shipped or given knowledge base is not consistent
 

@@ -25,6 +25,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     code = (
         f"import sys; sys.path.insert(0, {str(FOUNDATION)!r})\n"
+        "from immunopath.models.torchvision_guard import guard_torchvision\n"
+        "guard_torchvision()\n"
         "from pathlib import Path\nfrom tiny_medgemma import RECORD, build_base\n"
         "from immunopath.models.foundation.medgemma.record import write_record\n"
         f"write_record(RECORD, build_base(Path({str(folder)!r})))"

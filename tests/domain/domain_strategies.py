@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.drug import InSilicoFact, InSilicoPanel
 from immunopath.domain.guidance import WITHOUT_OPTIONS, ConditionalBranch, Guidance
 from immunopath.domain.measured import Measured, State
 from immunopath.domain.molecular import ALTERATIONS, NEGATIVE, Gene, GeneResult
@@ -28,6 +29,7 @@ from immunopath.domain.prediction import (
     FieldPrediction,
     PhenotypeScores,
 )
+from immunopath.domain.provenance import Provenance
 
 M = TypeVar("M", bound=BaseModel)
 Strategy = st.SearchStrategy[Any]
@@ -133,6 +135,37 @@ def _clinical() -> Strategy:
     ).map(lambda made: ClinicalContext(**made))
 
 
+def _in_silico_fact() -> Strategy:
+    def built(made: Made, letter: str | None, rank: int, reason: str) -> InSilicoFact:
+        answered = made["state"] == "answered"
+        return InSilicoFact(
+            **made
+            | {
+                "answer": letter if answered else None,
+                "rank": rank if answered and letter is None else None,
+                "reason": "" if answered else reason,
+            }
+        )
+
+    return st.builds(
+        built, fields_of(InSilicoFact, {"answer", "rank", "reason"}),
+        st.sampled_from(["A", "B", None]), st.integers(0, 1000), st.text(min_size=1, max_size=9),
+    )  # fmt: skip
+
+
+def _in_silico_panel() -> Strategy:
+    asked = st.builds(
+        lambda facts, source, reason: InSilicoPanel(
+            status="ok", facts=tuple(facts), source=source, reason=reason
+        ),
+        st.lists(instances(InSilicoFact), max_size=2), instances(Provenance), st.text(max_size=9),
+    )  # fmt: skip
+    return asked | st.builds(
+        lambda status, reason: InSilicoPanel(status=status, reason=reason),
+        st.sampled_from(["not_applicable", "unavailable"]), st.text(min_size=1, max_size=9),
+    )  # fmt: skip
+
+
 _SPELLED: dict[type, Callable[[], Strategy]] = {
     BiomarkerProfile: lambda: st.fixed_dictionaries(
         {name: predictions(name) for name in FIELD_VALUES}
@@ -140,6 +173,8 @@ _SPELLED: dict[type, Callable[[], Strategy]] = {
     ClinicalContext: _clinical,
     ConditionalBranch: _branches,
     GeneResult: _gene,
+    InSilicoFact: _in_silico_fact,
+    InSilicoPanel: _in_silico_panel,
     Guidance: _guidance,
     PhenotypeScores: _scores,
 }

@@ -238,8 +238,14 @@ def test_mp6_three_drivers_leave_ici_only_behind_the_target(
         assert actionable
         assert target[0].rank == 1
         assert all(o.rank > 1 for o in guidance.options if o.regimen_id in _ici(guidance))
-    elif actionable and inputs.get("stage") is None:
+    elif actionable and inputs.get("stage") is None and not _braf_pair_used(inputs, driver):
         assert _ici(guidance) == set()
+
+
+def _braf_pair_used(inputs: dict[str, Any], driver: str) -> bool:
+    """After a BRAF pair DR-7 names chemotherapy with ICI by PD-L1: no second pair is listed."""
+    given = set(inputs.get("prior_therapies", ()))
+    return driver.startswith("BRAF") and bool(given & {"RX-DAB-TRAM", "RX-ENCO-BINI"})
 
 
 @CASES
