@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.case import Case
@@ -20,8 +20,12 @@ from immunopath.guidelines.triage import QueueItem, order_cohort
 from immunopath.reporting.files import safe_name, write_text
 from immunopath.reporting.rendered import RenderedReport
 
-if TYPE_CHECKING:
-    from immunopath.pipeline.run import ImmunoPath
+
+class Analyzer(Protocol):
+    """What a cohort needs: one case in, one report out."""
+
+    def analyze(self, case: Case, *, as_of: date | None = None) -> RenderedReport:
+        """Return the report of a case; raises `ImmunoPathError`."""
 
 
 class CohortRow(Frozen):
@@ -50,9 +54,7 @@ class CohortResult(Frozen):
         return tuple(row for row in self.rows if row.status == "failed")
 
 
-def run_cohort(
-    engines: "ImmunoPath", cases: Iterable[Case], out: Path, as_of: date
-) -> CohortResult:
+def run_cohort(engines: Analyzer, cases: Iterable[Case], out: Path, as_of: date) -> CohortResult:
     """Analyse `cases` and write ``cases/*.json``, ``cohort.json`` and ``worklist.csv`` to `out`.
 
     A case that cannot be read is a row with its reason and stops nothing. Two cases with the same
@@ -79,7 +81,7 @@ def run_cohort(
 
 
 def _run_one(
-    engines: "ImmunoPath", case: Case, out: Path, as_of: date
+    engines: Analyzer, case: Case, out: Path, as_of: date
 ) -> tuple[CohortRow, QueueItem | None]:
     try:
         report = engines.analyze(case, as_of=as_of)

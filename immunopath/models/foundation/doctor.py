@@ -5,33 +5,18 @@ asked for what is neither in a folder nor in the cache.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
-from immunopath.domain.errors import CheckpointError, EngineError, HubError, ImmunoPathError
+from immunopath.domain.errors import CheckpointError, HubError, ImmunoPathError
+from immunopath.models.foundation.checks import GIB, Check, attempt, failed
 from immunopath.models.foundation.hub_errors import is_offline
-from immunopath.models.foundation.medgemma.memory_check import free_bytes
 from immunopath.models.foundation.pins import read_pin
 from immunopath.models.foundation.sources import Source, packages_of, sources_of
 from immunopath.models.foundation.weights import check_access, is_folder, locate
 from immunopath.models.registry import SWITCHED_OFF, Role
 from immunopath.models.spec import EngineSpec
-
-GIB = 1024**3
-State = Literal["ok", "note", "missing"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One row: `state` ``missing`` means that the request cannot run as it stands."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
 
 
 def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
@@ -45,7 +30,7 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
     try:
         sources = sources_of(role, spec)
     except ImmunoPathError as error:
-        return [*rows, _failed(f"{head}: options", error)]
+        return [*rows, failed(f"{head}: options", error)]
     here = [_files(head, source) for source in sources]
     rows += here
     if spec.name == "medgemma":
@@ -103,7 +88,7 @@ def _files(head: str, source: Source) -> Check:
         folder = locate(name, pin.revision if pin else None, patterns, local=True)
     except HubError as error:
         if is_offline():
-            return _failed(label, error)
+            return failed(label, error)
         return attempt(label, lambda: _fetchable(name, patterns))
     pinned = "pinned" if pin else f"not pinned; 'immunopath models fetch {name}' pins it"
     return Check(label, "ok", f"in the cache at {folder.name[:12]}, {pinned}")
@@ -139,17 +124,6 @@ def _fetchable(repo: str, patterns: Sequence[str]) -> str:
     return f"can be fetched: {size / GIB:.1f} GiB, {free / GIB:.1f} GiB free"
 
 
-def memory_check(label: str, need: int, text: str, device: str, remedy: str) -> Check:
-    """Return the row that compares `need` (bytes, described by `text`) with what is free."""
-    free = free_bytes(device)
-    if free is None:
-        return Check(label, "note", f"{text}; free memory of {device} is not known")
-    found = f"{text}; {free / GIB:.2f} GiB free on {device}"
-    if need > free:
-        return Check(label, "missing", found, remedy)
-    return Check(label, "ok", found)
-
-
 def _existing(path: str) -> str:
     from pathlib import Path
 
@@ -157,17 +131,3 @@ def _existing(path: str) -> str:
     while not folder.exists():
         folder = folder.parent
     return str(folder)
-
-
-def attempt(label: str, check: Callable[[], str]) -> Check:
-    """Return an ``ok`` row with what `check` says, or a ``missing`` one with its error."""
-    try:
-        return Check(label, "ok", check())
-    except ImmunoPathError as error:
-        return _failed(label, error)
-
-
-def _failed(label: str, error: ImmunoPathError) -> Check:
-    kind = type(error).__name__ if isinstance(error, EngineError) else "options"
-    what, _, remedy = str(error).partition("; ")
-    return Check(label, "missing", f"{kind}: {what}", remedy)

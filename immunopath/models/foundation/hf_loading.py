@@ -15,6 +15,7 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
 )
 from immunopath.models.foundation.batcher import out_of_memory
+from immunopath.models.foundation.bfloat16 import has_bfloat16
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
@@ -61,8 +62,6 @@ def placement(spec: EngineSpec, device: str) -> Placement:
     Raises `EngineSpecError` for an unknown one, `PrecisionUnsupported` on a GPU without bfloat16.
     """
     import torch
-
-    from immunopath.models.foundation.precision import has_bfloat16  # imports this module
 
     name = spec.options.get("dtype", "float32")
     if name not in DTYPES:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
+from immunopath.models.foundation.bfloat16 import has_bfloat16
 from immunopath.models.foundation.hf_loading import transformers
 
 Dtype = Literal["float32", "bfloat16"]
@@ -78,15 +79,6 @@ def check_device(device: str) -> None:
         raise EngineUnavailable(
             f"device {device}: there are {torch.cuda.device_count()} GPUs, counted from cuda:0"
         )
-
-
-def has_bfloat16(device: str) -> bool:
-    """Return whether a device computes in bfloat16 by itself (GPUs: from Ampere on)."""
-    import torch
-
-    if not device.startswith("cuda"):
-        return True
-    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def loading_options(precision: Precision, device: str) -> dict[str, Any]:

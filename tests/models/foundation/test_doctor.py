@@ -10,7 +10,8 @@ from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders, build_base
 
 from immunopath.domain.errors import EngineSpecError, HubError
-from immunopath.models.foundation.doctor import GIB, Check, _fetchable, check_engine
+from immunopath.models.foundation.checks import GIB, Check
+from immunopath.models.foundation.doctor import _fetchable, check_engine
 from immunopath.models.foundation.sources import patterns_for, sources_of
 from immunopath.models.foundation.weights import SAFE_PATTERNS
 from immunopath.models.registry import ENTRIES, ROLES

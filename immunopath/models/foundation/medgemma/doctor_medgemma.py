@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from immunopath.domain.errors import AdapterMismatch, CaseFileError, ImmunoPathError
-from immunopath.models.foundation.doctor import GIB, Check, attempt, memory_check
+from immunopath.models.foundation.checks import GIB, Check, attempt, memory_check
 from immunopath.models.foundation.hf_loading import load_processor
 from immunopath.models.foundation.medgemma.adapter import (
     TENSORS,

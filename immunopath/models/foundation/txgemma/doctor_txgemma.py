@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from immunopath.domain.errors import ImmunoPathError
-from immunopath.models.foundation.doctor import GIB, Check, attempt, memory_check
+from immunopath.models.foundation.checks import GIB, Check, attempt, memory_check
 from immunopath.models.foundation.hf_loading import read_config
 from immunopath.models.foundation.medgemma.memory import weight_bytes
 from immunopath.models.foundation.precision import choose_precision

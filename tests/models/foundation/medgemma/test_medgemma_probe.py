@@ -12,7 +12,8 @@ from tiny_medgemma import Folders
 
 from immunopath.domain.case import Case
 from immunopath.domain.errors import EngineSpecError
-from immunopath.models.foundation.doctor import Check, check_engine
+from immunopath.models.foundation.checks import Check
+from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.foundation.medgemma.medgemma_build import build
 from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
 from immunopath.models.foundation.medgemma.probe_files import FILE
