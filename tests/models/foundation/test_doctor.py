@@ -89,7 +89,7 @@ def test_a_broken_base_and_a_missing_record_are_rows_of_their_own(
 def test_weights_that_do_not_fit_into_memory(
     medgemma: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("immunopath.models.foundation.checks.free_bytes", lambda device: 1000)
     row = rows(medgemma.engine())["memory"]
     assert row.state == "missing"
     assert "batch=" in row.remedy
@@ -173,9 +173,9 @@ def test_txgemma_has_its_numbers_and_memory(
     assert refused["memory"].detail.startswith("not estimated")
     assert drugs("txgemma")["memory"].detail.startswith("not estimated")
     size = (folder / "model.safetensors").stat().st_size
-    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda d: size // 2)
+    monkeypatch.setattr("immunopath.models.foundation.checks.free_bytes", lambda d: size // 2)
     assert drugs(f"txgemma:{folder}")["memory"].state == "missing"
-    monkeypatch.setattr("immunopath.models.foundation.doctor.free_bytes", lambda d: size)
+    monkeypatch.setattr("immunopath.models.foundation.checks.free_bytes", lambda d: size)
     assert drugs(f"txgemma:{folder}")["memory"].state == "ok"
 
 
