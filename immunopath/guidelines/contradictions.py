@@ -62,6 +62,10 @@ def _treatment(context: ClinicalContext) -> Iterator[InputProblem]:
         yield _problem("crt_status", "CRT_INCONSISTENT", "an end or progression of no treatment")
     if context.crt_status == "ongoing_concurrent" and context.progression_after_crt is True:
         yield _problem("crt_status", "CRT_INCONSISTENT", "progression after an ongoing treatment")
+    ended, diagnosed = context.crt_end_date, context.diagnosed_on
+    if ended is not None and diagnosed is not None and ended < diagnosed:
+        text = f"chemoradiation ended {ended} before the diagnosis of {diagnosed}"
+        yield _problem("crt_end_date", "CRT_INCONSISTENT", text)
     surgery = context.surgery
     if surgery is not None and not surgery.done and (surgery.margin or surgery.on):
         yield _problem("margin", "SURGERY_INCONSISTENT", "a margin or date of no operation")

@@ -105,6 +105,8 @@ def parse_tps(value: float | str) -> tuple[float, float, bool] | None:
         bound = float(found[2])
         if bound > 100:
             return bound, bound, False
+        if found[1] == "<" and bound == 0:
+            return None  # nothing lies below 0 %
         return (0.0, bound, found[1] == "<") if found[1].startswith("<") else (bound, 100.0, False)
     if (found := _RANGE.fullmatch(text)) and float(found[1]) <= float(found[2]):
         return float(found[1]), float(found[2]), False

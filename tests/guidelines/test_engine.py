@@ -223,6 +223,8 @@ def test_pdl1_results_that_do_not_count_are_listed(run: Run) -> None:
          "CRT_INCONSISTENT"),
         ({"crt_status": "ongoing_concurrent", "progression_after_crt": True}, "crt_status",
          "CRT_INCONSISTENT"),
+        ({"crt_end_date": date(2025, 1, 1), "diagnosed_on": date(2025, 2, 1)}, "crt_end_date",
+         "CRT_INCONSISTENT"),
         ({"surgery": {"done": False, "margin": "R0"}}, "margin", "SURGERY_INCONSISTENT"),
         ({"prior_io": {"given": False, "agents": ("nivolumab",)}}, "prior_io",
          "PRIOR_IO_INCONSISTENT"),

@@ -43,7 +43,7 @@ def test_strata(value: float | str, stratum: str | None, rule: str) -> None:
     assert rule in ids(reading)
 
 
-@pytest.mark.parametrize("value", [-1, 101, 150, "abc", "70-60", "101", "", ">120", "-5"])
+@pytest.mark.parametrize("value", [-1, 101, 150, "abc", "70-60", "101", "", ">120", "-5", "<0"])
 def test_impossible_values_are_problems(value: float | str) -> None:
     reading = read(result(value))
     assert reading.stratum is None
