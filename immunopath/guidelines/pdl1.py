@@ -103,10 +103,10 @@ def parse_tps(value: float | str) -> tuple[float, float, bool] | None:
         return number, number, False
     if found := _BOUND.fullmatch(text):
         bound = float(found[2])
-        if bound > 100:
-            return bound, bound, False
         if found[1] == "<" and bound == 0:
-            return None  # nothing lies below 0 %
+            bound = -1.0  # nothing lies below 0 %: as impossible as a number below it
+        if not 0 <= bound <= 100:
+            return bound, bound, False
         return (0.0, bound, found[1] == "<") if found[1].startswith("<") else (bound, 100.0, False)
     if (found := _RANGE.fullmatch(text)) and float(found[1]) <= float(found[2]):
         return float(found[1]), float(found[2]), False
