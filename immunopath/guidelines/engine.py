@@ -17,6 +17,7 @@ from immunopath.guidelines.facts import base_facts
 from immunopath.guidelines.hypotheses import outlook
 from immunopath.guidelines.loader import Knowledge, load_knowledge
 from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
+from immunopath.guidelines.predicates import Value
 from immunopath.guidelines.rows import raised_flags, requested_tests
 from immunopath.guidelines.schema import Then
 from immunopath.guidelines.staging import possible_groups
@@ -45,12 +46,7 @@ def evaluate(
     list of fields, not an exception.
     """
     kb = knowledge or load_knowledge()
-    problems = (
-        *context.problems, *date_problems(context, as_of), *contradictions(kb, context)
-    )  # fmt: skip
-    checked = context.model_copy(update={"problems": problems})
-    pdl1 = read_pdl1(kb, checked, as_of)
-    base = base_facts(kb, checked, pdl1, as_of)
+    checked, pdl1, base = read_case(kb, context, as_of)
     decision = decide(kb, base, pdl1.hits)
     branches, changes = outlook(kb, base, decision)
     rejected = _problems(kb, checked, pdl1, decision)
@@ -74,6 +70,18 @@ def evaluate(
         as_of=as_of,
         research_use=kb.manifest.research_use,
     )
+
+
+def read_case(
+    kb: Knowledge, context: ClinicalContext, as_of: date
+) -> tuple[ClinicalContext, Pdl1Reading, dict[str, Value]]:
+    """Return the context with every problem found in it, its PD-L1 results and its base facts."""
+    problems = (
+        *context.problems, *date_problems(context, as_of), *contradictions(kb, context)
+    )  # fmt: skip
+    checked = context.model_copy(update={"problems": problems})
+    pdl1 = read_pdl1(kb, checked, as_of)
+    return checked, pdl1, base_facts(kb, checked, pdl1, as_of)
 
 
 def _headline(kb: Knowledge, decision: Decision) -> str:

@@ -19,18 +19,14 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.guidance import Guidance
 from immunopath.guidelines.casefile import load_clinical, read_yaml
 from immunopath.guidelines.check import load_vignettes, parse_pred
-from immunopath.guidelines.contradictions import contradictions
 from immunopath.guidelines.decide import decide
 from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.derive import derive
-from immunopath.guidelines.engine import evaluate
-from immunopath.guidelines.facts import base_facts
+from immunopath.guidelines.engine import evaluate, read_case
 from immunopath.guidelines.loader import Knowledge, Rule, Table, load_knowledge
 from immunopath.guidelines.overlay import PredictedFacts, overlay
-from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
 from immunopath.guidelines.predicates import Facts, compile_condition
 from immunopath.guidelines.stages import ordered_tables
-from immunopath.guidelines.validity import date_problems
 from immunopath.guidelines.vocabulary import parse_inputs
 from immunopath.guidelines.wording import condition_words, fact_name
 
@@ -116,7 +112,7 @@ def explain(case: StatedCase, *, as_of: date, knowledge: Knowledge | None = None
     if case.predicted is not None:
         guidance = overlay(guidance, case.predicted, knowledge=kb)
     watch = _Watch(kb.tables)
-    base, pdl1 = _base(kb, case.clinical, as_of)
+    _, pdl1, base = read_case(kb, case.clinical, as_of)
     decision = decide(replace(kb, tables=watch), base, pdl1.hits)
     assert decision.category is guidance.category, "explained another case than evaluated"
     asked = _unfired(kb, decision, watch.read)
@@ -140,15 +136,6 @@ class _Watch(dict[str, Table]):
     def __getitem__(self, name: str) -> Table:
         self.read.add(name)
         return super().__getitem__(name)
-
-
-def _base(kb: Knowledge, clinical: ClinicalContext, as_of: date) -> tuple[Facts, Pdl1Reading]:
-    """Return the facts of a case as `evaluate` reads them."""
-    dated = date_problems(clinical, as_of)
-    problems = (*clinical.problems, *dated, *contradictions(kb, clinical))
-    checked = clinical.model_copy(update={"problems": problems})
-    pdl1 = read_pdl1(kb, checked, as_of)
-    return base_facts(kb, checked, pdl1, as_of), pdl1
 
 
 def _unfired(kb: Knowledge, decision: Decision, read: set[str]) -> Iterator[Rule]:
