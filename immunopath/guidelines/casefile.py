@@ -102,7 +102,11 @@ def load_clinical(path: Path | str) -> ClinicalContext:
     impossible values, duplicate keys, aliases, or a file that is not a mapping.
     """
     file = Path(path)
-    content = read_yaml(file)
+    return clinical_of(file, read_yaml(file))
+
+
+def clinical_of(file: Path, content: object) -> ClinicalContext:
+    """Return the clinical context that the content of `file` states; raises as `load_clinical`."""
     if not isinstance(content, dict):
         raise CaseFileError(f"{file}: expected 'key: value' lines, e.g. 'histology: squamous'")
     if "pred" in content:

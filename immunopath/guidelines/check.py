@@ -17,7 +17,14 @@ from immunopath.guidelines.must_not import MUST_NOT, violates
 from immunopath.guidelines.overlay import PredictedFacts, overlay
 from immunopath.guidelines.vocabulary import parse_inputs
 
-__all__ = ["check_file", "check_vignette", "load_vignettes", "run_inputs", "violates"]
+__all__ = [
+    "check_file",
+    "check_vignette",
+    "load_vignettes",
+    "run_inputs",
+    "vignettes_of",
+    "violates",
+]
 
 _PRED_KEYS = frozenset({"cd274", "msi", "tme", "phenotype", "til_fraction", "p", "informative"})
 
@@ -70,7 +77,11 @@ class VignetteResult(Frozen):
 
 def load_vignettes(path: Path) -> tuple[Vignette, ...]:
     """Return the vignettes of a file; raises `CaseFileError` when it is not one."""
-    content = read_yaml(path)
+    return vignettes_of(path, read_yaml(path))
+
+
+def vignettes_of(path: Path, content: object) -> tuple[Vignette, ...]:
+    """Return the vignettes that the content of a file states; raises as `load_vignettes`."""
     if not isinstance(content, list) or not content:
         raise CaseFileError(f"{path}: expected a list of vignettes with id, inputs and expect")
     found: list[Vignette] = []

@@ -5,7 +5,7 @@ of the condition once everything known is taken out is its residue; the residue 
 and says which answer would make the rule fire.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,8 +17,8 @@ from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.guidance import Guidance
-from immunopath.guidelines.casefile import load_clinical, read_yaml
-from immunopath.guidelines.check import load_vignettes, parse_pred
+from immunopath.guidelines.casefile import clinical_of, read_yaml
+from immunopath.guidelines.check import Vignette, parse_pred, vignettes_of
 from immunopath.guidelines.decide import decide
 from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.derive import derive
@@ -75,18 +75,17 @@ def load_case(path: Path, vignette: str | None = None) -> StatedCase:
     """Return the case of a clinical file, or one entry of a vignette file; one-line errors."""
     content = read_yaml(path)
     if isinstance(content, list):
-        return _from_vignettes(path, vignette)
+        return _from_vignettes(path, vignettes_of(path, content), vignette)
     if vignette is not None:
         raise CaseFileError(
             f"{path}: --vignette names an entry of a list; this file holds one case"
         )
     if isinstance(content, dict) and isinstance(content.get("inputs"), dict):
         return _stated(path, str(content.get("id", path.stem)), content["inputs"])
-    return StatedCase(name=path.stem, clinical=load_clinical(path))
+    return StatedCase(name=path.stem, clinical=clinical_of(path, content))
 
 
-def _from_vignettes(path: Path, wanted: str | None) -> StatedCase:
-    entries = load_vignettes(path)
+def _from_vignettes(path: Path, entries: Sequence[Vignette], wanted: str | None) -> StatedCase:
     chosen = [entry for entry in entries if wanted in {None, entry.id}]
     if not chosen:
         raise CaseFileError(f"{path}: no vignette {wanted!r}")

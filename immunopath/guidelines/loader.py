@@ -156,9 +156,19 @@ def load_knowledge() -> Knowledge:
     return build_knowledge(knowledge_texts())
 
 
-def build_knowledge(texts: Mapping[str, str]) -> Knowledge:
-    """Build the tables from file texts; raises `KnowledgeError` when they are not consistent."""
-    raw = {name: _read_yaml(name, text) for name, text in texts.items()}
+def parsed(texts: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what each file holds, as read; raises `KnowledgeError` for what is no mapping."""
+    return {name: _read_yaml(name, text) for name, text in texts.items()}
+
+
+def build_knowledge(
+    texts: Mapping[str, str], raw: Mapping[str, dict[str, Any]] | None = None
+) -> Knowledge:
+    """Build the tables from file texts; raises `KnowledgeError` when they are not consistent.
+
+    ``raw`` is `parsed` of the same texts, for a caller that has it already.
+    """
+    raw = parsed(texts) if raw is None else raw
     manifest = _model(Manifest, raw, "manifest.yaml")
     tables = [_table(raw, name) for name in raw if name.startswith("rules_")]
     drugs = raw["drugs.yaml"]["drugs"]

@@ -4,10 +4,11 @@ Deterministic: the same files give the same page. It carries the version and the
 digest of the files, so that it changes only when something that it shows does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from immunopath.guidelines.citations import citation
 from immunopath.guidelines.page_parts import (
+    Part,
     discordance_part,
     flags_part,
     genes_part,
@@ -16,7 +17,7 @@ from immunopath.guidelines.page_parts import (
     tests_part,
     trust_part,
 )
-from immunopath.guidelines.page_text import Block, anchor, cell, table
+from immunopath.guidelines.page_text import anchor, cell, table
 from immunopath.guidelines.review import ReviewRow, Source, read_source, rule_rows
 from immunopath.guidelines.schema import Then
 from immunopath.guidelines.stages import ordered_tables
@@ -93,9 +94,6 @@ def guideline_page(source: Source | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-Part = tuple[str, Sequence[Block]]
-
-
 def _head(source: Source) -> list[str]:
     manifest = source.kb.manifest
     nccn = manifest.nccn_version_checked or "none"
@@ -104,7 +102,7 @@ def _head(source: Source) -> list[str]:
         ("Knowledge date", manifest.knowledge_date.isoformat()),
         ("Called stale after", f"{manifest.stale_after_days} days"),
         ("NCCN version checked", nccn),
-        ("Rules", str(len(rule_rows(source)))),
+        ("Rules", str(sum(len(t.rules) for t in source.kb.tables.values()))),
         ("Regimens", str(len(source.kb.regimens))),
     ]
     return [

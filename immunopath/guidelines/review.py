@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from immunopath.guidelines.loader import Knowledge, build_knowledge, knowledge_texts
+from immunopath.guidelines.loader import Knowledge, build_knowledge, knowledge_texts, parsed
 from immunopath.guidelines.schema import Component, Regimen
 from immunopath.guidelines.stages import ordered_tables
 from immunopath.guidelines.wording import rule_condition, rule_effects
@@ -63,9 +61,8 @@ class Source:
 def read_source(texts: Mapping[str, str] | None = None) -> Source:
     """Return the knowledge of the given files, by default the shipped ones."""
     found = knowledge_texts() if texts is None else texts
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    raw = {name: yaml.load(text, Loader=loader) for name, text in found.items()}  # noqa: S506
-    return Source(build_knowledge(found), raw)
+    raw = parsed(found)
+    return Source(build_knowledge(found, raw), raw)
 
 
 def rule_rows(source: Source) -> tuple[ReviewRow, ...]:
