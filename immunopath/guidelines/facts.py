@@ -8,9 +8,15 @@ from immunopath.guidelines.facts_history import history_facts
 from immunopath.guidelines.facts_molecular import gene_facts
 from immunopath.guidelines.facts_safety import known, safety_facts
 from immunopath.guidelines.loader import Knowledge
-from immunopath.guidelines.pdl1 import Pdl1Reading
+from immunopath.guidelines.pdl1 import Pdl1Reading, read_pdl1
 from immunopath.guidelines.predicates import Value
 from immunopath.guidelines.staging import possible_groups, stage_problem
+
+
+def empty_case(kb: Knowledge) -> dict[str, Value]:
+    """Return the facts of a case of which nothing is stated, on the day of the knowledge."""
+    context, day = ClinicalContext(), kb.manifest.knowledge_date
+    return base_facts(kb, context, read_pdl1(kb, context, day), day)
 
 
 def base_facts(

@@ -16,11 +16,10 @@ from immunopath.domain.molecular import NEGATIVE
 from immunopath.guidelines import grid_axes as axes
 from immunopath.guidelines import grid_routes as routes
 from immunopath.guidelines.decide import decide
-from immunopath.guidelines.facts import base_facts
+from immunopath.guidelines.facts import empty_case
 from immunopath.guidelines.facts_history import history_facts
 from immunopath.guidelines.grid_checks import COMMON, Check, Outcome
 from immunopath.guidelines.loader import Knowledge, load_knowledge
-from immunopath.guidelines.pdl1 import read_pdl1
 from immunopath.guidelines.predicates import Value
 
 
@@ -38,12 +37,8 @@ class GridReport(Frozen):
     """The result of one grid."""
 
     name: str
-    axes: dict[str, int]
-    """Values per axis."""
     cells: int
     categories: dict[str, int]
-    without_option: int
-    """Cells whose category announces options, all of which were filtered away (flagged there)."""
     violations: tuple[Violation, ...]
 
 
@@ -145,21 +140,18 @@ def check_grids(
 
 def check_grid(kb: Knowledge, grid: Grid, *, step: int = 1) -> GridReport:
     """Decide every cell of a grid and list what does not hold."""
-    count, empty = 0, 0
+    count = 0
     categories: Counter[str] = Counter()
     violations: list[Violation] = []
     for labels, facts in islice(cells(kb, grid), 0, None, step):
         outcome = Outcome(kb, labels, decide(kb, facts))
         count += 1
         categories[outcome.decision.category.value] += 1
-        empty += "NO_OPTION_LISTED" in outcome.decision.flags
         violations += _violations(grid, outcome)
     return GridReport(
         name=grid.name,
-        axes={name: len(axis) for name, axis in grid.axes.items()},
         cells=count,
         categories=dict(sorted(categories.items())),
-        without_option=empty,
         violations=tuple(violations),
     )
 
@@ -195,9 +187,7 @@ def cells(kb: Knowledge, grid: Grid) -> Iterator[tuple[dict[str, str], dict[str,
 
 def _stated(kb: Knowledge) -> dict[str, Value]:
     """Return the facts of an empty case, the stated ones filled in, every panel gene negative."""
-    context, day = ClinicalContext(), kb.manifest.knowledge_date
-    facts = base_facts(kb, context, read_pdl1(kb, context, day), day)
-    facts |= axes.STATED
+    facts = empty_case(kb) | axes.STATED
     return facts | dict.fromkeys((f"gene_{g}" for g in (*kb.genes.panel, "NRG1")), NEGATIVE)
 
 

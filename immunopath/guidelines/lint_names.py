@@ -6,7 +6,7 @@ from typing import Any
 
 from immunopath.domain.guidance import Category
 from immunopath.domain.molecular import Gene
-from immunopath.guidelines.lint_source import LintProblem, Source, listed, thens
+from immunopath.guidelines.lint_source import LintProblem, Source, listed, problem
 from immunopath.guidelines.schema import RuleSpec, TableFile
 from immunopath.guidelines.stages import STAGES
 
@@ -45,7 +45,7 @@ def _twice(named: list[tuple[str, str]]) -> Iterator[LintProblem]:
     count = Counter(name for _, name in named)
     for file, name in dict.fromkeys(named):
         if count[name] > 1:
-            yield _problem(file, name, "unique-ids", f"{name} stands {count[name]} times")
+            yield problem(file, name, "unique-ids", f"{name} stands {count[name]} times")
 
 
 def tables(source: Source) -> Iterator[LintProblem]:
@@ -61,7 +61,7 @@ def resolves(source: Source) -> Iterator[LintProblem]:
     removable = {"ALL", "ICI_MONO", *classes, *kb.drug_classes, *kb.regimens}
     questions = {q.id for q in kb.questions.questions}
     for file, _, rule in source.rules():
-        for then in thens(rule):
+        for then in rule.thens:
             reranked = then.rerank.regimens if then.rerank else ()
             for kind, names, known in (
                 ("regimen", {*listed(rule), *reranked}, kb.regimens),
@@ -127,11 +127,11 @@ def regimens(source: Source) -> Iterator[LintProblem]:
     for regimen in source.file_of("regimens").regimens:
         place = ("regimens.yaml", regimen.id, "regimens")
         if not regimen.indication.strip():
-            yield _problem(*place, "no indication")
+            yield problem(*place, "no indication")
         if not regimen.references:
-            yield _problem(*place, "no reference")
+            yield problem(*place, "no reference")
         if not regimen.all_drugs():
-            yield _problem(*place, "no drug")
+            yield problem(*place, "no drug")
         for kind, names, known in (
             ("reference", {*regimen.references}, kb.references),
             ("drug", {*regimen.all_drugs()}, kb.drug_classes),
@@ -154,7 +154,7 @@ def other_files(source: Source) -> Iterator[LintProblem]:
         ("category_priority", list(manifest.category_priority)),
     ):
         if sorted(found) != sorted(Category):
-            yield _problem("manifest.yaml", what, "resolves", "not every category stands once")
+            yield problem("manifest.yaml", what, "resolves", "not every category stands once")
     references = source.kb.references
     cited = source.file_of("staging").references
     yield from _unknown(("staging.yaml", "", "resolves"), "reference", cited, references)
@@ -168,13 +168,13 @@ def nothing_idle(source: Source) -> Iterator[LintProblem]:
     in_rules = {name for _, _, rule in source.rules() for name in listed(rule)}
     for regimen in source.file_of("regimens").regimens:
         if regimen.status == "active" and regimen.id not in in_rules:
-            yield _problem(
+            yield problem(
                 "regimens.yaml", regimen.id, "nothing-idle", "active, and no rule lists it"
             )
-    raised = {flag for _, _, rule in source.rules() for then in thens(rule) for flag in then.flags}
+    raised = {flag for _, _, rule in source.rules() for then in rule.thens for flag in then.flags}
     for flag in source.file_of("flags").flags:
         if flag.code not in raised | _ENGINE_FLAGS:
-            yield _problem("flags.yaml", flag.code, "nothing-idle", "nothing raises it")
+            yield problem("flags.yaml", flag.code, "nothing-idle", "nothing raises it")
 
 
 def _unknown(
@@ -182,8 +182,4 @@ def _unknown(
 ) -> Iterator[LintProblem]:
     for name in sorted(set(names)):
         if name not in known:
-            yield _problem(*place, f"{kind} {name!r} does not exist")
-
-
-def _problem(file: str, record: str, check: str, message: str) -> LintProblem:
-    return LintProblem(file=file, record=record, check=check, message=message)
+            yield problem(*place, f"{kind} {name!r} does not exist")

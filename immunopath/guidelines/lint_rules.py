@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from immunopath.domain.clinical import ClinicalContext
 from immunopath.guidelines.decide import decide
 from immunopath.guidelines.derive import derive
-from immunopath.guidelines.facts import base_facts
-from immunopath.guidelines.lint_source import LintProblem, Source, listed, thens
-from immunopath.guidelines.pdl1 import read_pdl1
-from immunopath.guidelines.predicates import Value, compile_condition
+from immunopath.guidelines.facts import empty_case
+from immunopath.guidelines.lint_source import LintProblem, Source, listed, problem
+from immunopath.guidelines.predicates import compile_condition
 from immunopath.guidelines.schema import RuleSpec, Then
 
 _PREDICTED, _PDL1 = "predicted", frozenset({"pdl1", "pdl1_notes"})
@@ -42,30 +40,25 @@ def facts_exist(source: Source) -> Iterator[LintProblem]:
         else:
             strange = {n for n in reads(rule) - known if not n.startswith("pred_")}
         for name in sorted(strange):
-            yield _problem(file, rule.id, "facts-exist", f"nothing sets the fact {name!r}")
+            yield problem(file, rule.id, "facts-exist", f"nothing sets the fact {name!r}")
 
 
 def _known_facts(source: Source) -> frozenset[str]:
-    base = _empty_case(source)
+    base = empty_case(source.kb)
     return frozenset(derive(source.kb, base)) | frozenset(decide(source.kb, base).facts) | _LATER
-
-
-def _empty_case(source: Source) -> dict[str, Value]:
-    kb, context, day = source.kb, ClinicalContext(), source.kb.manifest.knowledge_date
-    return base_facts(kb, context, read_pdl1(kb, context, day), day)
 
 
 def questions(source: Source) -> Iterator[LintProblem]:
     """Yield answers of the conditional tree that would set a fact nobody reads from a case."""
-    kb, base = source.kb, set(_empty_case(source))
+    kb, base = source.kb, set(empty_case(source.kb))
     for item in kb.questions.what_if:
         names = {item.fact}.union(*(result.set for result in item.results))
         for name in sorted(names - base):
-            yield _problem("questions.yaml", item.fact, "facts-exist", f"unknown fact {name!r}")
+            yield problem("questions.yaml", item.fact, "facts-exist", f"unknown fact {name!r}")
     for question in kb.questions.questions:
         for branch in question.branches:
             for name in sorted(set(branch.set) - base - {"all_gate"}):
-                yield _problem(
+                yield problem(
                     "questions.yaml", question.id, "facts-exist", f"unknown fact {name!r}"
                 )
 
@@ -77,7 +70,7 @@ def predictions_read(source: Source) -> Iterator[LintProblem]:
             continue
         found = sorted(name for name in reads(rule) if name.startswith("pred_"))
         if found:
-            yield _problem(file, rule.id, "predictions-read", f"reads {', '.join(found)}")
+            yield problem(file, rule.id, "predictions-read", f"reads {', '.join(found)}")
 
 
 def predictions_inert(source: Source) -> Iterator[LintProblem]:
@@ -86,12 +79,12 @@ def predictions_inert(source: Source) -> Iterator[LintProblem]:
     for file, table, rule in source.rules():
         if table.table != _PREDICTED:
             continue
-        for then in thens(rule):
+        for then in rule.thens:
             found = sorted(
                 name for name, value in then if name not in allowed and value != _empty(name)
             )
             if found:
-                yield _problem(file, rule.id, "predictions-inert", f"emits {', '.join(found)}")
+                yield problem(file, rule.id, "predictions-inert", f"emits {', '.join(found)}")
 
 
 def _empty(name: str) -> object:
@@ -104,10 +97,10 @@ def pending(source: Source) -> Iterator[LintProblem]:
         for key in rule.references:
             row = source.kb.references.get(key)
             if row is not None and "?" in row.grade:
-                yield _problem(file, rule.id, "pending", f"cites {key}, graded ?")
+                yield problem(file, rule.id, "pending", f"cites {key}, graded ?")
         for name in sorted(listed(rule)):
             for why in _pending_parts(source, name):
-                yield _problem(file, rule.id, "pending", f"lists {name}: {why}")
+                yield problem(file, rule.id, "pending", f"lists {name}: {why}")
 
 
 def _pending_parts(source: Source, regimen_id: str) -> Iterator[str]:
@@ -136,14 +129,14 @@ def reviewed(source: Source) -> Iterator[LintProblem]:
     for name, file in source.files.items():
         day = getattr(file, "knowledge_date", None) or getattr(file, "last_reviewed", "")
         if not _is_day(str(day)):
-            yield _problem(name, "", "reviewed", f"last_reviewed is {str(day)!r}, not a day")
+            yield problem(name, "", "reviewed", f"last_reviewed is {str(day)!r}, not a day")
         if not getattr(file, "clinician_review", "none"):
-            yield _problem(name, "", "reviewed", "does not say whether a clinician reviewed it")
+            yield problem(name, "", "reviewed", "does not say whether a clinician reviewed it")
     for name, table, rule in source.rules():
         if not table.section:
-            yield _problem(name, rule.id, "reviewed", "the table names no section")
+            yield problem(name, rule.id, "reviewed", "the table names no section")
         if not rule.summary.strip() or not rule.strength.strip():
-            yield _problem(name, rule.id, "reviewed", "no summary or no strength")
+            yield problem(name, rule.id, "reviewed", "no summary or no strength")
 
 
 def _is_day(text: str) -> bool:
@@ -159,13 +152,13 @@ def wording(source: Source) -> Iterator[LintProblem]:
     for file, record, text in _texts(source):
         found = _BANNED.search(text)
         if found:
-            yield _problem(file, record, "wording", f"{found.group()!r} in {text!r}")
+            yield problem(file, record, "wording", f"{found.group()!r} in {text!r}")
 
 
 def _texts(source: Source) -> Iterator[tuple[str, str, str]]:
     for file, _, rule in source.rules():
         yield file, rule.id, rule.summary
-        for then in thens(rule):
+        for then in rule.thens:
             yield from ((file, rule.id, option.reason) for option in then.options)
     for category, text in source.kb.manifest.headlines.items():
         yield "manifest.yaml", category.value, text
@@ -181,7 +174,3 @@ def _texts(source: Source) -> Iterator[tuple[str, str, str]]:
         yield "tests.yaml", test.code, test.name
     for name, row in source.file_of("discordance").rules.items():
         yield "discordance.yaml", name, f"{row.message} {row.action}"
-
-
-def _problem(file: str, record: str, check: str, message: str) -> LintProblem:
-    return LintProblem(file=file, record=record, check=check, message=message)

@@ -51,6 +51,11 @@ class LintProblem(Frozen):
     message: str
 
 
+def problem(file: str, record: str, check: str, message: str) -> LintProblem:
+    """Return a fault, its four parts in their order."""
+    return LintProblem(file=file, record=record, check=check, message=message)
+
+
 @dataclass(frozen=True)
 class Source:
     """Files that are each valid, and the knowledge built from them."""
@@ -70,14 +75,9 @@ class Source:
         return self.files[f"{kind}.yaml"]
 
 
-def thens(rule: schema.RuleSpec) -> tuple[schema.Then, ...]:
-    """Return every outcome a rule can have."""
-    return (rule.then, *(case.then for case in rule.cases))
-
-
 def listed(rule: schema.RuleSpec) -> frozenset[str]:
     """Return the regimens that a rule can list."""
-    return frozenset(r for then in thens(rule) for o in then.options for r in o.regimens)
+    return frozenset(r for then in rule.thens for o in then.options for r in o.regimens)
 
 
 def kind_of(name: str) -> str:
@@ -163,7 +163,7 @@ def _record(content: Any, place: tuple[int | str, ...]) -> str:  # noqa: ANN401
 
 
 def _fault(name: str, record: str, message: str) -> LintProblem:
-    return LintProblem(file=name, record=record, check="files", message=message)
+    return problem(name, record, "files", message)
 
 
 def _conditions(files: Mapping[str, BaseModel]) -> Iterator[LintProblem]:

@@ -64,11 +64,6 @@ class Rule:
             grade=spec.grade,
         )
 
-    @property
-    def thens(self) -> tuple[Then, ...]:
-        """Return every outcome the rule can have."""
-        return (self.spec.then, *(then for _, then in self.cases))
-
 
 @dataclass(frozen=True)
 class Table:

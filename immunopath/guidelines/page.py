@@ -168,7 +168,7 @@ def _rule_cells(row: ReviewRow) -> tuple[str, ...]:
 def _classes_part(source: Source) -> Part:
     """Return the drugs behind each class token that a rule names."""
     tokens = {
-        token for t in source.kb.tables.values() for r in t.rules for token in _named(r.thens)
+        token for t in source.kb.tables.values() for r in t.rules for token in _named(r.spec.thens)
     }
     found = {
         token: [d for d, classes in sorted(source.kb.drug_classes.items()) if token in classes]

@@ -97,6 +97,11 @@ class RuleSpec(Frozen):
     references: tuple[str, ...] = Field(min_length=1)
     grade: Literal["V", "M"]
 
+    @property
+    def thens(self) -> tuple[Then, ...]:
+        """Return every outcome the rule can have."""
+        return (self.then, *(case.then for case in self.cases))
+
 
 class TableFile(FileHead):
     """A decision table with its hit policy."""

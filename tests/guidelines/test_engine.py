@@ -255,7 +255,7 @@ def test_rules_that_read_the_options_only_flag_and_test(kb: Knowledge) -> None:
     """What lets 'what would change' skip them: no such barrier removes, lists or stops."""
     named = {"option_drugs", "option_classes", "option_regimens"}
     for rule in kb.tables["barriers"].rules:
-        for then in rule.thens if rule.reads & named else ():
+        for then in rule.spec.thens if rule.reads & named else ():
             assert then.remove == then.options == ()
             assert then.stop_ici is then.review is False
             assert then.category is None

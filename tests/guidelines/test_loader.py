@@ -28,7 +28,7 @@ def test_what_is_pending_stays_in_the_catalogue_and_out_of_the_rules(kb: Knowled
         regimen
         for table in kb.tables.values()
         for rule in table.rules
-        for then in rule.thens
+        for then in rule.spec.thens
         for option in then.options
         for regimen in option.regimens
     }

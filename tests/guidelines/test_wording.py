@@ -77,7 +77,7 @@ def test_every_number_code_and_regimen_of_a_rule_is_in_its_words(kb: Knowledge, 
     shown = rule_condition(kb, rule.spec)
     assert [number for number in _numbers(rule.spec.when) if number not in shown] == []
     effects = "\n".join(rule_effects(kb, rule.spec))
-    for then in rule.thens:
+    for then in rule.spec.thens:
         listed = [regimen for option in then.options for regimen in option.regimens]
         named = (*listed, *then.tests, *then.flags, *then.remove, *then.advance)
         assert [name for name in named if name not in effects] == []
