@@ -1,7 +1,7 @@
 """The linter of the knowledge files: what a reviewer cannot see by reading one table.
 
 `lint` lists every fault; an empty tuple means that every check of `CHECKS` that could run found
-nothing. A check that could not run is in `skipped`, never silently passed.
+nothing. A check that could not run is in `skipped` or `waiting`, never silently passed.
 """
 
 import operator
@@ -15,7 +15,7 @@ from immunopath.guidelines.grid import check_grids
 from immunopath.guidelines.lint_source import LintProblem, Source, read_source
 from immunopath.guidelines.loader import knowledge_texts
 
-__all__ = ["CHECKS", "LintProblem", "lint", "skipped"]
+__all__ = ["CHECKS", "LintProblem", "lint", "skipped", "waiting"]
 
 CHECKS: Mapping[str, str] = MappingProxyType(
     {
@@ -65,6 +65,7 @@ _RUNNING: tuple[tuple[str, Check], ...] = (
 )
 """Checks that run the tables, which needs every name to resolve."""
 _NEEDED = frozenset({"unique-ids", "resolves", "regimens"})
+_READING = frozenset({"files", "schema", "conditions"})
 
 
 def lint(
@@ -93,6 +94,17 @@ def skipped() -> dict[str, str]:
     """Return the checks that cannot run here, with the reason."""
     if lint_drugs.rdkit_key() is None:
         return {"structures": "RDKit is not installed"}
+    return {}
+
+
+def waiting(problems: Collection[LintProblem]) -> dict[str, str]:
+    """Return the checks that these problems of `lint` kept from running, with the reason."""
+    found = {problem.check for problem in problems}
+    if found & _READING:
+        held = [name for name in CHECKS if name not in _READING | {"codes"}]
+        return dict.fromkeys(held, "the files cannot be read")
+    if found & _NEEDED:
+        return dict.fromkeys((*dict(_RUNNING), "grid"), "another check failed")
     return {}
 
 

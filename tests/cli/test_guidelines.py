@@ -205,6 +205,8 @@ def test_lint_lists_a_problem_and_fails(monkeypatch: pytest.MonkeyPatch) -> None
     assert done.exit_code == 1
     for word in ("1 found", "SC-1", "is there twice", "not run: RDKit", "1 problems in"):
         assert word in " ".join(done.output.split())
+    row = next(line for line in done.output.splitlines() if line.startswith("grid"))
+    assert "not run" in row
 
 
 def _one_line(done: subprocess.CompletedProcess[str]) -> None:

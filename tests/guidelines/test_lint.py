@@ -9,7 +9,7 @@ import yaml
 from lint_faults import FAULTS, LOADER, TEXTS, edited, swapped
 
 from immunopath.guidelines import lint_drugs
-from immunopath.guidelines.lint import CHECKS, LintProblem, lint, skipped
+from immunopath.guidelines.lint import CHECKS, LintProblem, lint, skipped, waiting
 from immunopath.guidelines.lint_source import kind_of, read_source
 
 QUICK = frozenset(CHECKS) - {"grid"}
@@ -122,3 +122,11 @@ def test_rdkit_reproduces_every_stored_key() -> None:
     assert found(TEXTS, "structures") == []
     texts = swapped("drugs.yaml", "C#Cc1cccc(Nc2ncnc3", "C#Cc1cccc(Nc2ncnc4")
     assert [p.record for p in found(texts, "structures")] == ["erlotinib"]
+
+
+def test_what_a_fault_kept_from_running_waits_and_is_not_passed() -> None:
+    unresolved = lint(swapped("genes.yaml", "actionable: [EGFR_ANY", "actionable: [EGFR_ALL"))
+    assert set(waiting(unresolved)) == {"facts-exist", "grid"}
+    unreadable = lint(TEXTS | {"flags.yaml": "- no mapping"})
+    assert set(waiting(unreadable)) == set(CHECKS) - {"files", "schema", "conditions", "codes"}
+    assert waiting([p for p in unreadable if p.check == "codes"]) == {}
