@@ -17,14 +17,12 @@ the full size in bfloat16 and NF4; ``--full --shape tiny --device cpu`` tests th
 """
 
 import argparse
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import decoding_shapes as shapes
 import decoding_sides as sides
 import torch
+from benchmark_json import write_figures
 from decoding_check import checked
 
 from immunopath.models.foundation.decoding.answer import LAYOUTS, AnswerFormat
@@ -97,11 +95,7 @@ def main() -> None:
     else:
         asked = (1, 8) if args.quick else tuple(sorted({1, 8, *batches}))
         found = compare(shapes.QUICK, asked, more=not args.quick)
-    text = json.dumps(found, indent=2) + "\n"
-    if args.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(args.json).write_text(text)
+    write_figures(found, args.json)
 
 
 if __name__ == "__main__":

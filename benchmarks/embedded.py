@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from benchmark_json import write_figures
 from PIL import Image
 
 from immunopath.agents import boundary
@@ -171,11 +172,7 @@ def main() -> None:
         "help_s": help_s(),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
-    text = json.dumps(found, indent=2) + "\n"
-    if args.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(args.json).write_text(text)
+    write_figures(found, args.json)
 
 
 if __name__ == "__main__":
