@@ -187,7 +187,8 @@ def cells(kb: Knowledge, grid: Grid) -> Iterator[tuple[dict[str, str], dict[str,
 
 def _stated(kb: Knowledge) -> dict[str, Value]:
     """Return the facts of an empty case, the stated ones filled in, every panel gene negative."""
-    facts = empty_case(kb) | axes.STATED
+    facts = empty_case(kb)
+    facts |= axes.STATED
     return facts | dict.fromkeys((f"gene_{g}" for g in (*kb.genes.panel, "NRG1")), NEGATIVE)
 
 
