@@ -61,7 +61,7 @@ def _json(content: object, target: str) -> None:
 
 
 def _write(text: str, target: str) -> None:
-    from immunopath.reporting.files import write_text
+    from immunopath.domain.files import write_text
 
     if target == "-":
         typer.echo(text, nl=False)

@@ -1,8 +1,14 @@
-"""What a path must be before it is opened."""
+"""Files: what a path must be before it is opened, and writing that never leaves half a file."""
 
+import hashlib
+import os
+import re
+import uuid
 from pathlib import Path
 
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, OutputError
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def require_file(path: Path, what: str) -> None:
@@ -15,3 +21,42 @@ def require_file(path: Path, what: str) -> None:
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file"
         raise CaseFileError(f"{path}: is {kind}; name {what}")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically; raises `OutputError` with the remedy.
+
+    Missing parent folders are created. A folder or a special file in the way is refused.
+    """
+    temporary = path.parent / f".immunopath-{uuid.uuid4().hex}.tmp"
+    try:
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path}: is not a regular file; name a file to write to")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
+    finally:
+        if os.path.lexists(temporary):
+            temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically; raises `OutputError`."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def safe_name(case_id: str) -> str:
+    """Return a file stem for any case id: a readable slug (≤ 48 characters) and a digest.
+
+    Different ids never share a stem, whatever characters they hold or differ in.
+    """
+    slug = _UNSAFE.sub("-", case_id).strip("-.")[:48].strip("-.") or "case"
+    digest = hashlib.sha256(case_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return f"{slug}-{digest}"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -15,9 +15,9 @@ from typing import Protocol
 from immunopath.domain.base import Frozen
 from immunopath.domain.case import Case
 from immunopath.domain.errors import ImmunoPathError, InputError
+from immunopath.domain.files import safe_name, write_text
 from immunopath.domain.outcome import Ok
 from immunopath.guidelines.triage import QueueItem, order_cohort
-from immunopath.reporting.files import safe_name, write_text
 from immunopath.reporting.rendered import RenderedReport
 
 

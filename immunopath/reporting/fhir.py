@@ -16,6 +16,7 @@ import json
 from typing import Any
 
 from immunopath.domain.errors import EngineUnavailable, OutputError
+from immunopath.domain.files import safe_name
 from immunopath.domain.report import CaseReport, CaseStatus
 from immunopath.reporting.fhir_answer import add_answer, add_report
 from immunopath.reporting.fhir_base import Draft, identifier
@@ -24,7 +25,6 @@ from immunopath.reporting.fhir_engine import add_provenance, add_software
 from immunopath.reporting.fhir_guidance import add_guidance
 from immunopath.reporting.fhir_measured import add_measured
 from immunopath.reporting.fhir_predicted import add_predicted
-from immunopath.reporting.files import safe_name
 
 
 def fhir_bundle(report: CaseReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ an OperationOutcome. No person has verified anything, so a DiagnosticReport is n
 
 from urllib.parse import quote
 
+from immunopath.domain.files import safe_name
 from immunopath.domain.guidance import Category, Guidance
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.report import CaseStatus
@@ -23,7 +24,6 @@ from immunopath.reporting.fhir_base import (
     plain,
 )
 from immunopath.reporting.fhir_guidance import conditional_lines
-from immunopath.reporting.files import safe_name
 from immunopath.reporting.text import plain_name
 
 MODULE = "urn:immunopath:guideline-tables"

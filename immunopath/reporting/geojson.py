@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from immunopath.domain.files import write_text
 from immunopath.domain.report import RESEARCH_USE
 from immunopath.models.protocols import NucleiTable
-from immunopath.reporting.files import write_text
 from immunopath.reporting.text import visible
 
 _LYMPHOCYTE = '{"name":"Lymphocyte","color":[0,158,178]}'

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import PrivateAttr
 
+from immunopath.domain.files import write_text
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport, ReportProvenance
-from immunopath.reporting.files import write_text
 from immunopath.reporting.text import escaped_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.errors import OutputError
-from immunopath.reporting.files import safe_name, write_bytes, write_text
+from immunopath.domain.files import safe_name, write_bytes, write_text
 
 TEXTS = st.text(st.characters(), max_size=80)
 
