@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from immunopath.models.foundation.decoding.slots import TABLE_DECIMALS, Slot, prefix
+from immunopath.models.foundation.decoding.slots import TABLE_DECIMALS, Slot
 
 CELLS: Final[int] = 10**TABLE_DECIMALS + 1
 COVERAGE = 0.90
@@ -52,10 +53,11 @@ def number_table(slot: Slot, choices: Mapping[int, Mapping[int, float]]) -> list
     """Return the probabilities of the 101 cells of a number slot; see `option_masses`."""
     table = [0.0] * CELLS
     for index, mass in option_masses(slot, choices).items():
-        table[cell_of(prefix(slot.nodes[index]))] += mass
+        table[cell_of(slot.nodes[index].prefix)] += mass
     return table
 
 
+@cache
 def cell_of(text: str) -> int:
     """Return the cell of a number or of the beginning of one: ``0.4`` 40, ``0.371`` 37, ``1.0``
     100."""

@@ -138,18 +138,20 @@ class CachedRows:
         import torch
 
         length = max(len(piece) for piece in pieces)
-        tokens = torch.zeros(len(pieces), length, dtype=torch.long)
-        depth = torch.zeros(len(pieces), length, dtype=torch.long)
-        stays = torch.zeros(len(pieces), length, dtype=torch.bool)
-        seen = torch.zeros(len(pieces), length, length, dtype=torch.bool)
-        for row, piece in enumerate(pieces):
-            if not len(piece):
-                continue
-            tokens[row, : len(piece)] = torch.tensor(piece.tokens)
-            stays[row, : len(piece.chain)] = True
+        # Rows that feed the same piece are laid out once: a slot has few different ones.
+        kinds = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+        tokens = torch.zeros(len(kinds), length, dtype=torch.long)
+        depth = torch.zeros(len(kinds), length, dtype=torch.long)
+        stays = torch.zeros(len(kinds), length, dtype=torch.bool)
+        seen = torch.zeros(len(kinds), length, length, dtype=torch.bool)
+        for piece, kind in kinds.items():
+            tokens[kind, : len(piece)] = torch.tensor(piece.tokens, dtype=torch.long)
+            stays[kind, : len(piece.chain)] = True
             for index, ancestors in enumerate(piece.ancestors()):
-                seen[row, index, ancestors] = True
-                depth[row, index] = len(ancestors) - 1
+                seen[kind, index, ancestors] = True
+                depth[kind, index] = len(ancestors) - 1
+        row = [kinds[piece] for piece in pieces]
+        tokens, depth, stays, seen = tokens[row], depth[row], stays[row], seen[row]
         embedding = self._model.get_input_embeddings()
         device = embedding.weight.device
         return self.feed(

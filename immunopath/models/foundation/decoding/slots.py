@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from immunopath.domain.errors import TokenizerMismatch
@@ -39,6 +40,15 @@ class Node:
     depth: int
     children: Mapping[int, int]
     literals: tuple[str, ...]
+
+    @cached_property
+    def prefix(self) -> str:
+        """The text that all values reachable from here begin with."""
+        first, last = min(self.literals), max(self.literals)
+        shared = 0
+        while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+            shared += 1
+        return first[:shared]
 
 
 @dataclass(frozen=True)
@@ -178,20 +188,11 @@ def _trie(paths: Mapping[str, tuple[int, ...]]) -> tuple[Node, ...]:
     )
 
 
-def prefix(node: Node) -> str:
-    """Return the text that all values reachable from a node begin with."""
-    first, last = min(node.literals), max(node.literals)
-    shared = 0
-    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
-        shared += 1
-    return first[:shared]
-
-
 def _ahead(nodes: tuple[Node, ...], number: bool) -> tuple[int, ...]:
     """Return the nodes to read with the root: inner ones with a choice, and those before them."""
     wanted: set[int] = set()
     for index, node in enumerate(nodes[1:], start=1):
-        if len(node.children) < 2 or (number and len(prefix(node)) >= len("0.") + TABLE_DECIMALS):
+        if len(node.children) < 2 or (number and len(node.prefix) >= len("0.") + TABLE_DECIMALS):
             continue
         at = index
         while at > 0:
@@ -205,9 +206,9 @@ def _check_digits(key: str, nodes: tuple[Node, ...]) -> None:
     for node in nodes:
         if len(node.children) < 2:
             continue
-        longest = max(len(prefix(node)), len("0")) + 1
+        longest = max(len(node.prefix), len("0")) + 1
         for child in (nodes[index] for index in node.children.values()):
-            if child.children and prefix(child) != "1.0" and len(prefix(child)) > longest:
+            if child.children and child.prefix != "1.0" and len(child.prefix) > longest:
                 raise TokenizerMismatch(
                     f"the tokenizer does not spell the numbers of {key!r} digit by digit; "
                     "use the tokenizer of the checkpoint"

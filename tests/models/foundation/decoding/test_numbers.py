@@ -13,7 +13,7 @@ from immunopath.models.foundation.decoding.numbers import (
     option_masses,
     summarise,
 )
-from immunopath.models.foundation.decoding.slots import Slot, plan_answer, prefix
+from immunopath.models.foundation.decoding.slots import Slot, plan_answer
 
 SLOT = plan_answer(tokenizer(), AnswerFormat()).slots[3]
 
@@ -35,7 +35,7 @@ def steer(**odds: float) -> dict[int, dict[int, float]]:
         weights = {}
         for token, child in SLOT.nodes[node].children.items():
             reached = SLOT.nodes[child]
-            text = prefix(reached)
+            text = reached.prefix
             name = "one" if text.startswith("1") else "_" + text[2:]
             weights[token] = odds.get(name + ("" if reached.children else "_end"), 0.0) + 1e-15
         total = sum(weights.values())
@@ -74,7 +74,7 @@ def test_one_is_its_own_cell() -> None:
 
 def test_reading_stops_at_unread_nodes_and_loses_nothing() -> None:
     masses = option_masses(SLOT, uniform(SLOT, (0, *SLOT.ahead)))
-    stops = {prefix(SLOT.nodes[node]) for node in masses}
+    stops = {SLOT.nodes[node].prefix for node in masses}
     assert {"0.37", "0.3", "1.0"} <= stops
     assert sum(masses.values()) == pytest.approx(1)
 

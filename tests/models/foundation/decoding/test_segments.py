@@ -145,6 +145,18 @@ def test_each_distinct_image_is_seen_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert image_features(inner, [EncodedPrompt(one.input_ids, one.token_type_ids, None)]) is None
 
 
+def test_images_that_differ_in_one_number_are_told_apart() -> None:
+    model, _ = gemma()
+    prompt = ragged(1)[0]
+    assert prompt.pixel_values is not None
+    changed = prompt.pixel_values.clone()
+    changed[:, 0, 0, 1] += 3.0
+    other = EncodedPrompt(prompt.input_ids, prompt.token_type_ids, changed)
+    features = image_features(model.model, [prompt, other])
+    assert features is not None
+    assert not torch.equal(features[0], features[len(prompt.pixel_values)])
+
+
 def test_image_tokens_without_images_are_refused() -> None:
     model, _ = gemma()
     prompt = ragged(1)[0]

@@ -15,7 +15,6 @@ from immunopath.models.foundation.decoding.slots import (
     Slot,
     encode,
     plan_answer,
-    prefix,
 )
 
 TOKENS = tokenizer()
@@ -98,7 +97,7 @@ def test_unknown_that_begins_like_a_value_cannot_be_told_apart() -> None:
 def test_a_number_looks_ahead_to_its_first_digits_only() -> None:
     slot = plan_answer(TOKENS, AnswerFormat()).slots[3]
     ahead = [
-        (prefix(slot.nodes[i]), TOKENS.convert_ids_to_tokens(slot.nodes[i].token))
+        (slot.nodes[i].prefix, TOKENS.convert_ids_to_tokens(slot.nodes[i].token))
         for i in slot.ahead
     ]
     assert ahead[:3] == [("", "▁"), ("0.", "0"), ("0.", ".")]
