@@ -1,8 +1,10 @@
 """Models of fixed shape with random weights, and the prompts that the decoding benchmark asks."""
 # ruff: noqa: ANN401 - models and tokenizers of transformers have no types
 
+import copy
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,12 @@ SHAPES = {"quick": QUICK, "full": FULL, "tiny": TINY}
 
 
 def tokenizer() -> Any:
-    """Return the benchmark's own tokenizer; see `TOKENS_LEARNED`."""
+    """Return a copy of the benchmark's own tokenizer; see `TOKENS_LEARNED`."""
+    return copy.deepcopy(_learned())
+
+
+@cache
+def _learned() -> Any:
     return tiny_gemma.tokenizer(TOKENS_LEARNED, [CARD.text] * 3)
 
 

@@ -30,6 +30,11 @@ class Precision:
     dtype: Dtype
     quant: Quant = "none"
 
+    @property
+    def bytes_per_number(self) -> int:
+        """Of activations, cache and unquantized weights."""
+        return 4 if self.dtype == "float32" else 2
+
     def __str__(self) -> str:
         return self.dtype if self.quant == "none" else f"{self.quant}/{self.dtype}"
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,30 @@ def test_the_accelerator_s_path_runs_small() -> None:
     for precision in ("bf16", "nf4"):
         assert set(found[precision]["ratio"]) == {1, 2}
         assert found[precision]["forward_passes"] >= 8
+
+
+def test_what_does_not_fit_is_written_down_and_the_rest_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import decoding_full
+    import decoding_shapes as shapes
+    import decoding_sides as sides
+    import torch
+
+    real = sides.SlotDecoder.decode
+
+    def small(self: Any, prompts: Any) -> Any:
+        if len(prompts) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, prompts)
+
+    monkeypatch.setattr(sides.SlotDecoder, "decode", small)
+    model = shapes.build(shapes.TINY, torch.float32, "cpu")
+    found = decoding_full.one_precision("bf16", model, shapes.TINY, (1, 4), 1e9)
+    assert found["patches_per_second"][4] == found["ratio"][4] == "out of memory"
+    assert found["ratio"][1] > 0
+    assert found["prefill_batch"] == 1
+    assert "slots_1 repeat 2 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.slow

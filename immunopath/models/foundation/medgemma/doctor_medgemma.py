@@ -131,14 +131,12 @@ def _needed(request: Request, base: Weights, adapter: Weights | None) -> MemoryE
     tokenizer = load_processor("AutoTokenizer", base)
     words = len(tokenizer(record.the_prompt.filled(None))["input_ids"])
     tokens = words + TURN_TOKENS + record.images * (config.mm_tokens_per_image + IMAGE_TOKENS)
-    size = 4 if precision.dtype == "float32" else 2
     need = estimate(
         config,
+        precision,
         batch=request.serving.batch,
         prompt_tokens=tokens,
         images=record.images,
-        bytes_per_number=size,
-        quant=precision.quant,
         accelerator=request.device != "cpu",
     )
     if adapter is None:

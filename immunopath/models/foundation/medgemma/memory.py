@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final
 
 from immunopath.models.foundation.decoding.head import VOCABULARY_BLOCK
 from immunopath.models.foundation.decoding.prefill import PREFILL_TOKENS, VISION_BATCH
 from immunopath.models.foundation.hf_loading import transformers
+from immunopath.models.foundation.precision import FULL_PRECISION_MODULES, Precision
 
-Quant = Literal["none", "nf4"]
+FLOAT32: Final = Precision("float32")
 IMAGE_TEXT = "AutoModelForImageTextToText"
 NF4_BLOCK = 64
 NF4_NESTED_BLOCK = 256
-SKIPPED_BY_NF4 = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
-"""What stays unquantized: the engine's own choice, see `precision`."""
 
 ANSWER_CACHE_TOKENS = 136
 """Cached tokens per row behind the prompt: the longest of the three layouts' answers (98), the
@@ -45,27 +44,25 @@ class MemoryEstimate:
 
 def estimate(  # noqa: PLR0913 - the quantities that decide it
     config: Any,  # noqa: ANN401 - transformers' Gemma3Config
+    precision: Precision = FLOAT32,
     *,
     batch: int,
     prompt_tokens: int,
     images: int = 1,
-    bytes_per_number: int = 4,
-    quant: Quant = "none",
     accelerator: bool = False,
 ) -> MemoryEstimate:
     """Return the estimate for one batch of the slot decoder.
 
     batch: prompts decoded together; prompt_tokens: of the longest one, image tokens included;
-    images: per prompt; bytes_per_number: 4 for float32, 2 for bfloat16 (of activations, cache and
-    unquantized weights alike).
+    images: per prompt.
     """
-    size = bytes_per_number
+    size = precision.bytes_per_number
     cached = prompt_tokens + ANSWER_CACHE_TOKENS
     vision = _vision_bytes(config, min(VISION_BATCH, batch * images), size)
     text = _text_bytes(config, batch, prompt_tokens, size, PREFILL_TOKENS[not accelerator])
     inputs = batch * images * (_pixels(config) * 4 + _features(config) * size)
     return MemoryEstimate(
-        weights=weight_bytes(config, bytes_per_number=size, quant=quant),
+        weights=weight_bytes(config, precision),
         kv_cache=kv_bytes(config, rows=batch, tokens=cached, bytes_per_number=size),
         activations=inputs + max(vision, text, _head_bytes(config, batch)),
     )
@@ -73,9 +70,7 @@ def estimate(  # noqa: PLR0913 - the quantities that decide it
 
 def weight_bytes(
     config: Any,  # noqa: ANN401
-    *,
-    bytes_per_number: int,
-    quant: Quant = "none",
+    precision: Precision,
     auto: str = IMAGE_TEXT,
 ) -> int:
     """Return the bytes of all parameters, counted on the meta device; tied ones count once.
@@ -84,8 +79,8 @@ def weight_bytes(
     """
     total = 0
     for numbers, quantizable in _parameters(config, auto):
-        packed = quantizable and quant == "nf4"
-        total += nf4_bytes(numbers) if packed else numbers * bytes_per_number
+        packed = quantizable and precision.quant == "nf4"
+        total += nf4_bytes(numbers) if packed else numbers * precision.bytes_per_number
     return total
 
 
@@ -122,7 +117,7 @@ def _parameters(config: Any, auto: str = IMAGE_TEXT) -> Iterator[tuple[int, bool
     packed = {
         id(module.weight)
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.startswith(SKIPPED_BY_NF4)
+        if isinstance(module, torch.nn.Linear) and not name.startswith(FULL_PRECISION_MODULES)
     }
     for parameter in model.parameters():
         yield parameter.numel(), id(parameter) in packed

@@ -39,9 +39,4 @@ def check_txgemma(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
 
 def _weight_bytes(spec: EngineSpec, weights: Weights, device: str) -> int:
     precision = choose_precision(spec.options, device)
-    return weight_bytes(
-        read_config(weights),
-        bytes_per_number=4 if precision.dtype == "float32" else 2,
-        quant=precision.quant,
-        auto="AutoModelForCausalLM",
-    )
+    return weight_bytes(read_config(weights), precision, auto="AutoModelForCausalLM")

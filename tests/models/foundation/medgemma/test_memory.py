@@ -12,14 +12,17 @@ from tiny_gemma import build_gemma3, config, load, tokenizer
 
 from immunopath.models.foundation.medgemma.memory import (
     ANSWER_CACHE_TOKENS,
+    FLOAT32,
     estimate,
     kv_bytes,
     nf4_bytes,
     parameter_count,
     weight_bytes,
 )
+from immunopath.models.foundation.precision import Precision, loading_options
 
 HERE = Path(__file__).parents[1]
+BF16, NF4 = Precision("bfloat16"), Precision("bfloat16", "nf4")
 MEDGEMMA: dict[str, int] = {
     "hidden": 2560, "intermediate": 10240, "layers": 34, "heads": 8, "kv_heads": 4,
     "head_dim": 256, "window": 1024, "pattern": 6, "vocab_size": 262_208, "vision_hidden": 1152,
@@ -41,27 +44,20 @@ def tiny() -> Any:
 
 def test_full_size_weights_are_counted_to_the_byte(medgemma: Any) -> None:
     assert parameter_count(medgemma) == 4_300_079_472
-    assert weight_bytes(medgemma, bytes_per_number=2) == 2 * 4_300_079_472
-    assert weight_bytes(medgemma, bytes_per_number=4) == 4 * 4_300_079_472
+    assert weight_bytes(medgemma, BF16) == 2 * 4_300_079_472
+    assert weight_bytes(medgemma, FLOAT32) == 4 * 4_300_079_472
 
 
 def test_weights_are_those_of_a_loaded_model(tiny: Any) -> None:
     held = sum(p.numel() * p.element_size() for p in tiny.parameters())
-    assert weight_bytes(tiny.config, bytes_per_number=4) == held
+    assert weight_bytes(tiny.config, FLOAT32) == held
 
 
 def test_nf4_weights_are_those_of_a_quantized_model() -> None:
     pytest.importorskip("bitsandbytes")
-    from transformers import BitsAndBytesConfig
-
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        llm_int8_skip_modules=["model.vision_tower", "model.multi_modal_projector", "lm_head"],
-    )
+    packed = Precision("float32", "nf4")
     with tempfile.TemporaryDirectory() as folder:
-        model, _ = load(build_gemma3(Path(folder)), quantization_config=quantization)
+        model, _ = load(build_gemma3(Path(folder)), **loading_options(packed, "cpu"))
     held = 0
     for parameter in model.parameters():
         held += parameter.numel() * parameter.element_size()
@@ -75,13 +71,13 @@ def test_nf4_weights_are_those_of_a_quantized_model() -> None:
                 state.state2.code,
             ]
             held += sum(t.numel() * t.element_size() for t in tensors)
-    assert weight_bytes(model.config, bytes_per_number=4, quant="nf4") == held
+    assert weight_bytes(model.config, packed) == held
 
 
 def test_nf4_of_the_full_size_is_a_third(medgemma: Any) -> None:
     text_linears = 34 * (2560 * (2048 * 2 + 1024 * 2) + 3 * 2560 * 10240)
     rest = 4_300_079_472 - text_linears
-    found = weight_bytes(medgemma, bytes_per_number=2, quant="nf4")
+    found = weight_bytes(medgemma, NF4)
     assert found == pytest.approx(2 * rest + text_linears * (0.5 + 1 / 64 + 4 / 64 / 256), rel=1e-4)
     assert nf4_bytes(64 * 256) == 64 * 128 + 256 + 4 * (1 + 16 + 256 + 1)
 
@@ -130,13 +126,13 @@ def test_the_cached_answer_fits_its_allowance() -> None:
 
 
 def test_more_rows_and_longer_prompts_need_more(medgemma: Any) -> None:
-    one = estimate(medgemma, batch=1, prompt_tokens=450, bytes_per_number=2)
-    eight = estimate(medgemma, batch=8, prompt_tokens=450, bytes_per_number=2)
-    longer = estimate(medgemma, batch=8, prompt_tokens=900, images=2, bytes_per_number=2)
+    one = estimate(medgemma, BF16, batch=1, prompt_tokens=450)
+    eight = estimate(medgemma, BF16, batch=8, prompt_tokens=450)
+    longer = estimate(medgemma, BF16, batch=8, prompt_tokens=900, images=2)
     assert one.weights == eight.weights
     assert eight.kv_cache == 8 * one.kv_cache
     assert one.total < eight.total < longer.total
-    packed = estimate(medgemma, batch=1, prompt_tokens=450, bytes_per_number=2, quant="nf4")
+    packed = estimate(medgemma, NF4, batch=1, prompt_tokens=450)
     assert packed.total < one.total
 
 
