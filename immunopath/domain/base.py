@@ -1,6 +1,8 @@
 """The base of every value that crosses a floor of the house."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from immunopath.domain.errors import first_line
 
 
 class Frozen(BaseModel):
@@ -9,3 +11,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
     )
+
+
+def first_fault(error: Exception, whole: str = "file") -> str:
+    """Return the first thing that is wrong with a value: its place in it and what pydantic says.
+
+    `whole`: what to call the value itself. Of another error: its first line.
+    """
+    if not isinstance(error, ValidationError):
+        return first_line(error, 160)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or whole
+    return f"{where}: {first['msg']}"[:160]

@@ -45,6 +45,15 @@ class ImmunoPathError(Exception):
         )
 
 
+def first_line(error: BaseException, limit: int | None = None) -> str:
+    """Return the first line of what a library said, at most `limit` characters of it.
+
+    The name of its class where it said nothing: those lines go into messages in parentheses.
+    """
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:limit]
+
+
 class InputError(ImmunoPathError):
     """The caller's input cannot be used."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import ImageReadError, first_line
 from immunopath.domain.units import Resolution
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.raster import RASTER_KINDS, decode_raster
@@ -61,7 +61,7 @@ def decode_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         with _opened(path) as handle:
             return _decode(handle, path, max_pixels)
     except (OSError, ValueError) as error:
-        raise ImageReadError(f"{path}: cannot be read ({_first_line(error)})") from error
+        raise ImageReadError(f"{path}: cannot be read ({first_line(error, 200)})") from error
 
 
 def _opened(path: Path) -> BufferedReader:
@@ -119,11 +119,6 @@ def _finished(raw: RawImage, path: Path, kind: str, digest: str) -> DecodedImage
         embedded=raw.embedded,
         notes=tuple(notes),
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def _printable(name: str) -> str:

@@ -13,7 +13,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImage
 from PIL import WebPImagePlugin as Webp
 from PIL.ImageFile import ImageFile
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import ImageReadError, first_line
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.color import eight_bit, on_white, oriented, three_channels, to_srgb
 from immunopath.imaging.raw import RawImage
@@ -86,10 +86,9 @@ def check_size(size: tuple[int, int], path: Path, max_pixels: int) -> None:
 
 
 def _damaged(path: Path, kind: str, error: BaseException) -> ImageReadError:
-    lines = str(error).strip().splitlines()
-    detail = f" ({lines[0][:120]})" if lines else ""
     return ImageReadError(
-        f"{path}: the {kind} data are truncated or damaged{detail}; copy or export it again"
+        f"{path}: the {kind} data are truncated or damaged ({first_line(error, 120)}); copy or "
+        "export it again"
     )
 
 

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import ImageReadError, first_line
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.color import eight_bit, on_white, oriented, three_channels, to_srgb
 from immunopath.imaging.raster import check_size
@@ -56,10 +56,9 @@ def decode_tiff(handle: BinaryIO, path: Path, max_pixels: int) -> RawImage:
     except ImageReadError:
         raise
     except _DAMAGE as error:
-        lines = str(error).strip().splitlines()
-        detail = f" ({lines[0][:120]})" if lines else ""
         raise ImageReadError(
-            f"{path}: the TIFF data are truncated or damaged{detail}; copy or export it again"
+            f"{path}: the TIFF data are truncated or damaged ({first_line(error, 120)}); copy or "
+            "export it again"
         ) from error
 
 

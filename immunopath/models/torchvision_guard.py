@@ -12,7 +12,7 @@ import importlib.util
 import sys
 from typing import Any, Final
 
-from immunopath.domain.errors import EngineUnavailable
+from immunopath.domain.errors import EngineUnavailable, first_line
 
 _SIGNATURE: Final = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _FAKED_AT_IMPORT: Final = ("nms", "qnms")
@@ -69,8 +69,7 @@ def _declare() -> None:
 
 
 def _broken(error: Exception) -> EngineUnavailable:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return EngineUnavailable(
-        f"torchvision is installed and cannot be imported ({first}); install the release that "
-        "matches torch, or uninstall torchvision"
+        f"torchvision is installed and cannot be imported ({first_line(error)}); install the "
+        "release that matches torch, or uninstall torchvision"
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 import immunopath.domain
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.measured import Measured
 from immunopath.domain.outcome import Ok
@@ -103,3 +103,17 @@ def test_fields_may_be_named_after_a_model() -> None:
     """``model_…`` is an everyday name here; pydantic's warning about it is switched off."""
     assert Sample(number=0, table={}, model_words="MedGemma").model_words == "MedGemma"
     assert issubclass(Sample, BaseModel)
+
+
+def test_a_fault_is_its_place_and_what_is_wrong_there() -> None:
+    class Point(Frozen):
+        x: float
+
+    def fault(text: str) -> str:
+        with pytest.raises(ValidationError) as caught:
+            Point.model_validate_json(text)
+        return first_fault(caught.value, "point")
+
+    assert fault('{"x": "a"}').startswith("x: Input should be a valid number")
+    assert fault("[]").startswith("point: ")
+    assert first_fault(ValueError("no\nmore")) == "no"

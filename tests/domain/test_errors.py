@@ -90,3 +90,9 @@ def test_input_and_engine_errors_can_be_told_apart() -> None:
     assert not issubclass(errors.EngineSpecError, errors.EngineError)
     assert issubclass(errors.EngineSpecError, errors.InputError)
     assert not issubclass(errors.KnowledgeError, errors.InputError)
+
+
+def test_the_first_line_is_what_a_library_said_or_who_said_it() -> None:
+    assert errors.first_line(ValueError("\n  one\ntwo")) == "one"
+    assert errors.first_line(ValueError("one two"), 3) == "one"
+    assert errors.first_line(MemoryError()) == "MemoryError"

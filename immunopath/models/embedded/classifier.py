@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineError
 from immunopath.models.embedded.density import BOOL, F32
 from immunopath.models.embedded.features import GAIN_POWER, NAMES
@@ -123,9 +123,8 @@ def from_json(text: str) -> NucleiClassifier:
     try:
         constants = NucleiConstants.model_validate(json.loads(text))
     except ValueError as error:
-        detail = str(error).splitlines()[-1].strip()
         raise EngineError(
-            f"{CONSTANTS} cannot be used ({detail}): run scripts/fit_nuclei.py again"
+            f"{CONSTANTS} cannot be used ({first_fault(error)}): run scripts/fit_nuclei.py again"
         ) from error
     scale = np.array(constants.scale)
     weights = np.array(constants.coefficients).T / scale[:, None]

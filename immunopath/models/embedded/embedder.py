@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineError
 from immunopath.domain.units import WORKING_MPP
 from immunopath.models.embedded.descriptor import GROUPS, SIZE, describe
@@ -127,9 +127,8 @@ def from_json(text: str) -> Whitening:
     try:
         constants = EmbedderConstants.model_validate(json.loads(text))
     except ValueError as error:
-        detail = str(error).splitlines()[-1].strip()
         raise EngineError(
-            f"{CONSTANTS} cannot be used ({detail}): run scripts/fit_embedder.py again"
+            f"{CONSTANTS} cannot be used ({first_fault(error)}): run scripts/fit_embedder.py again"
         ) from error
     return Whitening(
         constants,

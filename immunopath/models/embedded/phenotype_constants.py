@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineError
 from immunopath.models.embedded.texture import F32, FEATURES
 
@@ -132,9 +132,8 @@ def from_json(text: str) -> PhenotypeModel:
     try:
         constants = PhenotypeConstants.model_validate(json.loads(text))
     except ValueError as error:
-        detail = str(error).splitlines()[-1].strip()
         raise EngineError(
-            f"{CONSTANTS} cannot be used ({detail}): run scripts/fit_phenotype.py again"
+            f"{CONSTANTS} cannot be used ({first_fault(error)}): run scripts/fit_phenotype.py again"
         ) from error
     digest = hashlib.sha256(text.encode()).hexdigest()
     mean, scale = np.array(constants.mean), np.array(constants.scale)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
-from immunopath.domain.errors import EngineError, EngineUnavailable
+from immunopath.domain.errors import EngineError, EngineUnavailable, first_line
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -185,7 +185,7 @@ def _let_go(error: BaseException) -> None:
 def _told(error: Exception) -> EngineUnavailable:
     """Return what a caller is told whose request does not fit into memory alone."""
     told = EngineUnavailable(
-        f"not enough memory for one request ({_first_line(error)}); use quant=nf4, "
+        f"not enough memory for one request ({first_line(error, 160)}); use quant=nf4, "
         "another device or fewer images per prompt"
     )
     told.__cause__ = error
@@ -200,7 +200,3 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -13,6 +13,7 @@ from immunopath.domain.errors import (
     ProcessorMissing,
     UnsafeWeights,
     WeightsCorrupted,
+    first_line,
 )
 from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.bfloat16 import has_bfloat16
@@ -181,9 +182,9 @@ def _guarded(load: Callable[[], Any], weights: Weights) -> Any:  # noqa: ANN401
         return load()
     except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
         refuse_without_memory(error, weights)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
-            f"{weights.source}: the weights cannot be read ({first[:200]}); fetch them again"
+            f"{weights.source}: the weights cannot be read ({first_line(error, 200)}); fetch "
+            "them again"
         ) from error
 
 
@@ -205,8 +206,7 @@ def load_processor(kind: str, weights: Weights, **options: Any) -> Any:  # noqa:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         if _brings_code(error):
             raise _own_code(weights) from error
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ProcessorMissing(
-            f"{weights.source}: its {what} cannot be loaded ({first[:160]}); put the {what} files "
-            "of the model repository beside the weights"
+            f"{weights.source}: its {what} cannot be loaded ({first_line(error, 160)}); put "
+            f"the {what} files of the model repository beside the weights"
         ) from error

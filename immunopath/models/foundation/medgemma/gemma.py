@@ -17,6 +17,7 @@ from immunopath.domain.errors import (
     LogitsNotFinite,
     TokenizerMismatch,
     WeightsCorrupted,
+    first_line,
 )
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt
 from immunopath.models.foundation.hf_loading import (
@@ -118,9 +119,9 @@ def _load(weights: Weights, precision: Precision, device: str) -> Any:  # noqa: 
             model = model.to(device)
     except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:
         refuse_without_memory(error, weights)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
-            f"{weights.source}: the weights cannot be loaded ({first[:200]}); fetch them again"
+            f"{weights.source}: the weights cannot be loaded ({first_line(error, 200)}); fetch "
+            "them again"
         ) from error
     wrong = [*report["missing_keys"], *map(str, report.get("mismatched_keys", ()))]
     if wrong:

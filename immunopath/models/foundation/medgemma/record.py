@@ -11,7 +11,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineSpecError, RecordMissing
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
 from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
@@ -71,9 +71,7 @@ def read_record(path: Path) -> CheckpointRecord:
     except OSError as error:
         raise RecordMissing(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "record"
-        raise RecordMissing(f"{path}: {where}: {first['msg']}") from error
+        raise RecordMissing(f"{path}: {first_fault(error, 'record')}") from error
 
 
 def write_record(record: CheckpointRecord, folder: Path) -> Path:
@@ -119,9 +117,8 @@ def overridden(record: CheckpointRecord, options: Mapping[str, str]) -> Checkpoi
     try:
         changed = CheckpointRecord.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "options"
-        raise EngineSpecError(f"{'px' if key == 'patch_px' else key}: {first['msg']}") from error
+        fault = first_fault(error, "options")
+        raise EngineSpecError(fault.replace("patch_px:", "px:", 1)) from error
     trained = [k for k in given if _value(record, k) != _value(changed, k)]
     if not trained or record is ZERO_SHOT:
         return changed

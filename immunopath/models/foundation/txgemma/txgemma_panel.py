@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
-from immunopath.domain.errors import EngineError, EngineUnavailable, OutputError
+from immunopath.domain.errors import EngineError, EngineUnavailable, OutputError, first_line
 from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.txgemma.txgemma_cache import (
@@ -209,9 +209,8 @@ def _asked(
 
 
 def _failure(error: RuntimeError | MemoryError, what: str) -> EngineUnavailable:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return EngineUnavailable(
-        f"txgemma: {what} ({first[:200]}); use another device, dtype= or checkpoint"
+        f"txgemma: {what} ({first_line(error, 200)}); use another device, dtype= or checkpoint"
     )
 
 

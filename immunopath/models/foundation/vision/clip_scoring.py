@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineMismatch, EngineUnavailable
 from immunopath.models.foundation.vision.phenotype_prompts import PHENOTYPES, PromptEnsemble
 
@@ -64,8 +64,9 @@ def load_calibration(path: str) -> PhenotypeCalibration:
     except OSError as error:
         raise EngineUnavailable(f"{path}: cannot be read ({error.strerror})") from error
     except (ValidationError, UnicodeDecodeError) as error:
-        detail = str(error).splitlines()[-1].strip()
-        raise EngineUnavailable(f"{path}: not a phenotype calibration ({detail})") from error
+        raise EngineUnavailable(
+            f"{path}: not a phenotype calibration ({first_fault(error)})"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from immunopath.domain.errors import (
     EngineMismatch,
     EngineUnavailable,
     WeightsCorrupted,
+    first_line,
 )
 from immunopath.models.protocols import RGB
 
@@ -57,8 +58,9 @@ def onnx_encoder(path: Path, device: str, px: int, size: int) -> Callable[[RGB],
     try:
         session = runtime.InferenceSession(str(path), providers=[p for p in wanted if p in offered])
     except _faults() as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsCorrupted(f"{path}: not a usable ONNX graph ({first[:160]})") from error
+        raise WeightsCorrupted(
+            f"{path}: not a usable ONNX graph ({first_line(error, 160)})"
+        ) from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     chosen = next((o for o in outputs if o.name == "output_0"), outputs[0])
     fits = (

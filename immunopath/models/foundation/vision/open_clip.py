@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from immunopath.domain.errors import EngineUnavailable, WeightsCorrupted
+from immunopath.domain.errors import EngineUnavailable, WeightsCorrupted, first_line
 from immunopath.models.foundation.vision.clip_scoring import F32
 from immunopath.models.foundation.vision.open_clip_source import (
     Checkpoint,
@@ -105,9 +105,9 @@ def load_encoder(checkpoint: Checkpoint, device: str) -> OpenClipEncoder:
         LookupError,
         AssertionError,
     ) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
-            f"{checkpoint.file}: not the weights of this model, or damaged ({first[:160]})"
+            f"{checkpoint.file}: not the weights of this model, or damaged "
+            f"({first_line(error, 160)})"
         ) from error
     return OpenClipEncoder(model.to(device).eval(), tokenizer, device)
 

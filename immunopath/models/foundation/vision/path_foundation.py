@@ -20,6 +20,7 @@ from immunopath.domain.errors import (
     EngineUnavailable,
     HubError,
     WeightsCorrupted,
+    first_line,
 )
 from immunopath.models.foundation.pins import read_pin
 from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder
@@ -84,9 +85,8 @@ def saved_model_encoder(folder: Path, source: str, device: str) -> Callable[[RGB
     try:
         loaded = tf.saved_model.load(str(folder))
     except (OSError, ValueError, LookupError, AttributeError, tf.errors.OpError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
-            f"{source}: the SavedModel cannot be read ({first[:160]}); fetch it again"
+            f"{source}: the SavedModel cannot be read ({first_line(error, 160)}); fetch it again"
         ) from error
     call = loaded.signatures.get(SIGNATURE)
     inputs = dict(call.structured_input_signature[1]) if call is not None else {}

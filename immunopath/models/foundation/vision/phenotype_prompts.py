@@ -10,7 +10,7 @@ from typing import Final, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineUnavailable
 from immunopath.domain.prediction import FIELD_VALUES
 
@@ -74,9 +74,8 @@ def parse_prompts(text: str, origin: str) -> PromptEnsemble:
     try:
         return PromptEnsemble.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
-        detail = str(error).splitlines()[-1].strip()
         raise EngineUnavailable(
-            f"{origin}: not a prompt ensemble ({detail}); see {FILE} in the package"
+            f"{origin}: not a prompt ensemble ({first_fault(error)}); see {FILE} in the package"
         ) from error
 
 

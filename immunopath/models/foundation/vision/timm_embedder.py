@@ -10,6 +10,7 @@ from immunopath.domain.errors import (
     EngineUnavailable,
     UnsafeWeights,
     WeightsCorrupted,
+    first_line,
 )
 from immunopath.models.foundation.hf_loading import placement, require_safetensors
 from immunopath.models.foundation.vision.tile_embedder import (
@@ -125,7 +126,6 @@ def _made(make: Callable[[], Any], source: str) -> Any:  # noqa: ANN401
     try:
         return make()
     except (SafetensorError, OSError, RuntimeError, ValueError, LookupError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupted(
-            f"{source}: the weights do not fit the model or are damaged ({first[:160]})"
+            f"{source}: the weights do not fit the model or are damaged ({first_line(error, 160)})"
         ) from error

@@ -13,6 +13,7 @@ from immunopath.domain.errors import (
     CheckpointClassError,
     EngineSpecError,
     ImageSizeError,
+    first_line,
 )
 from immunopath.models.foundation.hf_loading import (
     Placement,
@@ -165,9 +166,8 @@ def probed_size(encode: Callable[[RGB], F32], px: int, source: str) -> int:
     try:
         rows = encode(np.zeros((1, px, px, 3), np.uint8))
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointClassError(
-            f"{source}: does not embed images of {px} px ({first[:160]}); give a vision encoder "
-            "with the processor that belongs to it"
+            f"{source}: does not embed images of {px} px ({first_line(error, 160)}); give a "
+            "vision encoder with the processor that belongs to it"
         ) from error
     return int(rows.shape[1])
