@@ -50,10 +50,10 @@ def calibrated_field(
     if field.conditioning is not None and field.conditioning != calibrator.conditioning:
         return field
     stated = calibrator.field(name).apply(table)
-    return _stated(field, stated) if stated.calibrated else field
+    return _stated(field, stated, calibrator.digest) if stated.calibrated else field
 
 
-def _stated(field: FieldPrediction[V], found: CalibratedTable) -> FieldPrediction[V]:
+def _stated(field: FieldPrediction[V], found: CalibratedTable, digest: str) -> FieldPrediction[V]:
     moved = found.value != field.value and field.raw_value is None
     span = found.interval
     values = field.model_dump() | {
@@ -64,6 +64,7 @@ def _stated(field: FieldPrediction[V], found: CalibratedTable) -> FieldPredictio
         "interval": None if span is None else (round(span[0], 4), round(span[1], 4)),
         "coverage": found.coverage,
         "calibrated": True,
+        "source": field.source.model_copy(update={"calibrator_digest": digest}),
     }
     return type(field).model_validate(values)
 

@@ -4,12 +4,14 @@ Written by ``immunopath calibrate`` from answers on validation data and read by 
 states tables. It belongs to one checkpoint, asked in one way; another's is refused.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
@@ -17,15 +19,19 @@ from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.calibration_math import (
+    FLOOR,
+    Row,
     Rows,
     curved,
+    intervals,
     medians,
     members,
-    ranges,
     tempered,
 )
 
 FILE: Final = "calibration.json"
+GRID: Final = tuple(f"{n / 100:.2f}" for n in range(101))
+"""Cells of a number's table, ``0.00`` to ``1.00``."""
 Method = Literal["temperature", "isotonic"]
 SetMethod = Literal["lac", "aps", "cqr", "residual"]
 Split = Literal["train", "val", "test"]
@@ -57,7 +63,8 @@ class FieldCalibration(Frozen):
     correction, n_conformal: the others, for the set; curve: knots of P(first value) before and
     after, of isotonic regression; threshold: the conformal quantile of the scores (`lac`, `aps`:
     in [0, 1]; `cqr`, `residual`: added to both sides, in [-1, 1]); error_before and error_after:
-    expected calibration error on the `n_conformal` cases, which the correction has not seen.
+    calibration error on the `n_conformal` cases, which the correction has not seen; error_expected:
+    what tables that tell the truth come to on as many cases, by drawing labels from them.
     """
 
     field: str
@@ -74,6 +81,7 @@ class FieldCalibration(Frozen):
     coverage: float | None = Field(default=None, gt=0, lt=1)
     error_before: float | None = None
     error_after: float | None = None
+    error_expected: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -107,12 +115,12 @@ class FieldCalibration(Frozen):
     def apply(self, probabilities: Mapping[str, float]) -> CalibratedTable:
         """Return the table as it may be stated; passed through when the field is not evaluable.
 
-        `probabilities`: over all allowed values, or over the cells of a number's grid, ascending;
-        sum 1. A table of other values raises `CalibratorMismatch`.
+        `probabilities`: over all allowed values, or over cells of `GRID` (those that are missing
+        count as zero); sum 1. A table of other values raises `CalibratorMismatch`.
         """
-        names = tuple(probabilities)
-        rows = np.array([[probabilities[name] for name in names]], dtype=np.float64)
-        self._check_names(names)
+        names = FIELD_VALUES[self.field] or GRID
+        self._check_names(probabilities)
+        rows = np.array([[probabilities.get(name, 0.0) for name in names]], dtype=np.float64)
         if not self.evaluable:
             value = self._value(names, rows)
             return CalibratedTable(dict(probabilities), value, None, None, None, False, self.reason)
@@ -120,9 +128,10 @@ class FieldCalibration(Frozen):
         table = {name: float(p) for name, p in zip(names, after[0], strict=True)}
         value = self._value(names, after)
         if FIELD_VALUES[self.field] is None:
-            interval = self._interval(after, names, float(value))
-            return CalibratedTable(table, value, None, interval, self.coverage, True)
-        inside = members(after, str(self.set_method), float(self.threshold or 0))[0]
+            low, high = self.intervals(after, [float(name) for name in names])
+            span = (float(low[0]), float(high[0]))
+            return CalibratedTable(table, value, None, span, self.coverage, True)
+        inside = self.members(after)[0]
         chosen = tuple(name for name, is_in in zip(names, inside, strict=True) if is_in)
         return CalibratedTable(table, value, chosen, None, self.coverage, True)
 
@@ -130,27 +139,29 @@ class FieldCalibration(Frozen):
         """Return tables after temperature or curve, (n, k); columns in the order of the table."""
         if self.method == "isotonic":
             return curved(rows, np.asarray(self.curve, dtype=np.float64))
-        return rows if self.temperature is None else tempered(rows, self.temperature)
+        floor = 0.0 if FIELD_VALUES[self.field] is None else FLOOR
+        return rows if self.temperature is None else tempered(rows, self.temperature, floor)
 
-    def _interval(self, rows: Rows, names: tuple[str, ...], value: float) -> tuple[float, float]:
-        cells = [float(name) for name in names]
-        margin = float(self.threshold or 0)
-        lows, highs = ranges(rows, cells, str(self.set_method), float(self.coverage or 0))
-        # The value always lies in its interval: that only adds coverage.
-        low, high = min(float(lows[0]) - margin, value), max(float(highs[0]) + margin, value)
-        return max(low, 0.0), min(high, 1.0)
+    def intervals(self, rows: Rows, cells: Sequence[float]) -> tuple[Row, Row]:
+        """Return low and high of corrected tables of a number, (n,); cells: see `levels`."""
+        method, margin = str(self.set_method), float(self.threshold or 0)
+        return intervals(rows, cells, method, float(self.coverage or 0), margin)
+
+    def members(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which values belong to the sets of corrected tables of a category, (n, k)."""
+        return members(rows, str(self.set_method), float(self.threshold or 0))
 
     def _value(self, names: tuple[str, ...], rows: Rows) -> str | float:
         if FIELD_VALUES[self.field] is None:
             return float(medians(rows, [float(name) for name in names])[0])
         return names[int(rows[0].argmax())]
 
-    def _check_names(self, names: tuple[str, ...]) -> None:
+    def _check_names(self, table: Mapping[str, float]) -> None:
         values = FIELD_VALUES[self.field]
-        if values is not None and names != values:
+        odd = set(table) - set(GRID) if values is None else set(table) ^ set(values)
+        if odd:
             raise CalibratorMismatch(
-                f"{self.field}: the table is over {', '.join(names)}, the calibrator over "
-                f"{', '.join(values)}"
+                f"{self.field}: the table and the calibrator do not share {', '.join(sorted(odd))}"
             )
 
 
@@ -186,6 +197,11 @@ class Calibrator(Frozen):
         if len(set(names)) != len(names):
             raise ValueError("a field is calibrated twice")
         return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole calibration."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def field(self, name: str) -> FieldCalibration:
         """Return the entry of a field; one that was not fitted is not evaluable."""

@@ -20,12 +20,15 @@ SLACK: Final = 1e-9
 """Below the last digit of any table: a comparison must not hang on the order of a sum."""
 
 
-def tempered(rows: Rows, temperature: float) -> Rows:
+def tempered(rows: Rows, temperature: float, floor: float = FLOOR) -> Rows:
     """Return p^(1/T) normalised, (n, k): the softmax of log-probabilities over `temperature` (> 0).
 
-    Guo et al. 2017. The order of the values never changes; T > 1 softens, T < 1 sharpens.
+    Guo et al. 2017. The order of the values never changes; T > 1 softens, T < 1 sharpens. floor:
+    see `FLOOR`; 0 for the hundred cells of a number, whose floors together would outweigh the peak:
+    there a cell without mass stays without.
     """
-    logs = np.log(np.maximum(rows, FLOOR)) / temperature
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.maximum(rows, floor)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
 
@@ -99,9 +102,24 @@ def medians(rows: Rows, cells: Sequence[float]) -> Row:
 def ranges(rows: Rows, cells: Sequence[float], method: str, coverage: float) -> tuple[Row, Row]:
     """Return the interval of each number table before the conformal margin: low and high, (n,).
 
-    ``cqr``: the table's own quantiles (1 ± coverage) / 2; ``residual``: its median twice.
+    ``cqr``: the table's own quantiles (1 ± coverage) / 2 (Romano et al. 2019); ``residual``: its
+    median twice.
     """
     if method == "residual":
         middle = medians(rows, cells)
         return middle, middle
     return levels(rows, cells, (1 - coverage) / 2), levels(rows, cells, (1 + coverage) / 2)
+
+
+def intervals(
+    rows: Rows, cells: Sequence[float], method: str, coverage: float, margin: float
+) -> tuple[Row, Row]:
+    """Return `ranges` widened by `margin` on both sides and kept within [0, 1]: low, high, (n,).
+
+    The median always lies inside, also where a negative margin would leave nothing; that only adds
+    coverage.
+    """
+    low, high = ranges(rows, cells, method, coverage)
+    middle = medians(rows, cells)
+    low, high = np.minimum(low - margin, middle), np.maximum(high + margin, middle)
+    return np.maximum(low, 0.0), np.minimum(high, 1.0)

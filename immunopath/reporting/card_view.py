@@ -178,6 +178,8 @@ def source_text(source: Provenance) -> str:
         parts.append(f"weights {source.weights_digest[:12]}")
     if source.prompt_digest:
         parts.append(f"prompt {source.prompt_digest[:12]}")
+    if source.calibrator_digest:
+        parts.append(f"calibration {source.calibrator_digest[:12]}")
     if source.knowledge_version:
         parts.append(f"knowledge {source.knowledge_version}")
     if source.rule_id:

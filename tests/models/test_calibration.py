@@ -156,8 +156,16 @@ def test_a_field_that_was_not_fitted_is_not_evaluable() -> None:
 
 
 def test_a_table_over_other_values_is_refused() -> None:
-    with pytest.raises(CalibratorMismatch, match="immune_phenotype: the table is over"):
+    with pytest.raises(CalibratorMismatch, match=r"immune_phenotype: .* do not share desert"):
         entry().apply({"inflamed": 0.5, "excluded": 0.5})
+    with pytest.raises(CalibratorMismatch, match=r"til_fraction: .* do not share 0\.505"):
+        entry("til_fraction").apply({"0.505": 1.0})
+
+
+def test_cells_that_a_table_leaves_out_count_as_zero() -> None:
+    field = entry("til_fraction")
+    whole = dict.fromkeys(GRID, 0.0) | {"0.30": 0.6, "0.40": 0.4}
+    assert field.apply({"0.40": 0.4, "0.30": 0.6}) == field.apply(whole)
 
 
 def test_the_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
