@@ -26,6 +26,7 @@
     │   │       ├── PrecisionUnsupported      no bfloat16 here
     │   │       ├── AdapterMismatch           a LoRA adapter that does not fit
     │   │       ├── RecordMissing             prompt and format are not known
+    │   │       ├── CalibratorMismatch        a calibration of another checkpoint or other values
     │   │       └── ImageSizeError            no patch of the size that is needed
     │   └── EngineMismatch      a query made by another encoder, an index of another build
     └── KnowledgeError          the shipped or given knowledge base is not consistent
@@ -144,6 +145,10 @@ class AdapterMismatch(CheckpointError):
 
 class RecordMissing(CheckpointError):
     """Nobody says which prompt and answer format a checkpoint was trained with."""
+
+
+class CalibratorMismatch(CheckpointError):
+    """A calibration was fitted on another checkpoint or on tables over other values."""
 
 
 class ImageSizeError(CheckpointError):

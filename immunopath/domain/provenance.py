@@ -16,6 +16,8 @@ class Provenance(Frozen):
     weights_digest: str | None = None
     """SHA-256 of the weights or fitted constants."""
     prompt_digest: str | None = None
+    calibrator_digest: str | None = None
+    """SHA-256 of the calibration that the probabilities went through; None = uncalibrated."""
     knowledge_version: str | None = None
     rule_id: str | None = None
     tile_ids: tuple[str, ...] = ()

@@ -73,6 +73,7 @@ def withdraw(field: FieldPrediction[V], reason: str) -> FieldPrediction[V]:
         "interval": None,
         "prediction_set": None,
         "coverage": None,
+        "calibrated": False,
         "abstained": True,
         "reason": reason,
     }
@@ -89,7 +90,8 @@ def check_density_label(
     expected = cuts.density_class(fraction.value)
     if label.value == expected:
         return profile, []
-    corrected = label.model_copy(update={"value": expected, "probabilities": None})
+    unsaid = {"probabilities": None, "prediction_set": None, "coverage": None, "calibrated": False}
+    corrected = label.model_copy(update={"value": expected, **unsaid})
     finding = discordance_table().finding(
         "D-10", "til_density", label=label.value, value=fraction.value, expected=expected
     )

@@ -61,20 +61,40 @@ def _tied(field: AnyField) -> tuple[str, ...]:
 
 
 def interval_text(field: AnyField) -> str:
-    """Return interval, prediction set or probability of the value, as far as there is one."""
+    """Return interval, probability and prediction set of the value, as far as there are any."""
     if field.interval is not None:
         low, high = field.interval
-        return f"{_coverage(field)}interval {share(low)}–{share(high)}"
-    if field.prediction_set is not None:
-        return f"{_coverage(field)}set: {', '.join(field.prediction_set)}"
-    if field.probabilities and isinstance(field.value, str):
-        top = field.probabilities.get(field.value)
-        if top is None:
-            return ""
-        if resampled(field):
-            return f"{share(top)} of resamples"
-        return f"p {share(top)}, {'' if field.calibrated else 'un'}calibrated"
-    return ""
+        return f"{_coverage(field)}interval {share(low)}–{share(high)}{_state_of_interval(field)}"
+    return "; ".join(part for part in (_probability(field), set_text(field)) if part)
+
+
+def set_text(field: AnyField) -> str:
+    """Return the values that hold the truth with the stated coverage; empty without a set."""
+    if field.prediction_set is None:
+        return ""
+    return f"{_coverage(field)}set: {', '.join(field.prediction_set)}"
+
+
+def _probability(field: AnyField) -> str:
+    if not isinstance(field.value, str):
+        return ""
+    top = (field.probabilities or {}).get(field.value)
+    if top is None:
+        return ""
+    if resampled(field):
+        return f"{share(top)} of resamples"
+    return f"p {share(top)}, {calibration_state(field)}"
+
+
+def calibration_state(field: AnyField) -> str:
+    """Return ``calibrated`` or ``uncalibrated``."""
+    return "calibrated" if field.calibrated else "uncalibrated"
+
+
+def _state_of_interval(field: AnyField) -> str:
+    """A model's interval is a claim about its truth; a measurement's is one of sampling alone."""
+    measured = field.source.kind == MEASUREMENT and not field.calibrated
+    return "" if measured else f", {calibration_state(field)}"
 
 
 def _coverage(field: AnyField) -> str:
@@ -88,7 +108,7 @@ def field_card(key: str, field: AnyField, trust: TrustRow | None) -> Card:
     if resampled(field):
         title = RESAMPLES
     elif field.probabilities:
-        title = f"Probabilities, {'' if field.calibrated else 'un'}calibrated"
+        title = f"Probabilities, {calibration_state(field)}"
     elif field.prior:
         title = "Population prior, not a prediction for this case"
     if FIELD_VALUES.get(key, ()) is None:
@@ -117,7 +137,10 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Caution", _CAUTIONS.get(key, "")),
         ("Why no value" if field.abstained else "Note", field.reason),
         ("Uncertainty", interval_text(field) if field.interval or field.prediction_set else ""),
-        ("Before correction", "" if field.raw_value is None else _raw(field.raw_value)),
+        (
+            "Before calibration" if field.calibrated else "Before correction",
+            "" if field.raw_value is None else _raw(field.raw_value),
+        ),
         ("Quantity", quantity_name(field.quantity)),
         ("Seen on", extent),
         ("Language model", _language(field)),
@@ -178,6 +201,8 @@ def source_text(source: Provenance) -> str:
         parts.append(f"weights {source.weights_digest[:12]}")
     if source.prompt_digest:
         parts.append(f"prompt {source.prompt_digest[:12]}")
+    if source.calibrator_digest:
+        parts.append(f"calibration {source.calibrator_digest[:12]}")
     if source.knowledge_version:
         parts.append(f"knowledge {source.knowledge_version}")
     if source.rule_id:

@@ -19,7 +19,9 @@ from immunopath.reporting.card_view import (
     MEASUREMENT,
     RESAMPLES,
     AnyField,
+    calibration_state,
     resampled,
+    set_text,
     source_text,
     trust_reason,
 )
@@ -82,6 +84,7 @@ def _field(draft: Draft, key: str, field: AnyField, trust: TrustRow | None) -> N
         if field.prior
         else "",
         f"{RESAMPLES}: {_table(field.probabilities)}" if resampled(field) else "",
+        f"Prediction set, {text}." if (text := set_text(field)) else "",
         "A hint that no validation supports." if field.hint else "",
         "" if field.qc_pass else "Quality control did not pass.",
         _validation(field),
@@ -136,7 +139,8 @@ def _predictions(key: str, field: AnyField) -> list[Json]:
         span = {"low": quantity(low), "high": quantity(high)}
         parts.append(extension("predicted-interval", valueRange=span))
         cover = "" if field.coverage is None else f" at {100 * field.coverage:g} % coverage"
-        why += f"; interval {share(low)} to {share(high)}{cover}"
+        state = "" if field.source.kind == MEASUREMENT else f", {calibration_state(field)}"
+        why += f"; interval {share(low)} to {share(high)}{cover}{state}"
     text = f"{field_name(key)} {share(field.value)} ({quantity_name(field.quantity)})"
     return [{"extension": parts, "outcome": concept(text), "rationale": why}]
 

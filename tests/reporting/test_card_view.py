@@ -70,7 +70,8 @@ def test_a_card_shows_all_that_a_prediction_says(name: str, data: st.DataObject)
     assert f"{made.n_tiles} tile" in said["Seen on"]
     assert made.source.engine in said["Source"]
     assert ("Out-of-distribution score" in said) is (made.ood_score is not None)
-    assert ("Before correction" in said) is (made.raw_value not in (None, ""))
+    before = "Before calibration" if made.calibrated else "Before correction"
+    assert (before in said) is (made.raw_value not in (None, ""))
 
 
 def test_titles_tell_probabilities_priors_and_scales_apart() -> None:
@@ -99,8 +100,18 @@ def test_titles_tell_probabilities_priors_and_scales_apart() -> None:
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (field(0.4, interval=(0.25, 0.5), coverage=0.9), "90 % interval 0.25–0.50"),
-        (field(0.4, interval=(0.25, 0.5)), "interval 0.25–0.50"),
+        (field(0.4, interval=(0.25, 0.5), coverage=0.9), "90 % interval 0.25–0.50, uncalibrated"),
+        (field(0.4, interval=(0.25, 0.5), calibrated=True), "interval 0.25–0.50, calibrated"),
+        (field(0.4, interval=(0.25, 0.5), source=MEASURED), "interval 0.25–0.50"),
+        (
+            field(
+                probabilities={"high": 0.7, "low": 0.3},
+                calibrated=True,
+                prediction_set=("high",),
+                coverage=0.9,
+            ),
+            "p 0.70, calibrated; 90 % set: high",
+        ),
         (field(prediction_set=("high", "low"), coverage=0.95), "95 % set: high, low"),
         (field(probabilities={"high": 0.7, "low": 0.3}), "p 0.70, uncalibrated"),
         (field(probabilities={"high": 0.7, "low": 0.3}, calibrated=True), "p 0.70, calibrated"),
@@ -130,7 +141,23 @@ def test_classes_within_a_hundredth_are_tied(high: float, moderate: float, text:
 def test_an_interval_is_drawn_and_written() -> None:
     card = field_card("til_fraction", field(0.4, interval=(0.2, 0.6), coverage=0.9), None)
     assert card.span == (0.2, 0.6)
-    assert lines(card)["Uncertainty"] == "90 % interval 0.20–0.60"
+    assert lines(card)["Uncertainty"] == "90 % interval 0.20–0.60, uncalibrated"
+
+
+def test_a_calibrated_card_names_its_set_its_calibration_and_what_the_value_was() -> None:
+    made = field(
+        "low",
+        raw_value="high",
+        probabilities={"high": 0.45, "low": 0.55},
+        prediction_set=("high", "low"),
+        coverage=0.9,
+        calibrated=True,
+        source=SOURCE.model_copy(update={"calibrator_digest": "ef" * 32}),
+    )
+    said = lines(field_card("cd274_expression", made, None))
+    assert said["Uncertainty"] == "p 0.55, calibrated; 90 % set: high, low"
+    assert said["Before calibration"] == "high"
+    assert "calibration efefefefefef" in said["Source"]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +210,7 @@ def test_every_known_part_of_the_origin_is_in_the_source_line(source: Provenance
     for word, value in (
         ("weights", source.weights_digest), ("prompt", source.prompt_digest),
         ("knowledge", source.knowledge_version), ("rule", source.rule_id),
+        ("calibration", (source.calibrator_digest or "")[:12]),
     ):  # fmt: skip
         assert not value or f"{word} {value}" in text
     assert ("µm/px" in text) is (source.mpp is not None)

@@ -24,8 +24,8 @@ from immunopath.models.foundation.pins import Pin, read_pin
 
 SAFE_PATTERNS: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*")
 """What a transformers or peft checkpoint needs: no pickle, no code."""
-OWN_FILES: Final = "immunopath*.json"
-"""Records and probe results that ImmunoPath puts beside weights: they are not weights."""
+OWN_FILES: Final = ("immunopath*.json", "calibration.json")
+"""Records, probe results and calibrations that ImmunoPath puts beside weights: no weights."""
 _HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
 _BLOCK: Final = 1 << 20
 _known: dict[tuple[str, int, int], str] = {}
@@ -157,7 +157,7 @@ def matching_files(folder: Path, patterns: Sequence[str]) -> list[str]:
     names = []
     for path in sorted(folder.rglob("*")):
         name = PurePosixPath(path.relative_to(folder)).as_posix()
-        if not path.is_file() or fnmatchcase(name, OWN_FILES):
+        if not path.is_file() or any(fnmatchcase(name, own) for own in OWN_FILES):
             continue
         if any(fnmatchcase(name, p) and ("/" in p or "/" not in name) for p in patterns):
             names.append(name)

@@ -15,6 +15,8 @@ from typing import Final
 from immunopath.domain.prediction import EngineCaution, ModelAnswer, PredictorResult
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
+from immunopath.models.calibrated import calibrated_profile, calibration_cautions
+from immunopath.models.calibration import Calibrator
 from immunopath.models.foundation.batcher import Batcher
 from immunopath.models.foundation.decoding.answer import AnswerFormat
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer
@@ -51,15 +53,16 @@ class Serving:
 class MedGemmaPredictor:
     """Implements `Predictor`. Calls may come from several threads; the model runs in one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of an engine
         self,
         gemma: Gemma,
         adapter: LoadedAdapter | None,
         record: CheckpointRecord,
         serving: Serving,
         cautions: Sequence[EngineCaution] = (),
+        calibrator: Calibrator | None = None,
     ) -> None:
-        self.record, self.serving = record, serving
+        self.record, self.serving, self.calibrator = record, serving, calibrator
         self._gemma, self._adapter, self._cautions = gemma, adapter, tuple(cautions)
         self._encoding = threading.Lock()
         answer = AnswerFormat(layout=record.format, keys=record.keys, decimals=record.decimals)
@@ -142,10 +145,15 @@ class MedGemmaPredictor:
             n_tiles=len(tile_ids),
             conditioning=answers[0].conditioning if answers else "greedy",
         )
+        profile = build_profile(answers, facts)
+        cautions = [*self._cautions, *self._case_cautions(units, cancer_type)]
+        if self.calibrator is not None:
+            profile = calibrated_profile(profile, self.calibrator)
+            cautions += calibration_cautions(self.calibrator, facts.conditioning, len(tile_ids))
         result = PredictorResult(
-            profile=build_profile(answers, facts),
+            profile=profile,
             cut_points=record.cut_points,
-            cautions=(*self._cautions, *self._case_cautions(units, cancer_type)),
+            cautions=tuple(cautions),
             answers=tuple(_answer(a, u) for a, u in zip(answers, units, strict=True)),
         )
         return Prediction(result)

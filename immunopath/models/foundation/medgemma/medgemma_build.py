@@ -7,6 +7,8 @@ from typing import Final
 
 from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.prediction import EngineCaution
+from immunopath.models.calibration import FILE as CALIBRATION
+from immunopath.models.calibration import Calibrator, load_calibrator
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
 from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.medgemma import (
@@ -34,6 +36,7 @@ from immunopath.models.spec import EngineSpec
 OPTIONS: Final = (
     "adapter", "revision", "adapter_revision", "record", *OVERRIDES, "quant", "dtype", "device",
     "merge", "batch", "wait_ms", "patches", "head", "marginal", "probe",
+    "calibration",
 )  # fmt: skip
 PACKAGES: Final = ("torch", "transformers", "safetensors", "peft", "accelerate")
 
@@ -88,12 +91,13 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     adapter = resolve_adapter(request)
     record = choose_record(request, base, adapter)
     caution = find_probe(request, base, adapter)[1]
+    calibrator = find_calibrator(request, base, adapter)
     cautions = [*record.cautions, *([] if caution is None else [caution])]
     gemma = load_gemma(base, precision, request.device)
     loaded = None if adapter is None else load_adapter(gemma, adapter, merge=merge)
     if loaded is not None and not loaded.base_confirmed:
         cautions.append(_unconfirmed(loaded))
-    return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions)
+    return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions, calibrator)
 
 
 def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -151,6 +155,23 @@ def find_probe(
     return result, probe_caution(
         result, setup_of(digest, record, request.serving, precision, merged)
     )
+
+
+def find_calibrator(request: Request, base: Weights, adapter: Weights | None) -> Calibrator | None:
+    """Return the calibration of ``calibration=``, else the one beside the trained weights.
+
+    ``calibration=none`` states raw tables. Raises `CaseFileError` for a file that is none, and
+    `CalibratorMismatch` for that of another checkpoint.
+    """
+    given = request.options.get("calibration")
+    if given == "none":
+        return None
+    path = Path(given) if given else (adapter or base).folder / CALIBRATION
+    if given is None and not path.is_file():
+        return None
+    found = load_calibrator(path)
+    found.require(engine_digest(base.digest, adapter.digest if adapter else None), str(path))
+    return found
 
 
 def merges(request: Request) -> bool:

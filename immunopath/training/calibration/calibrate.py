@@ -1,0 +1,107 @@
+"""``immunopath calibrate``: what may be calibrated on what, and the file that comes of it."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from immunopath import __version__
+from immunopath.domain.errors import CalibratorMismatch, CaseFileError, InputError
+from immunopath.models.calibration import Calibrator
+from immunopath.training.calibration.fit import FitOptions, fit_fields
+from immunopath.training.predictions import PredictionSet, read_predictions
+from immunopath.training.samples import Sample, read_samples
+
+SPLIT: Final = "val"
+_REFUSED: Final = {
+    "train": "the model has seen these patients, so its tables look better on them than they are",
+    "test": "the test patients then say nothing of the calibration any more",
+}
+
+
+def fit_calibrator(
+    predictions: Path, samples: Path, split: str = SPLIT, options: FitOptions | None = None
+) -> Calibrator:
+    """Return the calibrator of the answers in a file on the patients of one split.
+
+    Raises `CaseFileError` for files that cannot be read or do not belong together, and `InputError`
+    for a split that may not be used.
+    """
+    asked = options or FitOptions()
+    require_split(split)
+    found, table = read_predictions(predictions), read_samples(samples)
+    _require_raw(found, predictions)
+    chosen = _of_split(found, table, split, predictions, samples)
+    tiles = [answer.n_tiles for answer in found.answers if answer.patient_id in chosen]
+    patients = [sample for sample in table if sample.patient_id in chosen]
+    return Calibrator(
+        version=__version__,
+        engine=found.engine,
+        checkpoint=found.digest,
+        predictions=_sha256(predictions),
+        samples=_sha256(samples),
+        conditioning=found.conditioning,
+        split="val",
+        origins=tuple(sorted({sample.origin for sample in patients})),
+        n=len(patients),
+        n_tiles=(min(tiles), max(tiles)),
+        coverage=asked.coverage,
+        seed=asked.seed,
+        fields=fit_fields(patients, found, asked),
+    )
+
+
+def require_split(split: str) -> None:
+    """Raise `InputError` unless the split is the validation split."""
+    if split == SPLIT:
+        return
+    why = _REFUSED.get(split, "there is no such split")
+    raise InputError(f"--split {split}: {why}; calibrate on {SPLIT}")
+
+
+def require_checkpoint(calibrator: Calibrator, digest: str | None, where: Path) -> None:
+    """Raise `CalibratorMismatch` when the checkpoint at `where` is known to be another one."""
+    if digest is not None and digest != calibrator.checkpoint:
+        raise CalibratorMismatch(
+            f"{where}: has digest {digest[:12]}…, the predictions are those of "
+            f"{calibrator.checkpoint[:12]}…; give the folder of the checkpoint that made them"
+        )
+
+
+def _require_raw(found: PredictionSet, path: Path) -> None:
+    if found.calibrated:
+        raise CaseFileError(
+            f"{path}: the answers are calibrated already; predict again without the calibrator"
+        )
+    if found.control != "none":
+        raise CaseFileError(
+            f"{path}: holds answers to {found.control} images; calibrate on those to the true ones"
+        )
+    if not found.answers:
+        raise CaseFileError(f"{path}: holds no answer")
+
+
+def _of_split(
+    found: PredictionSet, table: Sequence[Sample], split: str, predictions: Path, samples: Path
+) -> set[str]:
+    """Return the answered patients of a split; a patient of no table is a wrong table."""
+    splits = {sample.patient_id: sample.split for sample in table}
+    answered = [answer.patient_id for answer in found.answers]
+    unknown = [patient for patient in answered if patient not in splits]
+    if unknown:
+        raise CaseFileError(
+            f"{predictions}: patient {unknown[0]!r} is not in {samples}; give the samples that "
+            "these answers are about"
+        )
+    chosen = {patient for patient in answered if splits[patient] == split}
+    if not chosen:
+        others = sorted({str(splits[patient]) for patient in answered})
+        raise CaseFileError(
+            f"{predictions}: none of {len(answered)} patients is of the split {split} "
+            f"(they are of {', '.join(others)}); predict the {split} patients"
+        )
+    return chosen
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
