@@ -1,0 +1,156 @@
+"""The evaluation as Markdown: every number beside its baselines."""
+
+from collections.abc import Iterable, Sequence
+
+from immunopath.training.evaluation.evaluate import Evaluation
+from immunopath.training.evaluation.resample import Estimate
+from immunopath.training.evaluation.score import FieldScore
+from immunopath.training.evaluation.words import (
+    NAMES,
+    NOTE,
+    SET_NAMES,
+    SHOWN,
+    SYNTHETIC,
+    answered,
+    compliance_text,
+    facts,
+    number,
+    rows_of,
+)
+
+
+def render_markdown(found: Evaluation) -> str:
+    """Return the whole evaluation; the same evaluation gives the same text."""
+    lines = [f"# Evaluation of {cell(found.main.engine)}", ""]
+    if found.origin == "synthetic":
+        lines += [f"> **{SYNTHETIC}**", ""]
+    lines += [f"- {label}: {cell(value)}" for label, value in facts(found)]
+    lines += ["", *_alarm(found), "", NOTE.format(draws=found.draws, seed=found.seed), ""]
+    for name, field in found.main.fields.items():
+        lines += [f"## {name}", "", *_field(found, name, field), ""]
+    lines += _compliance(found) + _groups(found) + _differences(found)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def cell(text: str) -> str:
+    """Return text that cannot end a table cell or start Markdown of its own."""
+    plain = " ".join(str(text).split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(headers) + " |", "| " + " | ".join("---" for _ in headers) + " |"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _alarm(found: Evaluation) -> list[str]:
+    alarm = found.alarm
+    lines = ["**COLLAPSE ALARM**" if alarm.raised else "Collapse alarm: not raised", ""]
+    lines += [f"- {cell(text)}" for text in (*alarm.messages, *alarm.warnings)]
+    return lines
+
+
+def _field(found: Evaluation, name: str, field: FieldScore) -> list[str]:
+    lines = [f"{answered(field)}."]
+    if not field.evaluable:
+        return [*lines, "", f"Not evaluable: {cell(field.reason)}."]
+    shown = SHOWN[field.kind]
+    rows = []
+    for who, scores, why in rows_of(found):
+        label = SET_NAMES.get(who, cell(who))
+        if scores is None:
+            rows.append([label, f"not run: {cell(why)}", *[""] * (len(shown) - 1)])
+            continue
+        own = scores.fields[name]
+        if not own.evaluable:
+            rows.append([label, f"not evaluable: {cell(own.reason)}", *[""] * (len(shown) - 1)])
+            continue
+        rows.append([label, *(number(own.metrics.get(metric)) for metric in shown)])
+    lines += ["", *table(["", *(NAMES[metric] for metric in shown)], rows)]
+    if field.ece_floor is not None:
+        mean, high = field.ece_floor
+        lines += [
+            "",
+            f"A calibrated model would show an ECE of {mean:.3f} here (95 % below {high:.3f}).",
+        ]
+    return lines + _confusion(field) + _dependence(found, name)
+
+
+def _confusion(field: FieldScore) -> list[str]:
+    if not field.confusion:
+        return []
+    values = list(field.counts)
+    rows = [
+        [f"truth {cell(value)}", *map(str, row)]
+        for value, row in zip(values, field.confusion, strict=True)
+    ]
+    return ["", *table(["", *(f"called {cell(value)}" for value in values)], rows)]
+
+
+def _dependence(found: Evaluation, name: str) -> list[str]:
+    field = found.alarm.fields.get(name)
+    if field is None:
+        return []
+    text = (
+        f"Most frequent answer {cell(field.mode)} ({field.mode_share:.0%}; most frequent label "
+        f"{field.truth_mode_share:.0%}); entropy of answers {field.entropy:.2f}, of labels "
+        f"{field.truth_entropy:.2f} nats. Image: {field.image}"
+    )
+    moved = ", ".join(f"{control} {number(change)}" for control, change in field.moved.items())
+    return ["", f"{text}{f' (moved by {moved})' if moved else ''}."]
+
+
+def _compliance(found: Evaluation) -> list[str]:
+    free = found.compliance
+    if free is None:
+        return []
+    rows = [
+        [name, f"{share:.0%}", f"{free.agrees[name]:.0%}" if name in free.agrees else "–"]
+        for name, share in free.by_field.items()
+    ]
+    return [
+        "## Free generation beside slot decoding",
+        "",
+        compliance_text(free),
+        "",
+        *table(["field", "allowed value", "same as decoded"], rows),
+        "",
+    ]
+
+
+def _groups(found: Evaluation) -> list[str]:
+    if not found.groups:
+        return []
+    rows = []
+    for group in found.groups:
+        figures = "; ".join(f"{NAMES[k]} {number(v)}" for k, v in group.metrics.items())
+        rows.append([
+            group.by.replace("_", " "), cell(group.group), group.field, str(group.n),
+            figures or f"not evaluable: {cell(group.reason)}",
+        ])  # fmt: skip
+    return [
+        "## By site and cancer type",
+        "",
+        *table(["by", "group", "field", "n", "figures"], rows),
+        "",
+    ]
+
+
+def _differences(found: Evaluation) -> list[str]:
+    shown = [d for d in found.differences if d.metric in {"balanced_accuracy", "spearman", "mae"}]
+    if not shown:
+        return []
+    rows = [
+        [
+            d.field, NAMES[d.metric], SET_NAMES.get(d.against, cell(d.against)), str(d.n),
+            number(Estimate(value=d.value, low=d.low, high=d.high)),
+            "–" if d.p is None else f"{d.p:.3f}",
+        ]
+        for d in shown
+    ]  # fmt: skip
+    return [
+        "## Predictor minus baseline",
+        "",
+        *table(["field", "metric", "against", "n", "difference", "p"], rows),
+    ]

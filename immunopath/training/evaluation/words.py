@@ -1,0 +1,150 @@
+"""The words and figures that every page of an evaluation shares."""
+
+from typing import Final
+
+from immunopath.training.evaluation.compliance import Compliance
+from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, SetScore
+from immunopath.training.evaluation.resample import Estimate
+from immunopath.training.evaluation.score import FieldScore
+
+SHOWN: Final = {
+    "class": ("balanced_accuracy", "accuracy", "macro_f1", "auroc", "brier", "ece"),
+    "number": (
+        "spearman", "pearson", "mae", "mae_skill", "r2", "crps", "coverage_90", "quantile_error",
+    ),
+}  # fmt: skip
+"""Metrics that a table shows, by kind of field; the JSON holds all."""
+NAMES: Final = {
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "auroc": "AUROC",
+    "brier": "Brier",
+    "log_loss": "log loss",
+    "ece": "ECE",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "mae": "MAE",
+    "mae_skill": "MAE skill",
+    "r2": "R²",
+    "crps": "CRPS",
+    "coverage_90": "coverage of 90 %",
+    "width_90": "width of 90 %",
+    "quantile_error": "quantile error",
+}
+SET_NAMES: Final = {
+    "predictor": "**predictor**",
+    "constant": "constant, best in hindsight",
+    "majority": "majority or median of training labels",
+    "clinical": "clinical only (cancer type, site)",
+    "mil": "MIL head",
+    "zero_shot": "base model, zero-shot",
+    "blank": "control: blank images",
+    "shuffled": "control: shuffled images",
+}
+SYNTHETIC: Final = (
+    "SYNTHETIC COHORT: rendered images with set labels, not tissue. These numbers say that the way "
+    "works; they say nothing about patients."
+)
+NOTE: Final = (
+    "Intervals: 95 %, bootstrap over patients ({draws} resamples, seed {seed}). Skill is against "
+    "the best constant in hindsight. A correlation marked *constant* is 0 by convention. AUROC: "
+    "one against the rest, mean over classes. ECE: ten bins of equal mass; for two classes of the "
+    "first one's probability, else of the most probable class's."
+)
+
+
+def facts(found: Evaluation) -> tuple[tuple[str, str], ...]:
+    """Return what was evaluated on what, as label and text."""
+    splits = ", ".join(f"{name} {n}" for name, n in sorted(found.splits.items()))
+    main = found.main
+    return (
+        ("cohort", f"{found.cohort or 'not named'} (labels: {found.origin})"),
+        ("patients", f"{found.n} of split {found.split} (cohort: {splits})"),
+        ("weights", main.digest[:16]),
+        ("calibrated", "yes" if main.calibrated else "no"),
+        ("tiles per patient", f"{main.n_tiles:.1f}"),
+    )
+
+
+def number(found: Estimate | None, decimals: int = 3) -> str:
+    """Return a metric with its interval, or a dash where there is none."""
+    if found is None:
+        return "–"
+    text = plain(found.value, decimals)
+    if found.constant:
+        return f"{text} *constant*"
+    if found.low is None or found.high is None:
+        return f"{text} [no interval]"
+    return f"{text} [{plain(found.low, decimals)}, {plain(found.high, decimals)}]"
+
+
+def plain(value: float, decimals: int = 3) -> str:
+    """Return a number with `decimals`; never a negative zero."""
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def rows_of(found: Evaluation) -> tuple[tuple[str, SetScore | None, str], ...]:
+    """Return name, scores and reason of every set in order; scores None = not run, and why."""
+    rows: list[tuple[str, SetScore | None, str]] = [("predictor", found.main, "")]
+    extra = [name for name in found.others if name not in EXPECTED]
+    for name in (*EXPECTED, *extra):
+        if name in found.others:
+            rows.append((name, found.others[name], ""))
+        elif name in found.not_run:
+            rows.append((name, None, found.not_run[name]))
+    return tuple(rows)
+
+
+def answered(field: FieldScore) -> str:
+    """Return how many labelled patients were answered, and what became of the others."""
+    parts = [f"{field.answered} of {field.n} labelled patients answered"]
+    parts += [f"{field.abstained} abstained"] if field.abstained else []
+    parts += [f"{field.missing} without an answer"] if field.missing else []
+    return ", ".join(parts)
+
+
+def compliance_text(free: Compliance) -> str:
+    """Return what free generation did beside slot decoding, in two sentences."""
+    return (
+        f"{free.n} free texts: {free.json_object:.0%} are a JSON object, {free.fenced:.0%} hold "
+        f"one among other text, {free.valid:.0%} follow the schema. Slot decoding answers within "
+        f"the schema by construction; {free.decoded:.0%} of these patients have a value for every "
+        "field."
+    )
+
+
+SUMMARY: Final = ("constant", "clinical", "mil", "blank", "shuffled")
+SHORT: Final = {
+    "balanced_accuracy": "bal. acc.",
+    "auroc": "AUROC",
+    "ece": "ECE",
+    "spearman": "Spearman",
+    "mae_skill": "MAE skill",
+}
+
+
+def summary_rows(found: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return headers and rows of the short table: each field's first metrics beside baselines."""
+    beside = [name for name in SUMMARY if name in found.others]
+    rows = []
+    for name, field in found.main.fields.items():
+        for metric, label in SHORT.items():
+            if metric not in field.metrics:
+                continue
+            others = (found.others[who].fields[name].metrics.get(metric) for who in beside)
+            rows.append(
+                (
+                    name,
+                    label,
+                    number(field.metrics[metric], 2),
+                    *("–" if other is None else plain(other.value, 2) for other in others),
+                )
+            )
+    return ("field", "metric", "predictor", *beside), rows
+
+
+def not_evaluable(found: Evaluation) -> tuple[tuple[str, str], ...]:
+    """Return the fields without figures, and why."""
+    return tuple((n, f.reason) for n, f in found.main.fields.items() if not f.evaluable)
