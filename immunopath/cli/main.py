@@ -13,6 +13,7 @@ from immunopath.cli import calibrate, evaluate
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
+from immunopath.cli.mil import register as register_mil
 from immunopath.domain.errors import ImmunoPathError
 
 EXIT_ERROR = 2
@@ -33,6 +34,7 @@ app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
 calibrate.register(app)
 evaluate.register(app)
+register_mil(app)
 
 
 def run() -> None:

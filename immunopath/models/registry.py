@@ -50,6 +50,14 @@ ENTRIES: tuple[Entry, ...] = (
         "MedGemma 1.5 4B (any Gemma 3 image-text model) with a LoRA adapter",
     ),
     Entry(
+        "predictor",
+        "mil",
+        "immunopath.models.mil.build:build",
+        "per embedder",
+        False,
+        "attention-MIL head over tile embeddings, trained with 'immunopath train-mil', CPU",
+    ),
+    Entry(
         "phenotype",
         "embedded",
         "immunopath.models.embedded.phenotype:build",

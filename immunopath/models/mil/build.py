@@ -1,0 +1,65 @@
+"""From the engine string ``mil:<folder>`` to a predictor: record, weights, embedder, cards."""
+
+from pathlib import Path
+from typing import Final
+
+from immunopath.domain.errors import CheckpointError, EngineSpecError
+from immunopath.models.foundation import sources
+from immunopath.models.mil.network import read_head
+from immunopath.models.mil.predictor import MilPredictor
+from immunopath.models.mil.record import MilRecord, read_cards, read_record
+from immunopath.models.registry import build_engine
+from immunopath.models.spec import EngineSpec
+
+OWN_PACKAGES: Final = ("safetensors",)
+
+
+def build(spec: EngineSpec, device: str = "cpu") -> MilPredictor:
+    """Return the engine of ``mil:<folder>[,embedder=<name[:id-or-folder]>]``.
+
+    The option names another place of the same encoder.
+
+    Raises `EngineSpecError` for options, a `CheckpointError` for the folder, `EngineMismatch`
+    when the embedder is not the one that the head was trained on.
+    """
+    folder = folder_of(spec)
+    record = read_record(folder)
+    head = read_head(folder, record)
+    cards = read_cards(folder, record)
+    embedder = build_engine("embedder", embedder_of(spec, record), device)
+    return MilPredictor(head, embedder, cards)
+
+
+def folder_of(spec: EngineSpec) -> Path:
+    """Return the folder of an engine string; raises `EngineSpecError` or `CheckpointError`."""
+    spec.refuse_extras("embedder", source=True)
+    if spec.source is None:
+        raise EngineSpecError(
+            "engine mil: name the folder of a trained head, mil:<folder>; "
+            "'immunopath train-mil' makes one"
+        )
+    folder = Path(spec.source).expanduser()
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; give that of a head (mil.json in it)")
+    return folder
+
+
+def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
+    """Return which embedder is asked for: the option's, else the one of the record."""
+    return EngineSpec.parse(spec.options.get("embedder", record.embedder))
+
+
+def hub_sources(spec: EngineSpec) -> tuple[sources.Source, ...]:
+    """Return the head's folder and what its embedder needs."""
+    folder = folder_of(spec)
+    embedder = embedder_of(spec, read_record(folder))
+    return ((str(folder), ()), *sources.sources_of("embedder", embedder))
+
+
+def PACKAGES(spec: EngineSpec) -> tuple[str, ...]:  # noqa: N802 - the name that doctor asks for
+    """Return the distributions that the engine and its embedder import beyond the core."""
+    try:
+        embedder = embedder_of(spec, read_record(folder_of(spec)))
+    except (CheckpointError, EngineSpecError):  # said with the folder, not with the packages
+        return OWN_PACKAGES
+    return OWN_PACKAGES + sources.packages_of("embedder", embedder)

@@ -1,0 +1,160 @@
+"""The predictor ``mil:<folder>``: an attention head over the embeddings of a case's tiles."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from immunopath.domain.errors import EngineMismatch
+from immunopath.domain.prediction import EngineCaution, PredictorResult, ValidationCard
+from immunopath.domain.provenance import Provenance
+from immunopath.domain.quality import Verdict, mpp_sources
+from immunopath.models.atlas import unit_rows
+from immunopath.models.atlas_entry import Encoder
+from immunopath.models.mil.fields import CaseFacts, build_profile
+from immunopath.models.mil.network import F32, MilHead
+from immunopath.models.mil.pixels import SquareTiles, squares_of
+from immunopath.models.mil.record import SYNTHETIC, MilRecord
+from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
+
+NAME: Final = "mil"
+
+
+@dataclass(frozen=True)
+class MilPredictor:
+    """Implements `Predictor`; holds nothing that a case changes.
+
+    cards: what is known of each field from ``immunopath evaluate``.
+    """
+
+    head: MilHead
+    embedder: Embedder
+    cards: Mapping[str, ValidationCard] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_encoder(self.embedder, self.record)
+
+    @property
+    def record(self) -> MilRecord:
+        """What the head was trained on."""
+        return self.head.record
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the record, which holds the digests of the weights and of the encoder."""
+        return head_digest(self.record)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is; the revision names the head, `preprocess` squares and encoder."""
+        record = self.record
+        return EngineInfo(
+            role="predictor",
+            name=NAME,
+            revision=f"sha256-{self.digest[:12]}",
+            weights_digest=self.digest,
+            expected_mpp=record.mpp,
+            input_px=record.px,
+            embedding_size=None,
+            licence=self.embedder.info.licence,
+            gated=self.embedder.info.gated,
+            description="attention-MIL head over tile embeddings",
+            preprocess=f"px={record.px};encoder={record.encoder}",
+        )
+
+    def predict(self, source: TileSource) -> Prediction:
+        """Return the profile of a case from all of its accepted tiles.
+
+        Raises `ImageSizeError` when no tile holds a square of the trained size and what the
+        embedder raises.
+        """
+        record = self.record
+        squares = squares_of(source, record.mpp, record.px)
+        rows = embed_rows(self.embedder, SquareTiles(squares, record.mpp))
+        tile_ids = tuple(dict.fromkeys(square.tile_id for square in squares))
+        accepted = all(t.quality.verdict is Verdict.accept for t in source.tiles)
+        facts = CaseFacts(
+            record=record,
+            cards=self.cards,
+            n_tiles=len(tile_ids),
+            qc_pass=bool(source.tiles) and accepted,
+            ood_score=round(self.head.strange(rows), 4) if len(rows) else None,
+            source=self._provenance(source, tile_ids),
+        )
+        profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
+        return Prediction(
+            PredictorResult(
+                profile=profile,
+                cut_points=record.cut_points,
+                cautions=cautions_of(record, len(rows)),
+            )
+        )
+
+    def close(self) -> None:
+        """Close the embedder if it can be closed."""
+        end = getattr(self.embedder, "close", None)
+        if callable(end):
+            end()
+
+    def _provenance(self, source: TileSource, tile_ids: tuple[str, ...]) -> Provenance:
+        info = self.info
+        return Provenance(
+            engine=NAME,
+            revision=info.revision,
+            weights_digest=info.weights_digest,
+            tile_ids=tile_ids,
+            mpp=self.record.mpp,
+            mpp_source=mpp_sources(source.tiles),
+            preprocess=info.preprocess,
+            kind="model",
+        )
+
+
+def head_digest(record: MilRecord) -> str:
+    """Return what identifies a head: the SHA-256 of its record, which names its weights."""
+    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+
+
+def embed_rows(embedder: Embedder, source: TileSource) -> F32:
+    """Return the unit rows of squares, (n, size); checks size, unit norm and that they are finite.
+
+    Raises `EngineMismatch` or `EngineError`.
+    """
+    size = Encoder.of(embedder.info).size
+    return unit_rows(embedder.embed(source).reshape(-1, size), size)
+
+
+def require_encoder(embedder: Embedder, record: MilRecord) -> None:
+    """Raise `EngineMismatch` unless the embedder is the one that the head was trained on."""
+    found = Encoder.of(embedder.info)
+    if found != record.encoder:
+        raise EngineMismatch(
+            f"the head was trained on vectors of {record.encoder}, the embedder "
+            f"{record.embedder!r} is now {found}; install what made them or train the head again"
+        )
+
+
+def cautions_of(record: MilRecord, n_tiles: int) -> tuple[EngineCaution, ...]:
+    """Return what limits the answers of a head on a case with `n_tiles` squares."""
+    found = []
+    if record.origin == SYNTHETIC:
+        found.append(
+            EngineCaution(
+                code="TRAINED_ON_SYNTHETIC",
+                severity="serious",
+                message="The predictor was trained on rendered images with set labels: nothing is "
+                "known of what its values are worth for tissue.",
+                action="Train a head on patients with 'immunopath train-mil' before any use.",
+            )
+        )
+    if 0 < n_tiles < record.tiles_low:
+        found.append(
+            EngineCaution(
+                code="FEWER_TILES_THAN_TRAINED",
+                severity="caution",
+                message=f"The case has {n_tiles} squares of {record.px} px; the head was trained "
+                f"on patients with {record.tiles_low} to {record.tiles_high}.",
+                action="Give more fields of the tumour.",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,140 @@
+"""What a MIL head was trained on and with: ``mil.json`` beside ``mil.safetensors``."""
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from immunopath.domain.base import Frozen
+from immunopath.domain.errors import CheckpointError, RecordMissing
+from immunopath.domain.files import write_text
+from immunopath.domain.prediction import FIELD_VALUES, CutPoints, ValidationCard
+from immunopath.models.atlas_entry import Encoder
+
+FILE: Final = "mil.json"
+WEIGHTS: Final = "mil.safetensors"
+VALIDATION: Final = "validation.json"
+SYNTHETIC: Final = "synthetic"
+UNDECLARED: Final = "undeclared"
+
+
+class FieldRecord(Frozen):
+    """One field of a head.
+
+    quantity: what its labels were; trainable: False makes the engine abstain with `reason`;
+    n: known labels in the training split; counts: of each value there (a number has none);
+    mean: of a number's labels.
+    """
+
+    quantity: str
+    trainable: bool
+    reason: str = ""
+    n: int = Field(ge=0)
+    counts: dict[str, int] = Field(default_factory=dict)
+    mean: float | None = None
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if not self.trainable and not self.reason:
+            raise ValueError("a field that is not trainable gives its reason")
+        return self
+
+
+class MilRecord(Frozen):
+    """The contract of one head.
+
+    embedder: engine string; encoder: its identity, which the engine must show again; mpp, px: of
+    the squares (µm per pixel, pixels a side); fields: all eight; cohort_digest: SHA-256 over the
+    tables of samples and tiles; label_constants_digest: of the fitted constants behind the labels,
+    None where labels need none; origin: ``synthetic`` for rendered images; tiles_low, tiles_high:
+    fewest and most tiles of a training patient; ood_limit: mean squared standardised distance that
+    99 of 100 training tiles keep; weights_sha256: of ``mil.safetensors``; versions: of packages.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["attention-mil"] = "attention-mil"
+    embedder: str
+    encoder: Encoder
+    mpp: float = Field(gt=0.01, lt=32)
+    px: int = Field(ge=16, le=8192)
+    fields: dict[str, FieldRecord]
+    cut_points: CutPoints | None = None
+    label_constants_digest: str | None = None
+    cohort_digest: str
+    origin: Literal["rna", "synthetic", "user"]
+    members: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    attention: int = Field(ge=1)
+    seed: int
+    patients: dict[str, int]
+    tiles_low: int = Field(ge=1)
+    tiles_high: int = Field(ge=1)
+    ood_limit: float = Field(gt=0)
+    settings: dict[str, float | int | str | bool | None]
+    versions: dict[str, str]
+    weights_sha256: str
+
+    @model_validator(mode="after")
+    def _all_fields(self) -> Self:
+        if set(self.fields) != set(FIELD_VALUES):
+            raise ValueError(f"fields are {', '.join(FIELD_VALUES)}")
+        if not self.trained:
+            raise ValueError("no field is trainable")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The fields that the head answers, in contract order."""
+        return tuple(name for name in FIELD_VALUES if self.fields[name].trainable)
+
+
+class ValidationCards(Frozen):
+    """``validation.json``, written by ``immunopath evaluate``.
+
+    weights_sha256: of the head that was evaluated; cards of another head say nothing.
+    """
+
+    weights_sha256: str
+    fields: dict[str, ValidationCard]
+
+
+def read_record(folder: Path) -> MilRecord:
+    """Return the record of a folder; raises `RecordMissing` naming the file and the key."""
+    path = folder / FILE
+    try:
+        return MilRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordMissing(
+            f"{path}: cannot be read ({error.strerror}); 'immunopath train-mil' makes such a folder"
+        ) from error
+    except ValidationError as error:
+        raise RecordMissing(f"{path}: {_first(error)}") from error
+
+
+def write_record(folder: Path, record: MilRecord) -> None:
+    """Write ``mil.json``, whole or not at all."""
+    write_text(folder / FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def read_cards(folder: Path, record: MilRecord) -> dict[str, ValidationCard]:
+    """Return the validation cards beside a head; empty when it was not evaluated.
+
+    Raises `CheckpointError` for a file that cannot be read or speaks of other weights.
+    """
+    path = folder / VALIDATION
+    if not path.is_file():
+        return {}
+    try:
+        cards = ValidationCards.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {_first(error)}; evaluate the head again") from error
+    if cards.weights_sha256 != record.weights_sha256:
+        raise CheckpointError(
+            f"{path}: was written for other weights than {WEIGHTS}; evaluate the head again"
+        )
+    return dict(cards.fields)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"

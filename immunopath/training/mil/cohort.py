@@ -1,0 +1,114 @@
+"""A cohort folder as the MIL head reads it: patients, their tiles, and what speaks against them."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from immunopath.domain.errors import CaseFileError
+from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samples
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Patients and tiles of one folder; rows keep the order of the manifest.
+
+    mpp, px: of every tile; samples_sha256, tiles_sha256: of the two tables.
+    """
+
+    folder: Path
+    samples: tuple[Sample, ...]
+    rows: tuple[TileRow, ...]
+    mpp: float
+    px: int
+    samples_sha256: str
+    tiles_sha256: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over both tables."""
+        return hashlib.sha256(f"{self.samples_sha256}+{self.tiles_sha256}".encode()).hexdigest()
+
+    @cached_property
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """Row numbers of every patient's tiles."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            found[row.patient_id].append(index)
+        return dict(found)
+
+    def of(self, split: Split) -> tuple[Sample, ...]:
+        """Return the patients of a split, in the order of the table."""
+        return tuple(sample for sample in self.samples if sample.split == split)
+
+
+def read_cohort(folder: Path) -> Cohort:
+    """Return the cohort in a folder.
+
+    Raises `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a
+    tile without a rendered file, and equal tiles in two splits (one patient under two names).
+    """
+    samples = read_samples(folder / SAMPLES)
+    rows = read_tiles(folder / TILES)
+    if not rows:
+        raise CaseFileError(f"{folder / TILES}: holds no tile; cut the tiles of the cohort first")
+    shapes = sorted({(row.target_mpp, row.size_px) for row in rows})
+    if len(shapes) > 1:
+        (mpp, px), (mpp2, px2) = shapes[:2]
+        raise CaseFileError(
+            f"{folder / TILES}: mixes tiles of {px} px at {mpp:g} µm/px with {px2} px at {mpp2:g}; "
+            "a head knows one size and one resolution"
+        )
+    unrendered = next((row for row in rows if row.file is None), None)
+    if unrendered is not None:
+        raise CaseFileError(
+            f"{folder / TILES}: tile {unrendered.tile_id!r} has no rendered file; write the tiles "
+            "of the cohort as images first"
+        )
+    cohort = Cohort(
+        folder=folder,
+        samples=samples,
+        rows=rows,
+        mpp=shapes[0][0],
+        px=shapes[0][1],
+        samples_sha256=_sha256(folder / SAMPLES),
+        tiles_sha256=_sha256(folder / TILES),
+    )
+    _refuse_shared_pixels(cohort)
+    return cohort
+
+
+def _refuse_shared_pixels(cohort: Cohort) -> None:
+    """Equal tiles in two splits are one patient under two names: the test would be known."""
+    split_of = {sample.patient_id: sample.split for sample in cohort.samples}
+    seen: dict[str, TileRow] = {}
+    for row in cohort.rows:
+        split = split_of.get(row.patient_id)
+        if not row.sha256 or row.file is None or split is None:
+            continue
+        first = seen.setdefault(row.sha256, row)
+        other = split_of[first.patient_id]
+        if other != split:
+            raise CaseFileError(
+                f"{cohort.folder / TILES}: tiles {first.tile_id!r} of {first.patient_id!r} "
+                f"({other}) and {row.tile_id!r} of {row.patient_id!r} ({split}) are the same "
+                "pixels: one patient in two splits; give both ids one split, or drop one"
+            )
+
+
+def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
+    """Raise `CaseFileError` naming the patients that have no tile."""
+    bare = [s.patient_id for s in samples if s.patient_id not in cohort.places]
+    if bare:
+        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")
+        raise CaseFileError(
+            f"{cohort.folder / TILES}: no tile for {len(bare)} of {len(samples)} patients "
+            f"({shown}); cut their tiles, or drop them from {SAMPLES}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,168 @@
+"""Labels as arrays: what can be trained, what is unknown, what weighs how much."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from immunopath.domain.errors import CaseFileError
+from immunopath.domain.prediction import FIELD_VALUES, CutPoints
+from immunopath.models.mil.record import UNDECLARED, FieldRecord
+from immunopath.training.mil.settings import MilSettings
+from immunopath.training.samples import Sample
+
+LEAST_CASES: Final = 5
+"""Training patients that a class needs to count, and of them at least two classes."""
+LEAST_NUMBERS: Final = 10
+HEAVIEST: Final = 10.0
+"""No class weighs more than this times the mean."""
+
+QUANTITIES: Final = {
+    "cd274_expression": "cd274_rna_median_split",
+    "msi_status": "msi_call",
+    "tme_subtype": "bagaev_class",
+    "immune_phenotype": "til_and_cd8_rna_medians",
+    "cd8_infiltration": "cd8_rna_score_class",
+    "immune_score": "immune_rna_score_minmax",
+}
+"""Of labels from expression data."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One field of a set of patients: `labels` (n,), a class index or a number, NaN = unknown."""
+
+    name: str
+    labels: npt.NDArray[np.float64]
+
+    @property
+    def values(self) -> tuple[str, ...] | None:
+        """Return the classes, None for a number."""
+        return FIELD_VALUES[self.name]
+
+
+def targets_of(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, Target]:
+    """Return the labels of these fields."""
+    return {name: Target(name, _labels(samples, name)) for name in names}
+
+
+def _labels(samples: Sequence[Sample], name: str) -> npt.NDArray[np.float64]:
+    values = FIELD_VALUES[name]
+    found = np.full(len(samples), np.nan)
+    for index, sample in enumerate(samples):
+        label = sample.label(name)
+        if label is not None:
+            found[index] = float(label) if values is None else values.index(str(label))
+    return found
+
+
+def field_records(train: Sequence[Sample], settings: MilSettings) -> dict[str, FieldRecord]:
+    """Return what each field's training labels allow.
+
+    Raises `CaseFileError` when a field that was asked for by name, or every field, cannot be
+    trained.
+    """
+    origin = train[0].origin
+    records = {
+        name: _record(train, name, settings, _quantity(name, origin, settings))
+        for name in FIELD_VALUES
+    }
+    wanted = settings.fields or tuple(records)
+    refused = [name for name in wanted if not records[name].trainable]
+    if refused and (settings.fields or len(refused) == len(records)):
+        raise CaseFileError(
+            f"{refused[0]} cannot be trained: {records[refused[0]].reason}"
+            + ("" if settings.fields else "; nor can any other field")
+        )
+    return records
+
+
+def _quantity(name: str, origin: str, settings: MilSettings) -> str:
+    if name.startswith("til_"):
+        stem = settings.quantity or UNDECLARED
+        return stem if name == "til_fraction" else f"{stem}_class"
+    return QUANTITIES[name] if origin == "rna" else f"{origin}_{name}"
+
+
+def _record(
+    train: Sequence[Sample], name: str, settings: MilSettings, quantity: str
+) -> FieldRecord:
+    known = [label for s in train if (label := s.label(name)) is not None]
+    values = FIELD_VALUES[name]
+    if values is None:
+        numbers = [float(label) for label in known]
+        reason = _why_no_number(numbers)
+        mean = float(np.mean(numbers)) if numbers else None
+        counts: dict[str, int] = {}
+    else:
+        tally = Counter(str(label) for label in known)
+        counts = {value: tally[value] for value in values}
+        reason, mean = _why_no_class(counts), None
+    if not reason and settings.fields and name not in settings.fields:
+        reason = "it was left out on purpose"
+    return FieldRecord(
+        quantity=quantity,
+        trainable=not reason,
+        reason=reason,
+        n=len(known),
+        counts=counts,
+        mean=mean,
+    )
+
+
+def _why_no_number(numbers: Sequence[float]) -> str:
+    if len(numbers) < LEAST_NUMBERS:
+        return f"{len(numbers)} training patients have a label, {LEAST_NUMBERS} are needed"
+    if max(numbers) - min(numbers) < 1e-6:
+        return f"all {len(numbers)} training labels are {numbers[0]:g}"
+    return ""
+
+
+def _why_no_class(counts: Mapping[str, int]) -> str:
+    if not any(counts.values()):
+        return "no training patient has a label"
+    if max(counts.values()) == sum(counts.values()):
+        only = max(counts, key=lambda value: counts[value])
+        return f"all {counts[only]} training labels are {only}"
+    if sum(n >= LEAST_CASES for n in counts.values()) < 2:
+        shown = ", ".join(f"{n} {value}" for value, n in counts.items())
+        return f"two classes with {LEAST_CASES} training patients are needed, there are {shown}"
+    return ""
+
+
+def class_weights(target: Target, balance: float) -> npt.NDArray[np.float64]:
+    """Return a loss weight per class: (mean count / count) to the power `balance`, at most 10.
+
+    A class without cases weighs 1. The weights change what the network learns from frequencies to
+    a mixture; `log(weights)` is taken from its logits afterwards, so that its tables are
+    probabilities under the frequencies of the training split.
+    """
+    count = np.array(
+        [np.sum(target.labels == k) for k in range(len(target.values or ()))], dtype=np.float64
+    )
+    seen = count > 0
+    weights = np.ones_like(count)
+    weights[seen] = np.minimum((count[seen].mean() / count[seen]) ** balance, HEAVIEST)
+    return weights
+
+
+def cut_points_of(samples: Sequence[Sample]) -> CutPoints | None:
+    """Return where the labels themselves cut ``til_fraction`` into ``til_density``.
+
+    Midway between the classes when they do not overlap; None when they do, or one is missing.
+    """
+    spans: dict[str, list[float]] = {"low": [], "moderate": [], "high": []}
+    for sample in samples:
+        share, density = sample.label("til_fraction"), sample.label("til_density")
+        if share is not None and density is not None:
+            spans[str(density)].append(float(share))
+    if not all(spans.values()):
+        return None
+    low = (max(spans["low"]), min(spans["moderate"]))
+    high = (max(spans["moderate"]), min(spans["high"]))
+    if low[0] >= low[1] or high[0] >= high[1]:
+        return None
+    return CutPoints(low=round(sum(low) / 2, 4), high=round(sum(high) / 2, 4))

@@ -1,0 +1,166 @@
+"""From a cohort folder to a checkpoint folder: checks first, then vectors, then the head."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from immunopath import __version__
+from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import write_bytes, write_text
+from immunopath.models.mil.network import F32
+from immunopath.models.mil.record import WEIGHTS, FieldRecord, MilRecord, write_record
+from immunopath.models.protocols import Embedder
+from immunopath.models.registry import build_engine
+from immunopath.models.spec import EngineSpec
+from immunopath.training.mil.cohort import Cohort, read_cohort, require_tiles
+from immunopath.training.mil.features import FILE as FEATURES
+from immunopath.training.mil.features import Features, Progress, cohort_features
+from immunopath.training.mil.settings import MilSettings
+from immunopath.training.mil.targets import cut_points_of, field_records, targets_of
+from immunopath.training.samples import SAMPLES, Sample
+
+if TYPE_CHECKING:
+    from immunopath.training.mil.fit import Bags, Epoch, Fitted
+
+HISTORY: Final = "history.csv"
+LABEL_CONSTANTS: Final = "labels.json"
+"""Fitted constants behind the labels, beside the table of samples."""
+LEAST_PATIENTS: Final = 8
+"""Of each of the two splits that training reads."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is checked before the first second of work.
+
+    embedder: the engine string as it goes into the record.
+    """
+
+    cohort: Cohort
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    fields: dict[str, FieldRecord]
+    settings: MilSettings
+    embedder: str
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a head is trained, and who is told.
+
+    features: the file of vectors to use or to make, by default ``features.safetensors`` beside
+    the head; workers: chunks of tiles embedded side by side; device: of the embedder.
+    """
+
+    features: Path | None = None
+    workers: int = 1
+    device: str = "cpu"
+    on_tiles: Progress | None = None
+    on_epoch: "Callable[[Epoch], None] | None" = None
+
+
+def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
+    """Return what is to be trained.
+
+    Raises `CaseFileError` for tables that cannot be used: see `read_cohort`, and no patients in a
+    split, mixed origins, patients without tiles, fields that cannot be trained.
+    """
+    cohort = read_cohort(folder)
+    train, val = cohort.of("train"), cohort.of("val")
+    for name, split in (("train", train), ("val", val)):
+        if len(split) < LEAST_PATIENTS:
+            raise CaseFileError(
+                f"{folder / SAMPLES}: {len(split)} patients in split {name!r}, {LEAST_PATIENTS} "
+                "are needed (val decides when to stop); assign splits first"
+            )
+    both = (*train, *val)
+    origins = sorted({sample.origin for sample in both})
+    if len(origins) > 1:
+        raise CaseFileError(
+            f"{folder / SAMPLES}: mixes labels of {' and '.join(origins)}; train on one kind"
+        )
+    require_tiles(cohort, both)
+    fields = field_records(train, settings)
+    return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)))
+
+
+def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
+    """Embed the cohort, fit the head, write the checkpoint folder `out`; returns its record."""
+    from immunopath.training.mil.fit import fit_head
+
+    means = means or Means()
+    embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
+    cache = means.features or out / FEATURES
+    vectors = cohort_features(
+        plan.cohort, embedder, cache, workers=means.workers, progress=means.on_tiles
+    )
+    train, val = (bags_of(plan, samples, vectors) for samples in (plan.train, plan.val))
+    return write_head(out, plan, vectors, fit_head(train, val, plan.settings, means.on_epoch))
+
+
+def bags_of(plan: Plan, samples: Sequence[Sample], vectors: Features) -> "Bags":
+    """Return the tiles and labels of these patients, fields that can be trained only."""
+    from immunopath.training.mil.fit import Bags
+
+    names = [name for name, field in plan.fields.items() if field.trainable]
+    rows: list[F32] = [vectors.rows[list(plan.cohort.places[s.patient_id])] for s in samples]
+    return Bags(rows, targets_of(samples, names))
+
+
+def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> MilRecord:
+    """Write weights, history and record, the record last: a folder without it is no checkpoint."""
+    from safetensors.numpy import save
+
+    data = save({name: np.ascontiguousarray(part) for name, part in fitted.tensors.items()})
+    counts = [len(plan.cohort.places[s.patient_id]) for s in plan.train]
+    constants = plan.cohort.folder / LABEL_CONSTANTS
+    settings = plan.settings
+    record = MilRecord(
+        embedder=plan.embedder,
+        encoder=vectors.encoder,
+        mpp=plan.cohort.mpp,
+        px=plan.cohort.px,
+        fields=plan.fields,
+        cut_points=cut_points_of(plan.train),
+        label_constants_digest=(
+            hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
+        ),
+        cohort_digest=plan.cohort.digest,
+        origin=plan.train[0].origin,
+        members=settings.members,
+        hidden=settings.hidden,
+        attention=settings.attention,
+        seed=settings.seed,
+        patients={"train": len(plan.train), "val": len(plan.val)},
+        tiles_low=min(counts),
+        tiles_high=max(counts),
+        ood_limit=fitted.ood_limit,
+        settings=settings.model_dump(exclude={"fields"}),
+        versions=_versions(),
+        weights_sha256=hashlib.sha256(data).hexdigest(),
+    )
+    write_bytes(out / WEIGHTS, data)
+    write_text(out / HISTORY, _history(fitted))
+    write_record(out, record)
+    return record
+
+
+def _history(fitted: "Fitted") -> str:
+    lines = ["member,epoch,train_loss,val_loss"]
+    lines += [f"{e.member},{e.epoch},{e.train_loss:.6f},{e.val_loss:.6f}" for e in fitted.history]
+    return "\n".join(lines) + "\n"
+
+
+def _versions() -> dict[str, str]:
+    found = {"immunopath": __version__}
+    for name in ("torch", "numpy", "safetensors"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
