@@ -1,0 +1,112 @@
+"""The record of a run: versions, digests, arguments, host and timings, in ``run.json``."""
+
+import json
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from immunopath.domain.files import write_text
+from immunopath.models.foundation.precision import Precision
+from immunopath.models.foundation.weights import Weights, sha256_of
+from immunopath.training.lora.cohort import TrainingCohort, label_counts
+from immunopath.training.lora.config import TrainConfig
+from immunopath.training.samples import SAMPLES, TILES
+
+FILE: Final = "run.json"
+PACKAGES: Final = (
+    "immunopath", "torch", "transformers", "peft", "accelerate", "bitsandbytes", "safetensors",
+    "numpy", "pillow",
+)  # fmt: skip
+
+
+class Clock:
+    """Seconds between the marks of a run."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        """Note the time since the last mark."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes; a package that is not there is left out."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def cohort_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the cohort's two tables, which name labels, splits and tiles."""
+    return {name: sha256_of(folder / name) for name in (SAMPLES, TILES)}
+
+
+def begin_manifest(
+    config: TrainConfig, cohort: TrainingCohort, base: Weights, precision: Precision, device: str
+) -> None:
+    """Write what is known before training; a run that went on keeps its earlier parts."""
+    path = config.out / FILE
+    before: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    keys = config.data.keys
+    manifest = {
+        "arguments": config.model_dump(mode="json"),
+        "versions": versions(),
+        "host": _host(device),
+        "precision": str(precision),
+        "base": {"source": config.base, "revision": base.revision, "digest": base.digest},
+        "cohort": {
+            "digests": cohort_digests(config.cohort),
+            "train": len(cohort.train),
+            "val": len(cohort.val),
+            "origins": dict(cohort.origins),
+            "left_out": dict(cohort.left_out),
+            "labels_train": label_counts(cohort.train, keys),
+            "labels_val": label_counts(cohort.val, keys),
+        },
+        "parts": before.get("parts", []),
+    }
+    _write(path, manifest)
+
+
+def end_manifest(
+    config: TrainConfig, steps: int, best_step: int | None, val_loss: float | None, clock: Clock
+) -> None:
+    """Add the part that has just ended, with its timings."""
+    path = config.out / FILE
+    manifest = json.loads(path.read_text("utf-8"))
+    part = {"started": clock.started, "seconds": clock.seconds, "steps": steps}
+    manifest["parts"].append(part)
+    manifest["result"] = {"steps": steps, "best_step": best_step, "val_loss": val_loss}
+    _write(path, manifest)
+
+
+def _host(device: str) -> dict[str, Any]:
+    import os
+
+    import torch
+
+    found: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def _write(path: Path, manifest: dict[str, Any]) -> None:
+    write_text(path, json.dumps(manifest, indent=2) + "\n")
