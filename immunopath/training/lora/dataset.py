@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.models.foundation.decoding.answer import AnswerFormat
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
 from immunopath.models.foundation.medgemma.prompts import CANCER_TYPES
 from immunopath.training.lora.cohort import Patient
@@ -19,16 +18,12 @@ from immunopath.training.lora.rows import (
     AnswerEncoder,
     Ints,
     Row,
+    answer_format,
     collate,
     join,
 )
 from immunopath.training.lora.schedule import Place, TrainSchedule, validation_places
 from immunopath.training.samples import Sample
-
-
-def answer_format(data: DataConfig) -> AnswerFormat:
-    """Return the answer format that the rows are written in."""
-    return AnswerFormat(layout=data.format, keys=data.keys, decimals=data.decimals)
 
 
 class RowMaker:

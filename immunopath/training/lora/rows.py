@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError, TokenizerMismatch
 from immunopath.models.foundation.decoding.answer import AnswerFormat
-from immunopath.training.lora.config import LossConfig
+from immunopath.training.lora.config import DataConfig, LossConfig
 
 END_OF_TURN: Final = "<end_of_turn>"
 SKELETON: Final = -1
@@ -55,6 +55,11 @@ class Row:
     fields: Ints
     weights: Floats
     total: float
+
+
+def answer_format(data: DataConfig) -> AnswerFormat:
+    """Return the answer format that the rows are written in."""
+    return AnswerFormat(layout=data.format, keys=data.keys, decimals=data.decimals)
 
 
 class AnswerEncoder:
@@ -96,6 +101,11 @@ class AnswerEncoder:
         text = shape.render(tuple(literals.values()))
         if text not in self._known:
             self._known[text] = self._tokens(text, literals)
+        if not self._known[text].total:
+            raise CaseFileError(
+                f"the known labels ({', '.join(literals)}) all have weight 0 in the loss; give one "
+                "of them a weight or leave the patient out"
+            )
         return self._known[text]
 
     def _tokens(self, text: str, literals: Mapping[str, str]) -> Answer:
