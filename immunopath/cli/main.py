@@ -12,6 +12,7 @@ from immunopath import __version__
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
+from immunopath.cli.train import train
 from immunopath.domain.errors import ImmunoPathError
 
 EXIT_ERROR = 2
@@ -30,6 +31,7 @@ atlas_app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help
 app.add_typer(models_app, name="models")
 app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
+app.command("train")(train)
 
 
 def run() -> None:

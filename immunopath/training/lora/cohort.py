@@ -9,7 +9,7 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
-from immunopath.training.lora.config import DataConfig
+from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 
 _SHOWN = 5
@@ -40,14 +40,15 @@ class TrainingCohort:
     origins: Mapping[str, int]
 
 
-def read_cohort(folder: Path, data: DataConfig) -> TrainingCohort:
-    """Return the training and validation patients of a cohort folder.
+def checked_cohort(config: TrainConfig) -> TrainingCohort:
+    """Return the training and validation patients of the configured cohort folder.
 
     A patient without a known label of the wanted keys, or without a tile, is left out and
     listed. Raises `CaseFileError`: a table missing or invalid, no training patient, patients
     without a split, a field whose training labels are all the same or all unknown, tiles of
-    several sizes, tiles whose file is not there.
+    several sizes, tiles whose file is not there, settings that the cohort cannot serve.
     """
+    folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
     rows = read_tiles(folder / TILES)
@@ -71,7 +72,7 @@ def read_cohort(folder: Path, data: DataConfig) -> TrainingCohort:
     _check_labels(folder, [p.sample for p in kept["train"]], data.keys)
     mpp, px = _scale(folder, rows)
     used = [*kept["train"], *kept["val"]]
-    return TrainingCohort(
+    found = TrainingCohort(
         train=tuple(kept["train"]),
         val=tuple(kept["val"]),
         mpp=mpp,
@@ -79,6 +80,21 @@ def read_cohort(folder: Path, data: DataConfig) -> TrainingCohort:
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
     )
+    _check_settings(config, found)
+    return found
+
+
+def _check_settings(config: TrainConfig, cohort: TrainingCohort) -> None:
+    if config.data.tiles < config.data.images:
+        raise CaseFileError(
+            f"data.tiles {config.data.tiles} is below data.images {config.data.images}; show at "
+            "least as many tiles as a prompt has images"
+        )
+    if not cohort.val and config.run.patience:
+        raise CaseFileError(
+            "run.patience needs validation patients and the cohort has none in its split val; set "
+            "it to 0 to train without"
+        )
 
 
 def _check_splits(folder: Path, samples: Sequence[Sample]) -> None:

@@ -166,9 +166,11 @@ class TrainConfig(Frozen):
     run: RunConfig = RunConfig()
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be equal for a run to go on: all but place, speed and words."""
-        found = self.model_dump(mode="json")
-        found.pop("out")
+        """Return what must be equal for a run to go on: all but places and speed.
+
+        The cohort is compared by its digests, wherever its folder lies.
+        """
+        found = self.model_dump(mode="json", exclude={"out", "cohort"})
         for name in ("workers", "cache_mb", "keep", "device"):
             found["run"].pop(name)
         return found

@@ -1,15 +1,18 @@
 """The record of a run: versions, digests, arguments, host and timings, in ``run.json``."""
 
 import json
+import os
 import platform
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import write_text
-from immunopath.models.foundation.precision import Precision
+from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.weights import Weights, sha256_of
 from immunopath.training.lora.cohort import TrainingCohort, label_counts
 from immunopath.training.lora.config import TrainConfig
@@ -53,18 +56,42 @@ def cohort_digests(folder: Path) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in (SAMPLES, TILES)}
 
 
+def check_same_run(config: TrainConfig, base: Weights) -> None:
+    """Raise `CaseFileError` unless configuration, cohort and base are those of the run so far."""
+    path = config.out / FILE
+    before = json.loads(path.read_text("utf-8"))
+    try:
+        arguments = TrainConfig.model_validate(before["arguments"]).identity()
+        digests, weights = before["cohort"]["digests"], before["base"]["digest"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaseFileError(f"{path}: is no manifest of a training run") from error
+    differs = [key for key, value in config.identity().items() if arguments[key] != value]
+    if digests != cohort_digests(config.cohort):
+        differs.append("the cohort's tables")
+    if weights != base.digest:
+        differs.append("the base weights")
+    if differs:
+        raise CaseFileError(
+            f"{path}: the run to resume had another configuration ({', '.join(differs)}); resume "
+            "it with the same, or name another out"
+        )
+
+
 def begin_manifest(
-    config: TrainConfig, cohort: TrainingCohort, base: Weights, precision: Precision, device: str
+    config: TrainConfig, cohort: TrainingCohort, gemma: Gemma, part: Mapping[str, Any]
 ) -> None:
-    """Write what is known before training; a run that went on keeps its earlier parts."""
+    """Write what is known before training; a run that goes on keeps its earlier parts.
+
+    part: when this one started and from which step; one that was killed has no more than that.
+    """
     path = config.out / FILE
     before: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    keys = config.data.keys
+    keys, base = config.data.keys, gemma.weights
     manifest = {
         "arguments": config.model_dump(mode="json"),
         "versions": versions(),
-        "host": _host(device),
-        "precision": str(precision),
+        "host": _host(gemma.device),
+        "precision": str(gemma.precision),
         "base": {"source": config.base, "revision": base.revision, "digest": base.digest},
         "cohort": {
             "digests": cohort_digests(config.cohort),
@@ -75,7 +102,7 @@ def begin_manifest(
             "labels_train": label_counts(cohort.train, keys),
             "labels_val": label_counts(cohort.val, keys),
         },
-        "parts": before.get("parts", []),
+        "parts": [*before.get("parts", []), part],
     }
     _write(path, manifest)
 
@@ -83,18 +110,15 @@ def begin_manifest(
 def end_manifest(
     config: TrainConfig, steps: int, best_step: int | None, val_loss: float | None, clock: Clock
 ) -> None:
-    """Add the part that has just ended, with its timings."""
+    """Add what came out, and the timings of the part that has just ended."""
     path = config.out / FILE
     manifest = json.loads(path.read_text("utf-8"))
-    part = {"started": clock.started, "seconds": clock.seconds, "steps": steps}
-    manifest["parts"].append(part)
+    manifest["parts"][-1] |= {"to_step": steps, "seconds": clock.seconds}
     manifest["result"] = {"steps": steps, "best_step": best_step, "val_loss": val_loss}
     _write(path, manifest)
 
 
 def _host(device: str) -> dict[str, Any]:
-    import os
-
     import torch
 
     found: dict[str, Any] = {

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.errors import CaseFileError, OutputError
-from immunopath.domain.files import write_text
+from immunopath.domain.errors import OutputError
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
@@ -16,16 +15,21 @@ from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.training.lora.checkpoint import Session, save_checkpoint
-from immunopath.training.lora.cohort import TrainingCohort, read_cohort
+from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
-from immunopath.training.lora.manifest import Clock, begin_manifest, end_manifest
+from immunopath.training.lora.manifest import (
+    FILE,
+    Clock,
+    begin_manifest,
+    check_same_run,
+    end_manifest,
+)
 from immunopath.training.lora.metrics import MetricsTable, reporting_callback
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.schedule import TrainSchedule
-from immunopath.training.lora.trainer import Feed, arguments, last_state, make_trainer
+from immunopath.training.lora.trainer import Feed, arguments, last_state, make_trainer, step_of
 
-CONFIG: Final = "config.json"
 METRICS: Final = "metrics.csv"
 STATES: Final = "states"
 CHECKPOINT: Final = "checkpoint"
@@ -69,68 +73,34 @@ def train(
     the weights are loaded: raises `CaseFileError`, `OutputError`, and what loading raises.
     """
     clock = Clock()
-    state = _prepare(config, resume=resume)
-    cohort = read_cohort(config.cohort, config.data)
-    _check_rows(config, cohort)
+    _check_place(config, resume=resume)
+    cohort = checked_cohort(config)
     device = _device(config)
     precision = _precision(config, device)
     base = resolve_weights(config.base)
-    begin_manifest(config, cohort, base, precision, device)
+    if resume:
+        check_same_run(config, base)
     clock.mark("prepared")
     _seed(config)
-    gemma = load_gemma(base, precision, device)
-    clock.mark("loaded")
+    session = Session(config, cohort, load_gemma(base, precision, device))
     notify(f"{len(cohort.train)} patients to train on, {len(cohort.val)} to validate on")
-    session = Session(config, cohort, gemma)
     trainer = _trainer(session, notify)
+    clock.mark("loaded")
+    state = last_state(config.out / STATES)
+    part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
+    begin_manifest(config, cohort, session.gemma, part)
     trainer.train(resume_from_checkpoint=None if state is None else str(state))
     clock.mark("trained")
     return _finish(session, trainer, clock)
 
 
-def _prepare(config: TrainConfig, *, resume: bool) -> Path | None:
-    """Return the state to go on from; raises `OutputError` for a folder that is in the way."""
-    out, written = config.out, config.out / CONFIG
-    text = TrainConfig.model_validate(config).model_dump_json(indent=2) + "\n"
-    if resume:
-        if not written.is_file():
-            raise OutputError(f"{out}: holds no run to resume; start it without --resume")
-        before = TrainConfig.model_validate_json(written.read_bytes())
-        if before.identity() != config.identity():
-            raise CaseFileError(
-                f"{written}: the run to resume had another configuration "
-                f"({_difference(before, config)}); resume with the same, or name another out"
-            )
-        return last_state(out / STATES)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _check_place(config: TrainConfig, *, resume: bool) -> None:
+    """Raise `OutputError` for a folder that is in the way, or that holds nothing to resume."""
+    out = config.out
+    if resume and not (out / FILE).is_file():
+        raise OutputError(f"{out}: holds no run to resume; start it without --resume")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: is not empty; add --resume to go on, or name another folder")
-    write_text(written, text)
-    return None
-
-
-def _difference(before: TrainConfig, now: TrainConfig) -> str:
-    """Return the first key that differs."""
-    a, b = before.identity(), now.identity()
-    for key in a:
-        if a[key] != b[key]:
-            inner = a[key]
-            if isinstance(inner, dict):
-                return next(f"{key}.{k}" for k in inner if inner[k] != b[key][k])
-            return key
-    return ""
-
-
-def _check_rows(config: TrainConfig, cohort: TrainingCohort) -> None:
-    if config.data.choice == "first" and config.data.tiles < config.data.images:
-        raise CaseFileError(
-            f"data.tiles {config.data.tiles} is below data.images {config.data.images}; show at "
-            "least as many tiles as a prompt has images"
-        )
-    if not cohort.val and config.run.patience:
-        raise CaseFileError(
-            "run.patience needs validation patients and the cohort has none in its split val; set "
-            "it to 0 to train without"
-        )
 
 
 def _device(config: TrainConfig) -> str:

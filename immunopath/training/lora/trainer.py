@@ -28,10 +28,15 @@ def last_state(folder: Path) -> Path | None:
     whole: dict[int, Path] = {}
     for path in folder.glob("checkpoint-*"):
         if (path / DONE).is_file():
-            whole[int(path.name.rpartition("-")[2])] = path
+            whole[step_of(path)] = path
         else:
             shutil.rmtree(path)
     return whole[max(whole)] if whole else None
+
+
+def step_of(state: Path) -> int:
+    """Return the step that a state was written at."""
+    return int(state.name.rpartition("-")[2])
 
 
 def arguments(config: TrainConfig, folder: Path, device: str, *, validates: bool) -> Any:
