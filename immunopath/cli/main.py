@@ -14,6 +14,7 @@ from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
 from immunopath.cli.mil import register as register_mil
+from immunopath.cli.train import train
 from immunopath.domain.errors import ImmunoPathError
 
 EXIT_ERROR = 2
@@ -35,6 +36,7 @@ app.add_typer(guidelines_app, name="guidelines")
 calibrate.register(app)
 evaluate.register(app)
 register_mil(app)
+app.command("train")(train)
 
 
 def run() -> None:

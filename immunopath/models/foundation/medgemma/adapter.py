@@ -15,7 +15,7 @@ from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWei
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.medgemma.published import PUBLISHED
-from immunopath.models.foundation.medgemma.record import FILE, read_record
+from immunopath.models.foundation.medgemma.record import FILE, CheckpointRecord, read_record
 from immunopath.models.foundation.precision import quiet_bitsandbytes
 from immunopath.models.foundation.weights import Weights, is_folder
 from immunopath.models.torchvision_guard import guard_torchvision
@@ -99,11 +99,16 @@ def check_base(base: Weights, adapter: Weights, settings: Mapping[str, Any]) -> 
 
     Models of equal shape (two releases of MedGemma) take each other's adapters without a word, so
     two different hub ids are refused. An adapter trained on a folder is named by the `base` of its
-    record, if it has one; a folder has no name to compare: then shapes decide.
+    record, if it has one; a folder has no name to compare: then the digest of the base's files in
+    the record confirms it, or shapes decide.
     """
+    record = _record(adapter)
+    made = None if record is None else record.training
+    if made is not None and made.base_digest == base.digest:
+        return True
     named = settings.get("base_model_name_or_path")
     if not isinstance(named, str) or is_folder(named):
-        named = _recorded_base(adapter)
+        named = None if record is None else record.base
     if named is None or base.repo_id is None or is_folder(named):
         return False
     if named.lower() != base.repo_id.lower():
@@ -113,12 +118,11 @@ def check_base(base: Weights, adapter: Weights, settings: Mapping[str, Any]) -> 
     return True
 
 
-def _recorded_base(adapter: Weights) -> str | None:
+def _record(adapter: Weights) -> CheckpointRecord | None:
     path = adapter.folder / FILE
     if path.is_file():
-        return read_record(path).base
-    shipped = PUBLISHED.get((adapter.repo_id or "").lower())
-    return None if shipped is None else shipped.base
+        return read_record(path)
+    return PUBLISHED.get((adapter.repo_id or "").lower())
 
 
 def _refuse_bad_merge(gemma: Gemma, settings: Mapping[str, Any], adapter: Weights) -> None:

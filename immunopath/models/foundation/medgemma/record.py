@@ -7,7 +7,7 @@ refused unless the user says prompt and format.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,13 +21,35 @@ UNDECLARED: Final = "undeclared"
 FormatName = Literal["indented", "single_line", "compact"]
 
 
+class TrainingFacts(Frozen):
+    """What a checkpoint of ``immunopath train`` was made of; the run's own files say more.
+
+    base_digest: of the base weights' files; cohort_digests: SHA-256 of the tables of samples and
+    tiles; origins: patients by origin of their labels; label_constants: what turned expression into
+    labels, verbatim.
+    """
+
+    preset: str
+    base_digest: str
+    versions: dict[str, str]
+    cohort_digests: dict[str, str]
+    origins: dict[str, int]
+    patients: dict[str, int]
+    seed: int
+    steps: int
+    best_step: int | None = None
+    val_loss: float | None = None
+    label_constants: dict[str, Any] | None = None
+
+
 class CheckpointRecord(Frozen):
     """The contract of one checkpoint.
 
     prompt: id of a shipped prompt, or any id when `prompt_text` holds the text; prompt_digest:
     checked against the text; images: per prompt; keys: answer order, a subset of the eight fields;
     decimals: of numbers; quantity: what stands behind ``til_fraction``; mpp (µm per pixel) and
-    patch_px: of the patches; base: hub id of the model under the adapter.
+    patch_px: of the patches; base: hub id of the model under the adapter; training: how it was
+    made, None for a checkpoint that ``immunopath train`` did not make.
     """
 
     schema_version: Literal[1] = 1
@@ -44,6 +66,7 @@ class CheckpointRecord(Frozen):
     mpp: float = Field(default=0.5, gt=0.01, lt=32)
     patch_px: int = Field(default=512, ge=16, le=8192)
     cautions: tuple[EngineCaution, ...] = ()
+    training: TrainingFacts | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,0 +1,71 @@
+"""Tiles as the vision tower takes them: decoded once, resized by the model's own processor.
+
+What an epoch changes (turns, stain) is done on the resized 8-bit pixels, so that a tile need not be
+decoded again; without a change the numbers are exactly those of the product's engine.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from immunopath.domain.errors import ImageReadError
+from immunopath.training.lora.augment import Pixels, augmented
+from immunopath.training.lora.config import AugmentConfig
+
+
+class TilePixels:
+    """Reads tiles for one image processor (of transformers, PIL backend).
+
+    cache_mb: resized tiles kept in memory, the last used ones.
+    """
+
+    def __init__(self, image_processor: Any, cache_mb: int) -> None:  # noqa: ANN401
+        self._processor = image_processor
+        self._room = cache_mb * 2**20
+        self._held = 0
+        self._cache: OrderedDict[Path, Pixels] = OrderedDict()
+        self._scale = np.float32(image_processor.rescale_factor)
+        self._mean = np.asarray(image_processor.image_mean, dtype=np.float32)
+        self._std = np.asarray(image_processor.image_std, dtype=np.float32)
+
+    def resized(self, path: Path) -> Pixels:
+        """Return a tile (px, px, 3) at the vision tower's size; raises `ImageReadError`."""
+        if path in self._cache:
+            self._cache.move_to_end(path)
+            return self._cache[path]
+        pixels = self._resize(_decoded(path))
+        if pixels.nbytes <= self._room:
+            self._cache[path] = pixels
+            self._held += pixels.nbytes
+            while self._held > self._room:
+                self._held -= self._cache.popitem(last=False)[1].nbytes
+        return pixels
+
+    def _resize(self, image: Any) -> Pixels:  # noqa: ANN401 - of Pillow
+        made = self._processor(
+            images=[image], do_rescale=False, do_normalize=False, return_tensors="np"
+        )["pixel_values"][0]
+        return np.ascontiguousarray(np.moveaxis(np.asarray(made).astype(np.uint8), 0, -1))
+
+    def model_input(
+        self, path: Path, how: AugmentConfig, source: np.random.Generator
+    ) -> npt.NDArray[np.float32]:
+        """Return a tile as float32 (3, px, px), changed at random as `how` says."""
+        pixels = augmented(self.resized(path), how, source)
+        scaled = (pixels.astype(np.float32) * self._scale - self._mean) / self._std
+        return np.ascontiguousarray(np.moveaxis(scaled, -1, 0))
+
+
+def _decoded(path: Path) -> Any:  # noqa: ANN401 - of Pillow
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageReadError(
+            f"{path}: the tile cannot be read ({type(error).__name__}); write the tiles anew"
+        ) from error

@@ -1,0 +1,194 @@
+"""One training run: from a configuration to a checkpoint that the product's engine loads."""
+# ruff: noqa: ANN401 - models, batches and trainers have no types of their own
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from immunopath.domain.errors import OutputError
+from immunopath.models.foundation.hf_loading import transformers
+from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
+from immunopath.models.foundation.medgemma.lora import lora_settings
+from immunopath.models.foundation.medgemma.record import CheckpointRecord
+from immunopath.models.foundation.precision import Precision, choose_precision
+from immunopath.models.foundation.weights import resolve_weights
+from immunopath.training.lora.checkpoint import Session, save_checkpoint
+from immunopath.training.lora.cohort import checked_cohort
+from immunopath.training.lora.config import TrainConfig
+from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
+from immunopath.training.lora.manifest import (
+    FILE,
+    Clock,
+    begin_manifest,
+    check_same_run,
+    end_manifest,
+)
+from immunopath.training.lora.metrics import MetricsTable, reporting_callback
+from immunopath.training.lora.pixels import TilePixels
+from immunopath.training.lora.schedule import TrainSchedule
+from immunopath.training.lora.trainer import Feed, arguments, last_state, make_trainer, step_of
+
+METRICS: Final = "metrics.csv"
+STATES: Final = "states"
+CHECKPOINT: Final = "checkpoint"
+
+
+@dataclass(frozen=True)
+class TrainedCheckpoint:
+    """What a run made.
+
+    folder: of the adapter (or of the model, method ``full``) with its ``immunopath.json``; base:
+    what it was trained on; steps: done; best_step and val_loss: of the weights that were kept,
+    None without validation patients; stopped_early: whether patience ran out.
+    """
+
+    folder: Path
+    base: str
+    record: CheckpointRecord
+    metrics: Path
+    steps: int
+    best_step: int | None
+    val_loss: float | None
+    stopped_early: bool
+    adapter: bool = True
+
+    @property
+    def engine(self) -> str:
+        """The engine string of the trained predictor."""
+        if self.adapter:
+            return f"medgemma:{self.base},adapter={self.folder}"
+        return f"medgemma:{self.folder}"
+
+
+def train(
+    config: TrainConfig, *, resume: bool = False, notify: Callable[[str], None] = lambda _: None
+) -> TrainedCheckpoint:
+    """Train as `config` says and return the checkpoint.
+
+    resume: go on from the last whole state in `config.out`; the same configuration on the same
+    machine then gives the same losses and weights as a run that was never stopped. notify: takes
+    lines of progress. Everything that can be wrong with configuration and cohort is said before
+    the weights are loaded: raises `CaseFileError`, `OutputError`, and what loading raises.
+    """
+    clock = Clock()
+    _check_place(config, resume=resume)
+    cohort = checked_cohort(config)
+    device = _device(config)
+    precision = _precision(config, device)
+    base = resolve_weights(config.base)
+    if resume:
+        check_same_run(config, base)
+    clock.mark("prepared")
+    _seed(config)
+    session = Session(config, cohort, load_gemma(base, precision, device))
+    notify(f"{len(cohort.train)} patients to train on, {len(cohort.val)} to validate on")
+    trainer = _trainer(session, notify)
+    clock.mark("loaded")
+    state = last_state(config.out / STATES)
+    part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
+    begin_manifest(config, cohort, session.gemma, part)
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    clock.mark("trained")
+    return _finish(session, trainer, clock)
+
+
+def _check_place(config: TrainConfig, *, resume: bool) -> None:
+    """Raise `OutputError` for a folder that is in the way, or that holds nothing to resume."""
+    out = config.out
+    if resume and not (out / FILE).is_file():
+        raise OutputError(f"{out}: holds no run to resume; start it without --resume")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: is not empty; add --resume to go on, or name another folder")
+
+
+def _device(config: TrainConfig) -> str:
+    import torch
+
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    if config.run.device != "auto":
+        return config.run.device
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def _precision(config: TrainConfig, device: str) -> Precision:
+    run = config.run
+    options = {"quant": run.quant} | ({} if run.dtype == "auto" else {"dtype": run.dtype})
+    return choose_precision(options, device)
+
+
+def _seed(config: TrainConfig) -> None:
+    transformers().set_seed(config.run.seed)
+
+
+def _tuned(config: TrainConfig, gemma: Gemma) -> Any:
+    """Return the model with what is trained: fresh LoRA layers in float32, or all of it."""
+    from peft import get_peft_model
+
+    settings = config.lora
+    if settings.method == "full":
+        return gemma.model.requires_grad_(requires_grad=True)
+    return get_peft_model(
+        gemma.model,
+        lora_settings(
+            settings.targets, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout
+        ),
+    )
+
+
+def _feed(session: Session) -> tuple[Feed, int]:
+    """Return the rows, every one encoded once as a check, and how many an epoch has."""
+    config, cohort, gemma = session.config, session.cohort, session.gemma
+    maker = RowMaker(gemma, config.data, config.loss)
+    pixels = TilePixels(gemma.processor.image_processor, config.run.cache_mb)
+    schedule = TrainSchedule(cohort.train, config.data, config.run.seed)
+    augment = config.data.augment
+    train = TrainRows(schedule, config.optim.epochs, cohort.train, maker, pixels, augment)
+    train.check(config.data.images)
+    val = None
+    if cohort.val:
+        val = ValidationRows(config.data, cohort.val, maker, pixels, None)
+        val.check(config.data.images)
+    return Feed(train, val, Collator(int(gemma.tokenizer.pad_token_id))), schedule.rows
+
+
+def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
+    config, gemma = session.config, session.gemma
+    feed, rows = _feed(session)
+    model = _tuned(config, gemma)
+    if config.run.gradient_checkpointing:
+        gemma.model.gradient_checkpointing_enable({"use_reentrant": False})
+    a_step = config.optim.batch * config.optim.accumulation
+    table = MetricsTable(config.out / METRICS)
+    callbacks = [reporting_callback(table, rows, a_step, notify)]
+    if feed.val is not None and config.run.patience:
+        callbacks.append(transformers().EarlyStoppingCallback(config.run.patience))
+    args = arguments(config, config.out / STATES, gemma.device, validates=feed.val is not None)
+    trainer = make_trainer(model, args, feed, callbacks)
+    trainer.remove_callback(transformers().PrinterCallback)
+    return trainer
+
+
+def _finish(session: Session, trainer: Any, clock: Clock) -> TrainedCheckpoint:
+    config, state = session.config, trainer.state
+    folder = config.out / CHECKPOINT
+    if folder.exists():
+        shutil.rmtree(folder)
+    record = save_checkpoint(session, trainer, folder)
+    clock.mark("saved")
+    best = state.best_metric if session.cohort.val else None
+    made = TrainedCheckpoint(
+        folder=folder,
+        base=config.base,
+        record=record,
+        metrics=config.out / METRICS,
+        steps=state.global_step,
+        best_step=state.best_global_step if best is not None else None,
+        val_loss=best,
+        stopped_early=state.global_step < state.max_steps,
+        adapter=config.lora.method == "lora",
+    )
+    end_manifest(config, made.steps, made.best_step, made.val_loss, clock)
+    return made
