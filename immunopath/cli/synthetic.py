@@ -1,5 +1,6 @@
 """``immunopath synthetic``: write a synthetic cohort with known truth."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import typer
@@ -12,7 +13,7 @@ from immunopath.training.synthetic.cohort import CohortSettings
 from immunopath.training.synthetic.folder import write_cohort
 
 
-def write(folder: Path, values: dict[str, object], seed: int) -> None:
+def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     """Write the cohort and say what it holds; raises `CaseFileError` for impossible settings."""
     try:
         settings = CohortSettings.model_validate(values)

@@ -126,7 +126,7 @@ def _light(
 def _compressed(rgb: RGB, quality: int) -> RGB:
     """Return the pixels after JPEG at a quality."""
     done, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
+    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR) if done else None
+    if decoded is None:
         raise RuntimeError("OpenCV could not code a JPEG")
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
     return np.ascontiguousarray(decoded[..., ::-1])
