@@ -1,0 +1,242 @@
+"""A synthetic cohort: patients with a latent immune state, their fields, labels and splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from immunopath.domain.base import Frozen
+from immunopath.imaging.arrays import RGB
+from immunopath.training.samples import Label, Sample, Split
+from immunopath.training.synthetic.labels import (
+    MSI_SHARE,
+    LabelConstants,
+    TilScale,
+    Values,
+    eight_fields,
+    fit_constants,
+    noisy_scores,
+)
+from immunopath.training.synthetic.look import Look, site_look, slide_look
+from immunopath.training.synthetic.render import render
+from immunopath.training.synthetic.scene import FieldTruth, Scene, place_field
+
+MOST_PER_MM2: Final = 4500.0
+"""Lymphocytes per mm² of the most inflamed patient's field."""
+
+
+class CohortSettings(Frozen):
+    """What a cohort is made of.
+
+    tiles: fields of one patient; size_px, mpp: of a field; noise: of the labels, standard deviation
+    when that of the signal is 1 (`snr` = 1 / noise²); sites: laboratories; site_effect: 0 = alike,
+    1 = as different as laboratories are; site_bias: 0 = sites see the same patients, 1 = a site
+    decides how inflamed its patients are (a trap for models that learn the stain); val, test:
+    shares of the patients; til_scale: what ``til_fraction`` is.
+    """
+
+    patients: int = Field(default=120, ge=10, le=1_000_000)
+    tiles: int = Field(default=4, ge=1, le=1000)
+    size_px: int = Field(default=224, ge=16, le=4096)
+    mpp: float = Field(default=1.0, ge=0.05, le=20)
+    noise: float = Field(default=0.3, ge=0, le=100)
+    sites: int = Field(default=6, ge=1, le=1000)
+    site_effect: float = Field(default=1.0, ge=0, le=2)
+    site_bias: float = Field(default=0.0, ge=0, le=1)
+    val: float = Field(default=0.15, gt=0, lt=0.5)
+    test: float = Field(default=0.25, gt=0, lt=0.5)
+    til_scale: TilScale = "sigmoid"
+
+
+class PatientTruth(Frozen):
+    """What was drawn for a patient, counted over all fields, beside what the labels should be.
+
+    share: lymphocytes per nucleus; inside_per_mm2, outside_per_mm2: lymphocyte densities in and
+    outside nests (None without such area); fibrosis, tumour_share: as set; scores: behind the
+    labels, with noise; clean_scores, clean_labels: the same formulas and constants without noise.
+    """
+
+    patient_id: str
+    share: float
+    inside_per_mm2: float | None
+    outside_per_mm2: float | None
+    fibrosis: float
+    tumour_share: float
+    scores: dict[str, float]
+    clean_scores: dict[str, float]
+    clean_labels: dict[str, Label]
+
+
+@dataclass(frozen=True)
+class SyntheticTile:
+    """One field before it is drawn: `pixels` draws it, always to the same bytes."""
+
+    tile_id: str
+    patient_id: str
+    scene: Scene
+    seed: int
+    look: Look
+    truth: FieldTruth
+
+    def pixels(self) -> RGB:
+        """Return the field, shape (size_px, size_px, 3), uint8; synthetic."""
+        return render(self.scene, self.seed, self.look)
+
+
+@dataclass(frozen=True)
+class SyntheticCohort:
+    """Samples, truths (same order) and all tiles (patient by patient) of a cohort."""
+
+    settings: CohortSettings
+    seed: int
+    samples: tuple[Sample, ...]
+    truths: tuple[PatientTruth, ...]
+    tiles: tuple[SyntheticTile, ...]
+    constants: LabelConstants
+
+    def tiles_of(self, patient_id: str) -> tuple[SyntheticTile, ...]:
+        """Return a patient's tiles."""
+        return tuple(tile for tile in self.tiles if tile.patient_id == patient_id)
+
+
+@dataclass(frozen=True)
+class _Patient:
+    patient_id: str
+    site: str
+    cancer_type: str
+    tiles: tuple[SyntheticTile, ...]
+    fibrosis: float
+    tumour_share: float
+
+
+def make_cohort(settings: CohortSettings, seed: int) -> SyntheticCohort:
+    """Return a cohort without drawing a pixel; the same settings and seed give the same cohort."""
+    patients = [_patient(settings, seed, number) for number in range(settings.patients)]
+    splits = _splits(settings, np.random.default_rng([seed, 1]))
+    train = np.array([split == "train" for split in splits])
+    signals = _signals(patients)
+    noise_rng, again = (np.random.default_rng([seed, 2]) for _ in range(2))
+    scores, mean, spread = noisy_scores(signals, train, settings.noise, noise_rng)
+    clean, _, _ = noisy_scores(signals, train, 0.0, again)
+    constants = fit_constants(scores, train, mean, spread)
+    clean_constants = fit_constants(clean, train, mean, spread)
+    msi = list(np.random.default_rng([seed, 3]).random(len(patients)) < MSI_SHARE)
+    labels = eight_fields(scores, msi, constants, settings.til_scale)
+    true_labels = eight_fields(clean, msi, clean_constants, settings.til_scale)
+    samples, truths = [], []
+    for i, patient in enumerate(patients):
+        samples.append(_sample(patient, splits[i], labels[i]))
+        truths.append(
+            _truth(
+                patient,
+                {name: round(float(found[i]), 5) for name, found in scores.items()},
+                {name: round(float(found[i]), 5) for name, found in clean.items()},
+                true_labels[i],
+            )
+        )
+    tiles = tuple(tile for patient in patients for tile in patient.tiles)
+    return SyntheticCohort(settings, seed, tuple(samples), tuple(truths), tiles, constants)
+
+
+def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
+    rng = np.random.default_rng([seed, 0, number])
+    site_number = int(rng.integers(settings.sites))
+    level = float(rng.uniform(0.03, 1.0))
+    if settings.site_bias:
+        own = (site_number + rng.uniform()) / settings.sites
+        level = (1 - settings.site_bias) * level + settings.site_bias * max(0.03, own)
+    enters = float(rng.uniform(0.7, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.03))
+    tumour, fibrosis = float(rng.uniform(0.35, 0.65)), float(rng.uniform(0, 1))
+    name, site = f"SYN-{number:05d}", f"SYN-SITE-{site_number:02d}"
+    look = slide_look(site_look(site, seed, settings.site_effect), rng, 0.25 * settings.site_effect)
+    tiles = []
+    for k in range(settings.tiles):
+        share = float(np.clip(tumour + rng.normal(0, 0.06), 0.1, 0.9))
+        mean = MOST_PER_MM2 * level**2 * float(np.exp(rng.normal(0, 0.12)))
+        outside = min(20000.0, mean / (1 - share + share * enters))
+        scene = Scene(
+            size_px=settings.size_px,
+            mpp=settings.mpp,
+            tumour_share=share,
+            outside_per_mm2=outside,
+            inside_per_mm2=outside * enters,
+            fibrosis=fibrosis,
+        )
+        tile_seed = int(rng.integers(2**62))
+        truth = place_field(scene, tile_seed).truth(scene)
+        tiles.append(SyntheticTile(f"{name}-{k:03d}", name, scene, tile_seed, look, truth))
+    cancer = "LUAD" if rng.random() < 0.5 else "LUSC"
+    return _Patient(name, site, cancer, tuple(tiles), fibrosis, tumour)
+
+
+def _signals(patients: Sequence[_Patient]) -> dict[str, Values]:
+    """Return what the images show, one value a patient; roots, so that counts spread evenly."""
+    inside = [_per_mm2(patient.tiles, True) or 0.0 for patient in patients]
+    return {
+        "til": np.sqrt([_share(patient.tiles) for patient in patients]),
+        "cd8": np.sqrt(inside),
+        "fibrosis": np.array([patient.fibrosis for patient in patients]),
+    }
+
+
+def _share(tiles: Sequence[SyntheticTile]) -> float:
+    lymphocytes = sum(tile.truth.lymphocytes for tile in tiles)
+    others = sum(tile.truth.tumour + tile.truth.stroma for tile in tiles)
+    return lymphocytes / max(1, lymphocytes + others)
+
+
+def _per_mm2(tiles: Sequence[SyntheticTile], inside: bool) -> float | None:
+    nest = sum(tile.truth.nest_mm2 for tile in tiles)
+    area = nest if inside else sum(tile.truth.area_mm2 for tile in tiles) - nest
+    within = sum(tile.truth.lymphocytes_inside for tile in tiles)
+    found = within if inside else sum(tile.truth.lymphocytes for tile in tiles) - within
+    return found / area if area > 0 else None
+
+
+def _splits(settings: CohortSettings, rng: np.random.Generator) -> list[Split]:
+    """Return the split of every patient: at random, every split holds at least one."""
+    n = settings.patients
+    n_test, n_val = max(1, round(n * settings.test)), max(1, round(n * settings.val))
+    splits: npt.NDArray[np.str_] = np.array(["train"] * n, dtype="<U5")
+    order = rng.permutation(n)
+    splits[order[:n_test]] = "test"
+    splits[order[n_test : n_test + n_val]] = "val"
+    return [_as_split(str(split)) for split in splits]
+
+
+def _as_split(name: str) -> Split:
+    return "train" if name == "train" else "val" if name == "val" else "test"
+
+
+def _sample(patient: _Patient, split: Split, labels: dict[str, Label]) -> Sample:
+    return Sample(
+        patient_id=patient.patient_id,
+        site=patient.site,
+        cancer_type=patient.cancer_type,
+        split=split,
+        labels=labels,
+        slides=(f"{patient.patient_id}-S1",),
+        origin="synthetic",
+    )
+
+
+def _truth(
+    patient: _Patient,
+    scores: dict[str, float],
+    clean_scores: dict[str, float],
+    clean_labels: dict[str, Label],
+) -> PatientTruth:
+    return PatientTruth(
+        patient_id=patient.patient_id,
+        share=_share(patient.tiles),
+        inside_per_mm2=_per_mm2(patient.tiles, True),
+        outside_per_mm2=_per_mm2(patient.tiles, False),
+        fibrosis=patient.fibrosis,
+        tumour_share=patient.tumour_share,
+        scores=scores,
+        clean_scores=clean_scores,
+        clean_labels=clean_labels,
+    )
