@@ -22,7 +22,7 @@ from immunopath.imaging.raw import RawImage
 from immunopath.imaging.tiff_scale import embedded_resolution
 
 Bytes = npt.NDArray[np.uint8]
-_DAMAGE = (
+DAMAGE = (
     OSError,
     ValueError,
     LookupError,
@@ -51,11 +51,11 @@ _COLOUR_SAMPLES: dict[int, int] = {
 def decode_tiff(handle: BinaryIO, path: Path, max_pixels: int) -> RawImage:
     """Decode the first image at full resolution; raises `ImageReadError` naming the obstacle."""
     try:
-        with _quiet(), TiffFile(handle, name=path.name) as tif:
+        with quiet(), TiffFile(handle, name=path.name) as tif:
             return _decode(tif, path, max_pixels)
     except ImageReadError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageReadError(
             f"{path}: the TIFF data are truncated or damaged ({first_line(error, 120)}); copy or "
             "export it again"
@@ -63,7 +63,7 @@ def decode_tiff(handle: BinaryIO, path: Path, max_pixels: int) -> RawImage:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library's own log lines off the terminal: ours is the one line that counts."""
     logger, silent = logging.getLogger("tifffile"), logging.NullHandler()
     logger.addHandler(silent)
@@ -74,23 +74,24 @@ def _quiet() -> Iterator[None]:
 
 
 def _decode(tif: TiffFile, path: Path, max_pixels: int) -> RawImage:
-    page = _first_page(tif, path)
+    page = first_page(tif, path)
     check_size((page.imagewidth, page.imagelength), path, max_pixels)
-    _require_known_colours(tif, page, path)
-    _require_complete(tif, page, path)
+    require_known_colours(tif, page, path)
+    require_complete(tif, page, path)
     array = page.asarray()
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
         array = np.moveaxis(array, 0, -1)
     notes = _page_notes(tif)
     samples, deep = _samples(array, page, path)
-    pixels, converted = _to_rgb(samples, page)
-    turned, orientation = oriented(pixels, _orientation(page))
+    pixels, converted = to_rgb(samples, page)
+    turned, orientation = oriented(pixels, orientation_of(page))
     embedded, scale = embedded_resolution(tif, page)
     notes += [deep, *converted, orientation, scale]
-    return RawImage(turned, _format(tif), embedded, tuple(note for note in notes if note))
+    return RawImage(turned, format_name(tif), embedded, tuple(note for note in notes if note))
 
 
-def _first_page(tif: TiffFile, path: Path) -> TiffPage:
+def first_page(tif: TiffFile, path: Path) -> TiffPage:
+    """Return the page of the first image at full resolution; refuses separate stain channels."""
     if "<!DOCTYPE" in (tif.ome_metadata or ""):  # could define entities that expand without end
         raise ImageReadError(
             f"{path}: its OME-XML holds a document type definition; export it as plain TIFF"
@@ -108,7 +109,8 @@ def _first_page(tif: TiffFile, path: Path) -> TiffPage:
     return page
 
 
-def _require_known_colours(tif: TiffFile, page: TiffPage, path: Path) -> None:
+def require_known_colours(tif: TiffFile, page: TiffPage, path: Path) -> None:
+    """Raise `ImageReadError` unless the samples are known to be red, green and blue (or grey)."""
     photometric, samples = page.photometric, page.samplesperpixel
     expected = _COLOUR_SAMPLES.get(photometric)
     if expected is None:
@@ -131,7 +133,7 @@ def _require_known_colours(tif: TiffFile, page: TiffPage, path: Path) -> None:
         )
 
 
-def _require_complete(tif: TiffFile, page: TiffPage, path: Path) -> None:
+def require_complete(tif: TiffFile, page: TiffPage, path: Path) -> None:
     """Refuse segments that are missing or lie beyond the end of the file: nothing is filled in."""
     size = tif.filehandle.size
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
@@ -170,7 +172,8 @@ def _from_deep(array: npt.NDArray[np.uint16], page: TiffPage) -> tuple[Bytes, st
     return np.dstack([scaled, eight_bit(array[:, :, colours:])[0]]), note
 
 
-def _to_rgb(samples: Bytes, page: TiffPage) -> tuple[RGB, list[str]]:
+def to_rgb(samples: Bytes, page: TiffPage) -> tuple[RGB, list[str]]:
+    """Return sRGB pixels (h, w, 3) of 8-bit samples with notes on the conversions."""
     colours = _COLOUR_SAMPLES[page.photometric]
     profile = _profile(page)
     alpha = samples[:, :, colours] if samples.ndim == 3 and samples.shape[2] > colours else None
@@ -204,7 +207,8 @@ def _page_notes(tif: TiffFile) -> list[str]:
     return [f"only the first of {count} pages is used"] if count > 1 else []
 
 
-def _format(tif: TiffFile) -> str:
+def format_name(tif: TiffFile) -> str:
+    """Return what kind of TIFF it is, for the record."""
     kinds = ((tif.is_svs, "SVS"), (tif.is_ome, "OME-TIFF"), (tif.is_imagej, "ImageJ TIFF"))
     for is_kind, name in kinds:
         if is_kind:
@@ -212,7 +216,8 @@ def _format(tif: TiffFile) -> str:
     return "BigTIFF" if tif.is_bigtiff else "TIFF"
 
 
-def _orientation(page: TiffPage) -> int:
+def orientation_of(page: TiffPage) -> int:
+    """Return the stored orientation, 1 (as it lies) to 8."""
     tag = page.tags.get(274)
     return 1 if tag is None else int(tag.value)
 

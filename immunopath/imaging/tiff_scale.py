@@ -27,17 +27,18 @@ def embedded_resolution(tif: TiffFile, page: TiffPage) -> tuple[Resolution | Non
     )
     for pair, source in pairs:
         if pair is not None:
-            return _resolution(pair, source, MPP_MAX)
+            return plausible(pair, source, MPP_MAX)
     unit = _PER_UNIT_UM.get(_number(page, 296))
     across, down = _pixels_per_unit(page, 282), _pixels_per_unit(page, 283)
     if unit is None or across is None or down is None:
         return None, ""
-    return _resolution((unit / across, unit / down), MppSource.tiff_resolution, MAX_PRINT_FREE_MPP)
+    return plausible((unit / across, unit / down), MppSource.tiff_resolution, MAX_PRINT_FREE_MPP)
 
 
-def _resolution(
+def plausible(
     pair: tuple[float, float], source: MppSource, coarsest: float
 ) -> tuple[Resolution | None, str]:
+    """Return µm per pixel across and down as one resolution, or a note on why it is none."""
     across, down = pair
     key = source.value.replace("_", " ")
     if not (MPP_MIN <= across <= coarsest and MPP_MIN <= down <= coarsest):

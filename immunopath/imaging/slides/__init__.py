@@ -1,0 +1,1 @@
+"""Whole slides: readers, tissue masks, the micron grid, reading in processes."""
