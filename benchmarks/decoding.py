@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--parts", action="store_true", help="measure parts of the 4B shape")
     parser.add_argument("--full", action="store_true", help="full size, bfloat16 and NF4")
+    parser.add_argument("--compile", action="store_true", help="with --full: compiled layers alone")
     parser.add_argument("--shape", default="full", choices=sorted(shapes.SHAPES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batches", default="1,8,32")
@@ -87,7 +88,8 @@ def main() -> None:
     if args.full:
         from decoding_full import measure
 
-        found = measure(shapes.SHAPES[args.shape], args.device, batches)
+        shape = shapes.SHAPES[args.shape]
+        found = measure(shape, args.device, batches, with_compile=args.compile)
     elif args.parts:
         from decoding_parts import expected
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import decoding_shapes as shapes
@@ -24,6 +25,7 @@ from immunopath.models.foundation.batcher import out_of_memory
 from immunopath.models.foundation.decoding.answer import AnswerFormat
 from immunopath.models.foundation.decoding.decoder import SlotDecoder
 from immunopath.models.foundation.hf_loading import transformers
+from immunopath.models.foundation.medgemma.compiled import compile_layers
 from immunopath.models.foundation.medgemma.gemma import ATTENTION
 from immunopath.models.foundation.precision import (
     Precision,
@@ -155,8 +157,34 @@ def prompt_pass(
     }
 
 
-def measure(shape: shapes.Shape, device: str, batches: tuple[int, ...]) -> dict[str, Any]:
-    """Return both precisions' figures and what they were measured on."""
+def compiled(
+    model: Any, shape: shapes.Shape, batches: tuple[int, ...], peak: float
+) -> dict[str, Any]:
+    """Return the figures of slot decoding with compiled layers (the engine's ``compile=true``)."""
+    began = perf_counter()
+    n = compile_layers(model)
+    tok = shapes.tokenizer()
+    asked = shapes.prompts(shape, max(batches))
+    decoder = SlotDecoder(model, tok, AnswerFormat())
+    calls = {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
+    memory = warm("compiled", calls, model.device.type == "cuda")
+    found: dict[str, Any] = {"modules": n, "first_use_s": round(perf_counter() - began, 1)}
+    taken = timed("compiled", calls)
+    fit = [n for n in batches if f"slots_{n}" in taken]
+    found["patches_per_second"] = {n: round(n / taken[f"slots_{n}"], 3) for n in fit}
+    found["peak_mb"] = memory
+    found |= prompt_pass(decoder, asked[: max(fit)], shape, peak) if fit else {}
+    note("compiled", found)
+    return found
+
+
+def measure(
+    shape: shapes.Shape, device: str, batches: tuple[int, ...], *, with_compile: bool = False
+) -> dict[str, Any]:
+    """Return both precisions' figures and what they were measured on.
+
+    with_compile: instead of them, bfloat16 with compiled layers alone.
+    """
     cuda = torch.device(device).type == "cuda"
     peak = rate(device)
     found: dict[str, Any] = {
@@ -169,6 +197,8 @@ def measure(shape: shapes.Shape, device: str, batches: tuple[int, ...]) -> dict[
     fits, model = fitting(partial(shapes.build, shape, torch.bfloat16, device))
     if not fits:
         return found | {"bf16": OUT_OF_MEMORY, "nf4": "not run: made from the bfloat16 model"}
+    if with_compile:
+        return found | {"bf16_compiled": compiled(model, shape, batches, peak)}
     found["bf16"] = one_precision("bf16", model, shape, batches, peak)
     try:
         fits, packed = fitting(partial(quantized, model, device))

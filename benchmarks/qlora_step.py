@@ -27,6 +27,7 @@ from benchmark_json import write_figures
 from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.prompts import V31_RUN
 from immunopath.models.foundation.precision import keep_plain_cpu_path, quiet_bitsandbytes
+from immunopath.models.torchvision_guard import guard_torchvision
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.loss import token_losses, weighted_sum
@@ -51,6 +52,7 @@ def preset() -> TrainConfig:
 
 def model_of(shape: shapes.Shape, device: str, config: TrainConfig) -> Any:
     """Return the packed model with fresh LoRA layers in float32, ready for training."""
+    guard_torchvision()
     from peft import get_peft_model
 
     plain = shapes.build(shape, torch.bfloat16, device)

@@ -10,6 +10,7 @@ from immunopath.domain.prediction import EngineCaution
 from immunopath.models.calibration import FILE as CALIBRATION
 from immunopath.models.calibration import Calibrator, load_calibrator
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
+from immunopath.models.foundation.medgemma.compiled import compile_layers
 from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.medgemma import (
     MedGemmaPredictor,
@@ -35,7 +36,7 @@ from immunopath.models.spec import EngineSpec
 
 OPTIONS: Final = (
     "adapter", "revision", "adapter_revision", "record", *OVERRIDES, "quant", "dtype", "device",
-    "merge", "batch", "wait_ms", "patches", "head", "marginal", "probe",
+    "merge", "compile", "batch", "wait_ms", "patches", "head", "marginal", "probe",
     "calibration",
 )  # fmt: skip
 PACKAGES: Final = ("torch", "transformers", "safetensors", "peft", "accelerate")
@@ -85,7 +86,7 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     `EngineSpecError` for options, a `HubError` or a `CheckpointError` for the checkpoint.
     """
     request = parse(spec, device)
-    merge = merges(request)
+    merge, compiled = merges(request), compiles(request)
     precision = choose_precision(request.options, request.device)
     base = resolve_weights(request.base, revision=request.options.get("revision"))
     adapter = resolve_adapter(request)
@@ -95,6 +96,8 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     cautions = [*record.cautions, *([] if caution is None else [caution])]
     gemma = load_gemma(base, precision, request.device)
     loaded = None if adapter is None else load_adapter(gemma, adapter, merge=merge)
+    if compiled:
+        compile_layers(gemma.model)
     if loaded is not None and not loaded.base_confirmed:
         cautions.append(_unconfirmed(loaded))
     return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions, calibrator)
@@ -172,6 +175,11 @@ def find_calibrator(request: Request, base: Weights, adapter: Weights | None) ->
     found = load_calibrator(path)
     found.require(engine_digest(base.digest, adapter.digest if adapter else None), str(path))
     return found
+
+
+def compiles(request: Request) -> bool:
+    """Return whether layers are to be compiled at first use; raises `EngineSpecError`."""
+    return _one_of(request.options, "compile", ("false", "true")) == "true"
 
 
 def merges(request: Request) -> bool:
