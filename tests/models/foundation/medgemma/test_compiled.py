@@ -21,15 +21,15 @@ def answers(model: Any, tokenizer: Any) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=[pytest.mark.slow])])
 def test_answers_are_those_of_the_plain_model(backend: str) -> None:
-    shared, tokenizer = gemma()
+    shared, processor = gemma()
     plain = deepcopy(shared)
     randomise(plain, 5)
-    expected = answers(plain, tokenizer)
+    expected = answers(plain, processor.tokenizer)
     layers = plain.config.get_text_config().num_hidden_layers
     towers = plain.config.vision_config.num_hidden_layers
     try:
         assert compile_layers(plain, backend) == towers + 5 * layers
-        found = answers(plain, tokenizer)
+        found = answers(plain, processor.tokenizer)
     finally:
         torch._dynamo.reset()
     assert [text for text, _ in found] == [text for text, _ in expected]
