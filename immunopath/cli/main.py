@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from immunopath import __version__
-from immunopath.cli import calibrate, evaluate
+from immunopath.cli import calibrate, cohort, evaluate
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
@@ -34,6 +34,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
 calibrate.register(app)
+cohort.register(app)
 evaluate.register(app)
 register_mil(app)
 app.command("train")(train)

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date
 
-from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.cohort import QueueFacts
 from immunopath.domain.guidance import Category, Guidance, Triage
 from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.facts import is_scant
@@ -42,17 +42,18 @@ def _changes_now(decision: Decision, outstanding: frozenset[str]) -> bool:
     )
 
 
-class QueueItem(Frozen):
-    """A case for the queue."""
+def queue_facts(case_id: str, guidance: Guidance, clinical: ClinicalContext) -> QueueFacts:
+    """Return what a case's place in the queue depends on: clinical facts only."""
+    return QueueFacts(
+        case_id=case_id,
+        level=guidance.triage.level,
+        reasons=guidance.triage.reasons,
+        diagnosed_on=clinical.diagnosed_on,
+        scant=is_scant(clinical.specimen),
+    )
 
-    case_id: str
-    guidance: Guidance
-    clinical: ClinicalContext
-    changing_probability: float | None = None
-    """Calibrated probability that the result changes the option set; only when informative."""
 
-
-def order_cohort(items: Iterable[QueueItem], *, as_of: date) -> tuple[QueueItem, ...]:
+def order_cohort(items: Iterable[QueueFacts], *, as_of: date) -> tuple[QueueFacts, ...]:
     """Return the cases in laboratory order.
 
     Level, then days since the tissue diagnosis (older first, unknown last), tissue at risk
@@ -61,17 +62,13 @@ def order_cohort(items: Iterable[QueueItem], *, as_of: date) -> tuple[QueueItem,
     return tuple(sorted(items, key=lambda item: _key(item, as_of)))
 
 
-def _key(item: QueueItem, as_of: date) -> tuple[int, int, int, float, str]:
-    level = item.guidance.triage.level
-    day = item.clinical.diagnosed_on
-    waited = (as_of - day).days if day is not None else -1
-    specimen = item.clinical.specimen
-    scant = is_scant(specimen)
+def _key(item: QueueFacts, as_of: date) -> tuple[int, int, int, float, str]:
+    waited = (as_of - item.diagnosed_on).days if item.diagnosed_on is not None else -1
     digest = hashlib.sha256(item.case_id.encode("utf-8", "surrogatepass")).hexdigest()
     return (
-        _LEVELS.index(level) if level else len(_LEVELS),
+        _LEVELS.index(item.level) if item.level else len(_LEVELS),
         -waited,
-        0 if scant else 1,
+        0 if item.scant else 1,
         -(item.changing_probability or 0.0),
         digest,
     )

@@ -19,7 +19,9 @@ from immunopath.domain.report import ReportProvenance
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.checkpoints import Checkpoints
-from immunopath.pipeline.cohort import CohortResult, run_cohort
+from immunopath.pipeline.cohort.case_run import CasePlan
+from immunopath.pipeline.cohort.cohort import CohortResult, Machines, run_cohort
+from immunopath.pipeline.cohort.manifest import rows_of
 from immunopath.pipeline.figures import make_figures, neighbour_ids
 from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.settings import ProfileName, Settings
@@ -134,8 +136,14 @@ class ImmunoPath:
     def cohort(
         self, cases: Iterable[Case], out: str | Path, *, as_of: date | None = None
     ) -> CohortResult:
-        """Analyse many cases into the folder `out` (see `pipeline.cohort.run_cohort`)."""
-        return run_cohort(self, cases, Path(out), as_of or date.today())
+        """Analyse many cases into the folder `out` with these engines, one after the other.
+
+        What was done before in the same folder and still fits is not done again. Raises
+        `InputError` for an id that two cases share, `OutputError` when another run is at work.
+        """
+        plan = CasePlan(Path(out), as_of or date.today(), self.settings.digest())
+        machines = Machines(engines=lambda: self)
+        return run_cohort(rows_of(cases), self.settings, plan, machines)
 
     def _input(self, case: Case, context: RunContext) -> tuple[CaseState | None, dict[str, Any]]:
         fresh: CaseState = {"case": case.model_dump(mode="json"), "trace": []}

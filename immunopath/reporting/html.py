@@ -4,6 +4,7 @@ import base64
 import hashlib
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,24 +24,26 @@ def render_html(report: CaseReport, figures: Figures | None = None) -> str:
     The content policy allows inline images and this page's own style sheet (by digest), nothing
     else: no script, no font, no request, no form.
     """
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     shown = figures.images if figures else ()
     assumed = {image.name for image in report.images if image.mpp_source == "assumed"}
     thumbnails = dict(figures.neighbour_jpegs) if figures else {}
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            page=document(report),
-            refused=report.status is CaseStatus.refused,
-            figures=[overlay(image, assumed=image.name in assumed) for image in shown],
-            thumbnails={key: data_address(data) for key, data in thumbnails.items()},
-            no_figure=_NO_PIXELS if figures is None else _NO_FIGURE,
-            style=Markup(style),  # noqa: S704 - the package's own file
-            style_digest=digest,
-        )
+    return render_page(
+        "report.html.j2",
+        page=document(report),
+        refused=report.status is CaseStatus.refused,
+        figures=[overlay(image, assumed=image.name in assumed) for image in shown],
+        thumbnails={key: data_address(data) for key, data in thumbnails.items()},
+        no_figure=_NO_PIXELS if figures is None else _NO_FIGURE,
     )
+
+
+def render_page(template: str, **values: Any) -> str:  # noqa: ANN401 - what templates show
+    """Return a page of `templates/` in the house's style, which its content policy admits."""
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    sheet = Markup(style)  # noqa: S704 - the package's own file
+    page = _environment().get_template(template)
+    return page.render(**values, style=sheet, style_digest=digest)
 
 
 def _style() -> str:

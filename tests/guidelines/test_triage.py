@@ -6,9 +6,10 @@ import pytest
 from guideline_support import AS_OF
 
 from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.cohort import QueueFacts
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.measured import SpecimenRef
-from immunopath.guidelines.triage import QueueItem, order_cohort
+from immunopath.guidelines.triage import order_cohort, queue_facts
 
 Run = Callable[..., Guidance]
 
@@ -44,18 +45,14 @@ def test_a_complete_case_is_not_queued(run: Run) -> None:
     assert run(pdl1_tps=150).triage.level is None
 
 
-def item(run: Run, case_id: str, days: int | None = None, **inputs: object) -> QueueItem:
+def item(run: Run, case_id: str, days: int | None = None, **inputs: object) -> QueueFacts:
     specimen = SpecimenRef(type="core") if inputs.pop("core", False) else None
     chance = inputs.pop("chance", None)
     clinical = ClinicalContext(
         diagnosed_on=None if days is None else AS_OF - timedelta(days=days), specimen=specimen
     )
-    return QueueItem(
-        case_id=case_id,
-        guidance=run(**inputs),
-        clinical=clinical,
-        changing_probability=chance,  # type: ignore[arg-type]
-    )
+    facts = queue_facts(case_id, run(**inputs), clinical)
+    return facts.model_copy(update={"changing_probability": chance})
 
 
 def test_the_order_is_level_then_waiting_then_tissue(run: Run) -> None:

@@ -1,0 +1,88 @@
+"""How one case of a cohort ended: what the tables, the worklist and a comparison are made of."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from immunopath.domain.base import Frozen
+
+RECORD_VERSION = "1"
+
+
+class FieldSummary(Frozen):
+    """One field of one case, as the tidy table shows it.
+
+    value: text or number, None when abstained; probability: of `value`, None where there is none;
+    low, high: the interval of a number; prediction_set: values joined by ``|``, empty when none
+    was made; informative: what the trust gate says.
+    """
+
+    field: str
+    quantity: str
+    value: str | float | None
+    probability: float | None = None
+    low: float | None = None
+    high: float | None = None
+    prediction_set: str = ""
+    coverage: float | None = None
+    calibrated: bool
+    informative: bool
+    abstained: bool
+    reason: str = ""
+    n_tiles: int
+    tile_disagreement: float | None = None
+    agreement: str = ""
+    """``agree``, ``disagree``, ``single`` or ``none``; empty when the field is not compared."""
+
+
+class QueueFacts(Frozen):
+    """What the place of a case in the laboratory queue depends on (`guidelines.md` 3.3).
+
+    changing_probability: calibrated probability that the result changes the option set; only when
+    informative. exploratory: the unvalidated number that `exploratory_order` ranks by, and which.
+    """
+
+    case_id: str
+    level: str | None
+    reasons: tuple[str, ...] = ()
+    diagnosed_on: date | None = None
+    scant: bool = False
+    changing_probability: float | None = None
+    exploratory: float | None = None
+    exploratory_basis: str = ""
+
+
+class CaseRecord(Frozen):
+    """One case of a cohort, written last: without it the case was not done.
+
+    key: digest of everything that the result depends on; files: name below the output folder ->
+    SHA-256, so that a resumed run can tell a whole file from a damaged one; status: ``ok``,
+    ``partial``, ``refused`` or ``failed``.
+    """
+
+    version: Literal["1"] = RECORD_VERSION
+    case_id: str
+    patient_id: str | None = None
+    row: int = Field(ge=0)
+    """Line of the manifest, 1 for the first case; 0 without a manifest."""
+    key: str = ""
+    status: Literal["ok", "partial", "refused", "failed"]
+    reason: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    category: str | None = None
+    tests: tuple[str, ...] = ()
+    """Laboratory tests that the guideline asks for, most urgent first."""
+    queue: QueueFacts | None = None
+    fields: tuple[FieldSummary, ...] = ()
+    findings: tuple[str, ...] = ()
+    """Codes of the findings."""
+    quality: tuple[str, ...] = ()
+    """Verdict of every image, in order."""
+    n_tiles: int = 0
+    engines: dict[str, str] = Field(default_factory=dict)
+    """Agent -> how it ended."""
+
+    def file(self, suffix: str) -> str | None:
+        """Return the name of the file with the suffix, e.g. ``.json``; None without one."""
+        return next((name for name in self.files if name.endswith(suffix)), None)

@@ -1,0 +1,66 @@
+"""One case of a cohort, from the manifest to its record: the same in every worker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from immunopath.domain.case import Case
+from immunopath.domain.cohort import CaseRecord
+from immunopath.domain.errors import ImmunoPathError
+from immunopath.pipeline.cohort.record import failure_of, record_of
+from immunopath.pipeline.cohort.store import ResultStore, case_key
+from immunopath.reporting.rendered import RenderedReport
+
+
+class Analyzer(Protocol):
+    """What a cohort needs: one case in, one report out."""
+
+    def analyze(self, case: Case, *, as_of: date | None = None) -> RenderedReport:
+        """Return the report of a case; raises `ImmunoPathError`."""
+
+
+@dataclass(frozen=True)
+class CasePlan:
+    """What is the same for all cases of a run.
+
+    configuration: digest of the run's settings; html: whether a page is written per case;
+    retry_failed: whether a case that failed before is tried again.
+    """
+
+    out: Path
+    as_of: date
+    configuration: str
+    html: bool = True
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished case; resumed: it had been done before and its files are whole."""
+
+    record: CaseRecord
+    resumed: bool
+
+
+def run_case(engines: Callable[[], Analyzer], case: Case, row: int, plan: CasePlan) -> Done:
+    """Return the record of a case, taken from the store or made now.
+
+    `engines` is called only when the case has to be analysed. What cannot be read or analysed is a
+    record with its reason; it stops nothing.
+    """
+    store = ResultStore(plan.out)
+    key = ""
+    try:
+        key = case_key(case, plan.configuration, plan.as_of.isoformat(), html=plan.html)
+        before = store.valid(case, key)
+        if before is not None and not (before.status == "failed" and plan.retry_failed):
+            return Done(before.model_copy(update={"row": row}), resumed=True)
+        report = engines().analyze(case, as_of=plan.as_of)
+        files = store.write_report(report, html=plan.html)
+        record = record_of(report, row=row, key=key, files=files)
+    except ImmunoPathError as error:
+        record = failure_of(case, row=row, key=key, reason=str(error))
+    store.write_record(record)
+    return Done(record, resumed=False)

@@ -1,0 +1,105 @@
+"""From a report to the record of its case."""
+
+from typing import Any, Final
+
+from immunopath.domain.case import Case
+from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
+from immunopath.domain.guidance import Guidance
+from immunopath.domain.outcome import Ok
+from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.report import CaseReport
+from immunopath.guidelines.triage import queue_facts
+
+EXPLORATORY: Final = (("cd274_expression", "high"), ("immune_phenotype", "inflamed"))
+"""What `exploratory_order` ranks by: the first of these of which a probability is there."""
+
+
+def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) -> CaseRecord:
+    """Return the record of a case that has a report."""
+    guidance = report.guidance.value if isinstance(report.guidance, Ok) else None
+    return CaseRecord(
+        case_id=report.case_id,
+        patient_id=report.patient_id,
+        row=row,
+        key=key,
+        status=report.status.value,
+        reason=report.status_reason,
+        files=files,
+        category=guidance.category.value if guidance else None,
+        tests=tuple(test.code for test in guidance.tests) if guidance else (),
+        queue=_queue(report, guidance),
+        fields=_fields(report),
+        findings=tuple(finding.code for finding in report.findings),
+        quality=tuple(image.quality.verdict.value for image in report.images),
+        n_tiles=len(report.tiles),
+        engines={engine.agent: engine.status for engine in report.engines},
+    )
+
+
+def failure_of(case: Case, *, row: int, key: str, reason: str) -> CaseRecord:
+    """Return the record of a case without a report."""
+    return CaseRecord(
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        row=row,
+        key=key,
+        status="failed",
+        reason=reason,
+    )
+
+
+def _queue(report: CaseReport, guidance: Guidance | None) -> QueueFacts | None:
+    if guidance is None or guidance.triage.level is None:
+        return None
+    facts = queue_facts(report.case_id, guidance, report.clinical)
+    for name, value in EXPLORATORY:
+        table = getattr(report.profile, name).probabilities
+        if table is not None:
+            return _explored(facts, table[value], f"p({name} = {value}), unvalidated")
+    if isinstance(report.phenotype, Ok) and report.phenotype.value.scores:
+        score = report.phenotype.value.scores.get("inflamed")
+        if score is not None:
+            return _explored(facts, score, "phenotype scorer: inflamed, unvalidated")
+    share = report.profile.til_fraction.value
+    if share is None:
+        return facts
+    return _explored(facts, share, f"til_fraction ({report.profile.til_fraction.quantity})")
+
+
+def _explored(facts: QueueFacts, number: float, basis: str) -> QueueFacts:
+    return facts.model_copy(update={"exploratory": number, "exploratory_basis": basis})
+
+
+def _fields(report: CaseReport) -> tuple[FieldSummary, ...]:
+    informative = {row.field: row.informative for row in report.trust}
+    agreement: dict[str, str] = {row.field: row.state for row in report.agreement}
+    return tuple(
+        _field(name, getattr(report.profile, name), informative, agreement) for name in FIELD_VALUES
+    )
+
+
+def _field(
+    name: str,
+    field: Any,  # noqa: ANN401 - FieldPrediction of text or of a number
+    informative: dict[str, bool],
+    agreement: dict[str, str],
+) -> FieldSummary:
+    low, high = field.interval or (None, None)
+    table = field.probabilities
+    return FieldSummary(
+        field=name,
+        quantity=field.quantity,
+        value=field.value,
+        probability=table.get(field.value) if table and isinstance(field.value, str) else None,
+        low=low,
+        high=high,
+        prediction_set="|".join(field.prediction_set or ()),
+        coverage=field.coverage,
+        calibrated=field.calibrated,
+        informative=informative.get(name, False),
+        abstained=field.abstained,
+        reason=field.reason,
+        n_tiles=field.n_tiles,
+        tile_disagreement=field.tile_disagreement,
+        agreement=agreement.get(name, ""),
+    )

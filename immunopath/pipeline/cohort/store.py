@@ -1,0 +1,91 @@
+"""The result store of a cohort: files below one folder, each whole or not there.
+
+``cases/<name>.json`` and ``.html`` hold the report, ``records/<name>.json`` says that the case is
+done. The record is written last and names the digest of every file, so a run killed at any moment
+leaves nothing that a resumed run would take for finished.
+"""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from immunopath import __version__
+from immunopath.domain.case import Case
+from immunopath.domain.cohort import CaseRecord
+from immunopath.domain.errors import InputError
+from immunopath.domain.files import safe_name, write_text
+from immunopath.reporting.rendered import RenderedReport
+
+_BLOCK = 1 << 20
+
+
+class ResultStore:
+    """Results of the cases of one cohort below the folder `out`."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def valid(self, case: Case, key: str) -> CaseRecord | None:
+        """Return the case's record if it is of this key and every file is as it was written."""
+        record = self.record(case.case_id)
+        if record is None or record.key != key or not key:
+            return None
+        whole = all(_digest(self.out / name) == found for name, found in record.files.items())
+        return record if whole else None
+
+    def record(self, case_id: str) -> CaseRecord | None:
+        """Return what stands in the store about a case, whatever it was made with."""
+        try:
+            text = self._record_path(case_id).read_bytes()
+            record = CaseRecord.model_validate_json(text)
+        except (OSError, ValidationError):
+            return None
+        return record if record.case_id == case_id else None
+
+    def write_report(self, report: RenderedReport, *, html: bool) -> dict[str, str]:
+        """Write the report's files; returns their names and digests."""
+        stem = f"cases/{safe_name(report.case_id)}"
+        texts = {f"{stem}.json": report.to_json()}
+        if html:
+            texts[f"{stem}.html"] = report.to_html()
+        for name, text in texts.items():
+            write_text(self.out / name, text)
+        return {
+            name: hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+            for name, text in texts.items()
+        }
+
+    def write_record(self, record: CaseRecord) -> None:
+        """Say that a case is done."""
+        write_text(self._record_path(record.case_id), record.model_dump_json(indent=1) + "\n")
+
+    def _record_path(self, case_id: str) -> Path:
+        return self.out / "records" / f"{safe_name(case_id)}.json"
+
+
+def case_key(case: Case, configuration: str, as_of: str, *, html: bool) -> str:
+    """Return the digest of all that a case's result depends on, the bytes of its images included.
+
+    Raises `InputError` for an image that cannot be read.
+    """
+    parts = [__version__, configuration, as_of, str(html), case.model_dump_json(exclude={"images"})]
+    for image in case.images:
+        found = _digest(image)
+        if found is None:
+            raise InputError(f"{image}: cannot be read; check the path and its permissions")
+        parts.append(f"{image.name}:{found}")
+    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).hexdigest()
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None when it cannot be read."""
+    whole = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                whole.update(block)
+    except OSError:
+        return None
+    return whole.hexdigest()

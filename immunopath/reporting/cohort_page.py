@@ -1,0 +1,141 @@
+"""A cohort as two pages: what was found and what failed; who goes to the laboratory first."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from immunopath.domain.cohort import CaseRecord, FieldSummary
+from immunopath.domain.files import write_text
+from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.report import RESEARCH_USE
+from immunopath.reporting.cohort_tables import worklist, worklist_head
+from immunopath.reporting.html import render_page
+from immunopath.reporting.words import FIELD_NAMES
+
+BINS: Final = 10
+ABSTAINED: Final = "abstained"
+SHOWN: Final = 500
+"""Rows of a table on a page; all of them are in the CSV."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: share in [0, 1] of the cases that were analysed."""
+
+    label: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class FieldBlock:
+    """How one field is distributed over the cohort."""
+
+    label: str
+    quantity: str
+    bars: tuple[Bar, ...]
+    note: str
+
+
+def write_pages(out: Path, records: Sequence[CaseRecord], as_of: date) -> list[str]:
+    """Write ``summary.html`` and ``worklist.html``; returns their names."""
+    write_text(out / "summary.html", summary_page(records, as_of))
+    write_text(out / "worklist.html", worklist_page(records, as_of))
+    return ["summary.html", "worklist.html"]
+
+
+def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
+    """Return the cohort's summary as one self-contained page."""
+    seen = [record for record in records if record.fields]
+    lost = [record for record in records if record.status in {"failed", "refused"}]
+    return render_page(
+        "cohort.html.j2",
+        banner=RESEARCH_USE,
+        as_of=as_of.isoformat(),
+        n=len(records),
+        statuses=sorted(Counter(record.status for record in records).items()),
+        fields=[_block(name, seen) for name in FIELD_VALUES],
+        agreement=_agreement(seen),
+        quality=_bars(Counter(v for r in records for v in r.quality).items()),
+        findings=_bars(Counter(c for r in records for c in set(r.findings)).most_common()),
+        engines=_engines(records),
+        lost=[
+            (record.row, record.case_id, record.status, record.reason) for record in lost[:SHOWN]
+        ],
+        hidden=max(0, len(lost) - SHOWN),
+        trust=worklist_head(records),
+    )
+
+
+def worklist_page(records: Sequence[CaseRecord], as_of: date) -> str:
+    """Return the laboratory's worklist as one self-contained page."""
+    lines = worklist(records, as_of)
+    return render_page(
+        "worklist.html.j2",
+        banner=RESEARCH_USE,
+        as_of=as_of.isoformat(),
+        head=worklist_head(records),
+        lines=lines[:SHOWN],
+        hidden=max(0, len(lines) - SHOWN),
+        absent=len(records) - len(lines),
+    )
+
+
+def _block(name: str, records: Sequence[CaseRecord]) -> FieldBlock:
+    fields = [field for record in records for field in record.fields if field.field == name]
+    values = [field.value for field in fields if field.value is not None]
+    counts = _histogram(values) if FIELD_VALUES[name] is None else _classes(name, values)
+    counts[ABSTAINED] = len(fields) - len(values)
+    bars = tuple(Bar(k, n, n / len(fields) if fields else 0.0) for k, n in counts.items())
+    quantities = sorted({field.quantity for field in fields})
+    return FieldBlock(FIELD_NAMES[name], ", ".join(quantities), bars, _note(fields))
+
+
+def _classes(name: str, values: Iterable[Any]) -> dict[str, int]:
+    found = Counter(values)
+    return {value: found.get(value, 0) for value in FIELD_VALUES[name] or ()}
+
+
+def _histogram(values: Iterable[Any]) -> dict[str, int]:
+    counts = [0] * BINS
+    for value in values:
+        counts[min(int(value * BINS), BINS - 1)] += 1
+    return {f"{i / BINS:.1f}–{(i + 1) / BINS:.1f}": n for i, n in enumerate(counts)}
+
+
+def _note(fields: Sequence[FieldSummary]) -> str:
+    if not fields:
+        return "no case was analysed"
+    calibrated = sum(field.calibrated for field in fields)
+    informative = sum(field.informative for field in fields)
+    return (
+        f"calibrated in {calibrated} of {len(fields)} cases, informative (trust gate) in "
+        f"{informative}"
+    )
+
+
+def _agreement(records: Sequence[CaseRecord]) -> list[tuple[str, list[tuple[str, int]]]]:
+    rows = []
+    for name in FIELD_VALUES:
+        states = Counter(f.agreement for r in records for f in r.fields if f.field == name)
+        states.pop("", None)
+        if states:
+            rows.append((FIELD_NAMES[name], sorted(states.items())))
+    return rows
+
+
+def _engines(records: Iterable[CaseRecord]) -> list[tuple[str, list[tuple[str, int]]]]:
+    by_agent: dict[str, Counter[str]] = {}
+    for record in records:
+        for agent, status in record.engines.items():
+            by_agent.setdefault(agent, Counter())[status] += 1
+    return [(agent, sorted(counts.items())) for agent, counts in by_agent.items()]
+
+
+def _bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
+    pairs = list(counts)
+    top = max((n for _, n in pairs), default=1)
+    return [Bar(label, n, n / top) for label, n in pairs]

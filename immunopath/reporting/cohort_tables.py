@@ -1,0 +1,171 @@
+"""The tables of a cohort: one row per case and field, and the laboratory's worklist."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from immunopath.domain.cohort import CaseRecord, FieldSummary
+from immunopath.domain.files import write_bytes, write_text
+from immunopath.guidelines.triage import order_cohort
+
+CLOSED: Final = (
+    "No engine's trust gate is open: this list ranks by measured and clinical facts only. "
+    "exploratory_order is unvalidated and takes no part in it."
+)
+OPEN: Final = (
+    "Ranked by measured and clinical facts; a validated prediction breaks ties that they leave. "
+    "exploratory_order is unvalidated and takes no part in it."
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+CASE_COLUMNS: Final = (
+    "case_id", "patient_id", "row", "status", "reason", "category", "triage_level", "rank",
+    "exploratory_order", "quality", "n_tiles_case", "findings",
+)  # fmt: skip
+FIELD_COLUMNS: Final = tuple(
+    "field_reason" if name == "reason" else name for name in FieldSummary.model_fields
+)
+"""Those of `FieldSummary`; the case has a reason of its own."""
+WORK_COLUMNS: Final = (
+    "rank", "case_id", "patient_id", "triage_level", "why", "category", "tests", "waiting_days",
+    "tissue_at_risk", "exploratory_order", "exploratory_basis", "file",
+)  # fmt: skip
+
+
+def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]:
+    """Return the queue, first to go first (`guidelines.md` 3.3)."""
+    queue = [record.queue for record in records if record.queue is not None]
+    by_id = {record.case_id: record for record in records}
+    explored = _exploratory(records)
+    lines = []
+    for rank, item in enumerate(order_cohort(queue, as_of=as_of), 1):
+        record = by_id[item.case_id]
+        waited = None if item.diagnosed_on is None else (as_of - item.diagnosed_on).days
+        lines.append(
+            {
+                "rank": rank,
+                "case_id": item.case_id,
+                "patient_id": record.patient_id,
+                "triage_level": item.level,
+                "why": "; ".join(item.reasons),
+                "category": record.category,
+                "tests": "; ".join(record.tests),
+                "waiting_days": waited,
+                "tissue_at_risk": item.scant,
+                "exploratory_order": explored.get(item.case_id),
+                "exploratory_basis": item.exploratory_basis,
+                "file": record.file(".html") or record.file(".json"),
+            }
+        )
+    return lines
+
+
+def worklist_head(records: Iterable[CaseRecord]) -> str:
+    """Return the sentence at the list's head: does any prediction take part?"""
+    return OPEN if any(f.informative for r in records for f in r.fields) else CLOSED
+
+
+def _exploratory(records: Sequence[CaseRecord]) -> dict[str, int]:
+    """Return the unvalidated order: higher numbers first, the case id between equals."""
+    known = [r.queue for r in records if r.queue is not None and r.queue.exploratory is not None]
+    ordered = sorted(known, key=lambda q: (-(q.exploratory or 0.0), q.case_id))
+    return {item.case_id: place for place, item in enumerate(ordered, 1)}
+
+
+def tidy(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]:
+    """Return one row per case and field; a case without a report is one row without a field."""
+    places = {line["case_id"]: line for line in worklist(records, as_of)}
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        place = places.get(record.case_id, {}) if record.queue is not None else {}
+        case = {
+            "case_id": record.case_id,
+            "patient_id": record.patient_id,
+            "row": record.row,
+            "status": record.status,
+            "reason": record.reason,
+            "category": record.category,
+            "triage_level": place.get("triage_level"),
+            "rank": place.get("rank"),
+            "exploratory_order": place.get("exploratory_order"),
+            "quality": " ".join(record.quality),
+            "n_tiles_case": record.n_tiles,
+            "findings": " ".join(record.findings),
+        }
+        fields = [_field_cells(field) for field in record.fields]
+        empty: dict[str, Any] = dict.fromkeys(FIELD_COLUMNS)
+        rows += [case | field for field in fields or [empty]]
+    return rows
+
+
+def _field_cells(field: FieldSummary) -> dict[str, Any]:
+    cells = field.model_dump()
+    return cells | {"field_reason": cells.pop("reason")}
+
+
+def csv_text(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: str = "") -> str:
+    """Return rows as CSV. Text that a spreadsheet would run as a formula is defused."""
+    text = io.StringIO()
+    if head:
+        text.write(f"# {head}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_safe(row[column]) for column in columns])
+    return text.getvalue()
+
+
+def _safe(cell: object) -> object:
+    if not isinstance(cell, str):
+        return "" if cell is None else cell
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
+    return f"'{plain}" if cell.startswith(_FORMULA) or plain.lstrip().startswith("=") else plain
+
+
+def write_tables(out: Path, records: Sequence[CaseRecord], as_of: date) -> list[str]:
+    """Write the tables, ``cohort.parquet`` only where pyarrow is installed; returns their names."""
+    rows = tidy(records, as_of)
+    columns = (*CASE_COLUMNS, *FIELD_COLUMNS)
+    write_text(out / "cohort.csv", csv_text(rows, columns))
+    lines = worklist(records, as_of)
+    write_text(out / "worklist.csv", csv_text(lines, WORK_COLUMNS, worklist_head(records)))
+    names = ["cohort.csv", "worklist.csv"]
+    if _write_parquet(out / "cohort.parquet", rows, columns):
+        names.append("cohort.parquet")
+    return names
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> bool:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        return False
+    kinds = {
+        "row": pa.int64(), "rank": pa.int64(), "exploratory_order": pa.int64(),
+        "n_tiles_case": pa.int64(), "n_tiles": pa.int64(), "probability": pa.float64(),
+        "low": pa.float64(), "high": pa.float64(), "coverage": pa.float64(),
+        "tile_disagreement": pa.float64(), "calibrated": pa.bool_(), "informative": pa.bool_(),
+        "abstained": pa.bool_(), "number": pa.float64(),
+    }  # fmt: skip
+    names = [*columns, "number"]
+    schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in names])
+    table = [_typed(row) for row in rows]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(table, schema=schema), sink, compression="zstd")
+    write_bytes(path, sink.getvalue().to_pybytes())
+    return True
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose value is text, with a number beside it where it is one."""
+    value = row["value"]
+    number = value if isinstance(value, float) else None
+    clean = {
+        k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v
+        for k, v in row.items()
+    }
+    return clean | {"value": None if value is None else str(clean["value"]), "number": number}
