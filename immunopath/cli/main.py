@@ -10,6 +10,7 @@ import typer
 
 from immunopath import __version__
 from immunopath.cli import calibrate, cohort, evaluate
+from immunopath.cli.cohort_data import app as cohort_data_app
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
@@ -38,6 +39,7 @@ cohort.register(app)
 evaluate.register(app)
 register_mil(app)
 app.command("train")(train)
+app.add_typer(cohort_data_app, name="cohort-data")
 
 
 def run() -> None:

@@ -8,6 +8,14 @@
     │   ├── ResolutionError     mpp is not a number of micrometres per pixel, or out of range
     │   ├── CaseFileError       a clinical YAML or configuration file is invalid
     │   ├── EngineSpecError     an engine string cannot be understood
+    │   ├── CohortError         a manifest, a barcode or the choice of samples cannot be used
+    │   │   └── DuplicatePatient          a patient, slide or aliquot stands there twice
+    │   ├── ExpressionError     an expression file is empty, unreadable or not what it says
+    │   │   └── GeneMissing               genes of a signature are not in the file
+    │   ├── LabelError          labels or label constants cannot be computed or applied
+    │   │   └── OneClassField             every training patient has the same label
+    │   ├── SplitError          patients cannot be split as asked
+    │   │   └── LeakageError              what must stay in one split is in two
     │   └── OutputError         a result cannot be written where it was asked for
     ├── EngineError             an engine was asked and could not do its work
     │   ├── EngineUnavailable   it cannot run here: package, weights or licence missing
@@ -73,6 +81,38 @@ class CaseFileError(InputError):
 
 class EngineSpecError(InputError):
     """An engine string cannot be understood."""
+
+
+class CohortError(InputError):
+    """A cohort manifest, a barcode or the choice of samples cannot be used."""
+
+
+class DuplicatePatient(CohortError):
+    """A patient, slide or aliquot stands in a table twice."""
+
+
+class ExpressionError(InputError):
+    """An expression file is empty, unreadable or not what it says."""
+
+
+class GeneMissing(ExpressionError):
+    """Genes of a signature are not in the expression file."""
+
+
+class LabelError(InputError):
+    """Labels or label constants cannot be computed or applied."""
+
+
+class OneClassField(LabelError):
+    """Every training patient has the same label of a field: nothing can be learned of it."""
+
+
+class SplitError(InputError):
+    """Patients cannot be split as asked."""
+
+
+class LeakageError(SplitError):
+    """A patient, slide, aliquot or site that must stay in one split is in two."""
 
 
 class OutputError(InputError):

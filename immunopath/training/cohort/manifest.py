@@ -1,0 +1,142 @@
+"""The cohort manifest: one line a patient, written from GDC lists or by hand for an own cohort.
+
+Columns: patient_id (required), cancer_type, site, slides (several divided by ``;``), expression,
+aliquot, md5 (of the expression file), split. Paths are relative to the manifest or to a folder
+that is named where they are read.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+from immunopath.domain.base import Frozen
+from immunopath.domain.errors import CohortError, DuplicatePatient
+from immunopath.domain.files import write_text
+from immunopath.training.cohort.barcodes import patient_key
+from immunopath.training.samples import Split
+from immunopath.training.tables import MISSING, number_of, read_table
+
+COLUMNS: Final = (
+    "patient_id",
+    "cancer_type",
+    "site",
+    "slides",
+    "expression",
+    "aliquot",
+    "md5",
+    "split",
+)
+_BETWEEN: Final = ";"
+
+
+class ManifestRow(Frozen):
+    """One patient; "" or () where nothing is known.
+
+    site: tissue-source site; slides, expression: files; aliquot: barcode of what was sequenced.
+    """
+
+    patient_id: str = Field(min_length=1)
+    cancer_type: str = ""
+    site: str = ""
+    slides: tuple[str, ...] = ()
+    expression: str = ""
+    aliquot: str = ""
+    md5: str = ""
+    split: Split | None = None
+
+    @property
+    def slide_ids(self) -> tuple[str, ...]:
+        """The slides' file names without folder and suffix."""
+        return tuple(Path(slide).stem for slide in self.slides)
+
+
+def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
+    """Return the patients of a manifest (CSV or TSV).
+
+    Raises `DuplicatePatient` for a patient on two lines (also under two barcodes) and for a slide
+    or an expression file that two patients share, `CohortError` for anything else that is wrong,
+    each naming the line.
+    """
+    rows = read_table(path, f"a cohort manifest ({', '.join(COLUMNS)})")
+    names = rows[0][1]
+    unknown = sorted(names.keys() - set(COLUMNS))
+    if "patient_id" not in names or unknown:
+        raise CohortError(
+            f"{path}: columns are {', '.join(COLUMNS)}; "
+            + (f"{', '.join(unknown)} is none of them" if unknown else "patient_id is missing")
+        )
+    found: list[ManifestRow] = []
+    for number, row in rows:
+        try:
+            found.append(_row(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise CohortError(f"{path}: line {number}: {where}: {first['msg']}") from error
+    _require_distinct(path, [number for number, _ in rows], found)
+    return tuple(found)
+
+
+def _row(row: dict[str, str]) -> ManifestRow:
+    known = {name: cell for name, cell in row.items() if cell.lower() not in MISSING}
+    slides = tuple(s.strip() for s in known.pop("slides", "").split(_BETWEEN) if s.strip())
+    return ManifestRow.model_validate({**known, "slides": slides})
+
+
+def _require_distinct(path: Path, lines: Sequence[int], rows: Sequence[ManifestRow]) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for number, row in zip(lines, rows, strict=True):
+        names = [("patient", patient_key(row.patient_id))]
+        names += [("slide", slide) for slide in row.slides]
+        names += [(what, name) for what, name in _sequenced(row) if name]
+        for key in names:
+            if key in seen:
+                raise DuplicatePatient(
+                    f"{path}: line {number}: {key[0]} {key[1]} stands on line {seen[key]} too"
+                )
+            seen[key] = number
+
+
+def _sequenced(row: ManifestRow) -> tuple[tuple[str, str], ...]:
+    return (("expression file", row.expression), ("aliquot", row.aliquot))
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write a manifest as CSV."""
+    table = [
+        {**row.model_dump(exclude={"slides"}), "slides": _BETWEEN.join(row.slides)} for row in rows
+    ]
+    for row in table:
+        row["split"] = row["split"] or ""
+    write_csv(path, COLUMNS, table)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table as CSV with the given columns."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, sink.getvalue())
+
+
+def read_areas(path: Path) -> dict[str, float]:
+    """Return tissue areas by slide from a table with columns ``slide`` and ``tissue_area``.
+
+    slide: file name, file id or barcode; the area is in any one unit. Raises `CohortError` or
+    `DuplicatePatient` naming the line.
+    """
+    areas: dict[str, float] = {}
+    for number, row in read_table(path, "a table with columns slide and tissue_area"):
+        where = f"{path}: line {number}"
+        slide, area = row.get("slide", ""), number_of(row, ("tissue_area",), where)
+        if not slide or area is None or area < 0:
+            raise CohortError(f"{where}: needs a slide and a tissue_area of 0 or more")
+        if slide in areas:
+            raise DuplicatePatient(f"{where}: slide {slide} stands there twice")
+        areas[slide] = area
+    return areas

@@ -1,0 +1,78 @@
+"""Reading small tables of text (CSV or TSV) with named errors; no pandas needed."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from immunopath.domain.errors import CaseFileError, CohortError
+from immunopath.domain.files import require_file
+
+MISSING: Final = frozenset({"", "na", "nan", "n/a", "none", "null", "[not available]", "unknown"})
+"""Cells that say that nothing is known, in lower case."""
+
+Row = Mapping[str, str]
+
+
+def read_table(path: Path, what: str, *, comment: str = "#") -> list[tuple[int, dict[str, str]]]:
+    """Return (line number, cells by lower-case column name) of a comma or tab table.
+
+    what: names the table that is wanted, for the message. Lines that begin with `comment` are
+    left out. Raises `CohortError` for a missing, empty or undecodable file, a column that stands
+    there twice, and a row of another length than the header.
+    """
+    try:
+        require_file(path, what)
+        text = path.read_text(encoding="utf-8-sig")
+    except CaseFileError as error:
+        raise CohortError(str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CohortError(f"{path}: cannot be read as text; name {what}") from error
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.startswith(comment)
+    ]
+    if len(lines) < 2:
+        raise CohortError(f"{path}: holds no row; name {what}")
+    sep = "\t" if "\t" in lines[0][1] else ","
+    rows = list(csv.reader((line for _, line in lines), delimiter=sep))
+    names = [cell.strip().lower() for cell in rows[0]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CohortError(f"{path}: column {', '.join(twice)} stands there twice")
+    found: list[tuple[int, dict[str, str]]] = []
+    for (number, _), cells in zip(lines[1:], rows[1:], strict=False):
+        if len(cells) != len(names):
+            raise CohortError(
+                f"{path}: line {number}: {len(cells)} columns where the header has {len(names)}"
+            )
+        found.append((number, {n: c.strip() for n, c in zip(names, cells, strict=True)}))
+    return found
+
+
+def first_of(row: Row, names: Sequence[str]) -> str:
+    """Return the first cell of `names` that says something; "" when none does."""
+    for name in names:
+        value = row.get(name, "")
+        if value.lower() not in MISSING:
+            return value
+    return ""
+
+
+def number_of(row: Row, names: Sequence[str], where: str) -> float | None:
+    """Return the first number of `names`; None when it is missing.
+
+    Raises `CohortError` for a word and for infinity; a NaN counts as missing.
+    """
+    text = first_of(row, names)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise CohortError(f"{where}: {text[:40]!r} is no number") from error
+    if not math.isfinite(value):
+        raise CohortError(f"{where}: {text[:40]!r} is not finite")
+    return value
