@@ -163,7 +163,7 @@ def test_what_must_be_fetched_for_a_spec(
     source: str, options: dict[str, str], repo: str | None
 ) -> None:
     found = engine.hub_sources(EngineSpec(name="open_clip", source=source, options=options))
-    assert [name for name, _ in found] == ([] if repo is None else [repo])
+    assert [source.name for source in found] == ([] if repo is None else [repo])
 
 
 @needs
