@@ -7,6 +7,7 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
@@ -52,10 +53,10 @@ def verify_all(wanted: Sequence[str]) -> bool:
     return all(state.state in {"ok", "not pinned"} for state in states)
 
 
-def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Path | None) -> Path:
+def probe_engine(
+    engine: str, images: Sequence[Path], mpp: float | None, out: Path | None, device: str = "cpu"
+) -> Path | None:
     """Probe a predictor on images, print the table and keep the result; returns its file."""
-    from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
-
     spec = EngineSpec.parse(engine)
     check_spec("predictor", spec)
     stores = []
@@ -65,10 +66,22 @@ def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Pa
         if not intake.usable:
             raise InputError(f"{image.name}: refused ({intake.reason}); probe on H&E with tissue")
         stores.append(store)
-    result, path = probe_predictor(spec, stores, out)
+    result, path = _probed(spec, stores, out, device)
     _show(result)
-    typer.echo(f"kept in {path}")
+    typer.echo("not kept: name a file with --out" if path is None else f"kept in {path}")
     return path
+
+
+def _probed(
+    spec: EngineSpec, stores: Sequence[TileStore], out: Path | None, device: str
+) -> tuple[ProbeResult, Path | None]:
+    if spec.name == "medgemma":
+        from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
+
+        return probe_predictor(spec, stores, out, device)
+    from immunopath.models.foundation.case_probe import probe_cases
+
+    return probe_cases(spec, stores, out, device)
 
 
 def _show(result: ProbeResult) -> None:
@@ -84,9 +97,12 @@ def _show(result: ProbeResult) -> None:
         for field in result.fields
     ]
     show_table(("field", "TV blank", "TV shuffled", "TV between", "Δlog p blank", "image"), rows)
+    silent = [key for key in FIELD_VALUES if key not in {field.key for field in result.fields}]
+    if silent:
+        typer.echo(f"without any answer, so not compared: {', '.join(silent)}")
     typer.echo(
-        f"{result.n_units} prompts; total variation with 95 % interval; below {result.limit:g} "
-        f"counts as unchanged. The predictor as a whole: {result.verdict}"
+        f"{result.n_units} prompts or tiles; total variation with 95 % interval; below "
+        f"{result.limit:g} counts as unchanged. The predictor as a whole: {result.verdict}"
     )
 
 
