@@ -47,11 +47,12 @@ def probe(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E with tissue.")],
     mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
 ) -> None:
     """Say how much a predictor's answers depend on the image: real, blank and shuffled patches."""
     from immunopath.cli.models import probe_engine
 
-    probe_engine(engine, images, mpp, out)
+    probe_engine(engine, images, mpp, out, device)
 
 
 app.command("compare")(checkpoints.compare)

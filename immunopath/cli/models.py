@@ -7,14 +7,15 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
 from immunopath.models.foundation.medgemma.probe import Estimate, ProbeResult
 from immunopath.models.foundation.pins import state_folder
-from immunopath.models.foundation.sources import Source, patterns_for, sources_of
-from immunopath.models.foundation.weights import is_folder
+from immunopath.models.foundation.sources import patterns_for, sources_of
+from immunopath.models.foundation.weights import Source, is_folder
 from immunopath.models.registry import ROLES, check_spec
 from immunopath.models.spec import EngineSpec
 
@@ -24,21 +25,25 @@ MIB = 1024**2
 def fetch_all(wanted: Sequence[str], revision: str | None) -> None:
     """Fetch hub ids or everything behind engine strings, pin them, and say what to carry."""
     rows = []
-    for source, patterns in dict.fromkeys(s for text in wanted for s in _sources(text)):
-        if is_folder(source):
-            rows.append((source, "-", "local folder", "nothing to fetch"))
+    if revision is not None and len(wanted) > 1:
+        raise InputError(f"--revision {revision}: goes with one repository; fetch them one by one")
+    for source in dict.fromkeys(s for text in wanted for s in _sources(text, revision)):
+        name = source.name
+        if is_folder(name):
+            rows.append((name, "-", "local folder", "nothing to fetch"))
             continue
-        got = fetch(source, revision, patterns)
+        got = fetch(name, source.revision, source.patterns)
         size = f"{got.size / MIB:.1f} MiB"
-        rows.append((source, got.pin.revision, f"{len(got.pin.files)} files, {size}", "pinned"))
+        rows.append((name, got.pin.revision, f"{len(got.pin.files)} files, {size}", "pinned"))
     show_table(("repository", "commit", "what", "state"), rows)
     typer.echo(f"To work offline elsewhere carry {state_folder().parent} and set HF_HOME to it.")
 
 
 def verify_all(wanted: Sequence[str]) -> bool:
     """Read every file again; returns whether all are as pinned (folders: whole)."""
-    sources = [s for text in wanted for s, _ in _sources(text)] if wanted else pinned_repos()
-    states = [state for source in dict.fromkeys(sources) for state in verify(source)]
+    named = [(s.name, s.revision) for text in wanted for s in _sources(text)]
+    asked = named if wanted else [(repo, None) for repo in pinned_repos()]
+    states = [state for source in dict.fromkeys(asked) for state in verify(*source)]
     show_table(
         ("source", "file", "state", "SHA-256"),
         [(s.source, s.name, s.state, s.sha256[:16]) for s in states],
@@ -48,10 +53,10 @@ def verify_all(wanted: Sequence[str]) -> bool:
     return all(state.state in {"ok", "not pinned"} for state in states)
 
 
-def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Path | None) -> Path:
+def probe_engine(
+    engine: str, images: Sequence[Path], mpp: float | None, out: Path | None, device: str = "cpu"
+) -> Path | None:
     """Probe a predictor on images, print the table and keep the result; returns its file."""
-    from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
-
     spec = EngineSpec.parse(engine)
     check_spec("predictor", spec)
     stores = []
@@ -61,10 +66,22 @@ def probe_engine(engine: str, images: Sequence[Path], mpp: float | None, out: Pa
         if not intake.usable:
             raise InputError(f"{image.name}: refused ({intake.reason}); probe on H&E with tissue")
         stores.append(store)
-    result, path = probe_predictor(spec, stores, out)
+    result, path = _probed(spec, stores, out, device)
     _show(result)
-    typer.echo(f"kept in {path}")
+    typer.echo("not kept: name a file with --out" if path is None else f"kept in {path}")
     return path
+
+
+def _probed(
+    spec: EngineSpec, stores: Sequence[TileStore], out: Path | None, device: str
+) -> tuple[ProbeResult, Path | None]:
+    if spec.name == "medgemma":
+        from immunopath.models.foundation.medgemma.medgemma_probe import probe_predictor
+
+        return probe_predictor(spec, stores, out, device)
+    from immunopath.models.foundation.case_probe import probe_cases
+
+    return probe_cases(spec, stores, out, device)
 
 
 def _show(result: ProbeResult) -> None:
@@ -80,9 +97,12 @@ def _show(result: ProbeResult) -> None:
         for field in result.fields
     ]
     show_table(("field", "TV blank", "TV shuffled", "TV between", "Δlog p blank", "image"), rows)
+    silent = [key for key in FIELD_VALUES if key not in {field.key for field in result.fields}]
+    if silent:
+        typer.echo(f"without any answer, so not compared: {', '.join(silent)}")
     typer.echo(
-        f"{result.n_units} prompts; total variation with 95 % interval; below {result.limit:g} "
-        f"counts as unchanged. The predictor as a whole: {result.verdict}"
+        f"{result.n_units} prompts or tiles; total variation with 95 % interval; below "
+        f"{result.limit:g} counts as unchanged. The predictor as a whole: {result.verdict}"
     )
 
 
@@ -90,13 +110,18 @@ def _text(value: Estimate) -> str:
     return f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
 
 
-def _sources(text: str) -> tuple[Source, ...]:
-    """Return what a hub id, a folder or an engine string means."""
+def _sources(text: str, revision: str | None = None) -> tuple[Source, ...]:
+    """Return what a hub id, a folder or an engine string means; `revision` is that of a hub id."""
     spec = None
     if "/" not in text.partition(":")[0] and not Path(text).is_dir():
         spec = EngineSpec.parse(text)
     if spec is None:
-        return ((text, patterns_for(text)),)
+        return (Source(text, patterns_for(text), revision),)
+    if revision is not None:
+        raise EngineSpecError(
+            f"--revision {revision}: goes with a hub id; in {text!r} write revision= (and "
+            "adapter_revision=) into the engine string"
+        )
     for role in ROLES:
         try:
             check_spec(role, spec)

@@ -1,7 +1,9 @@
 """Engine strings: ``name[:id-or-folder][,key=value…]``, the same in Python, CLI and TOML."""
 
+import math
 import re
-from typing import Self
+from collections.abc import Sequence
+from typing import Self, TypeVar, overload
 
 from pydantic import Field
 
@@ -10,6 +12,8 @@ from immunopath.domain.errors import EngineSpecError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
+_WHOLE = re.compile(r"[0-9]{1,12}\Z")
+Word = TypeVar("Word", bound=str)
 
 
 class EngineSpec(Frozen):
@@ -57,3 +61,46 @@ class EngineSpec(Frozen):
             raise EngineSpecError(f"engine {self}: unknown option {unknown[0]!r}; it takes {takes}")
         if self.source is not None and not source:
             raise EngineSpecError(f"engine {self}: {self.name!r} takes no id or folder")
+
+    @overload
+    def number(self, key: str, default: float, low: float, high: float) -> float: ...
+    @overload
+    def number(self, key: str, default: None, low: float, high: float) -> float | None: ...
+    def number(self, key: str, default: float | None, low: float, high: float) -> float | None:
+        """Return a numeric option in [low, high], else the default; raises `EngineSpecError`."""
+        text = self.options.get(key)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise EngineSpecError(
+                f"engine {self}: {key}={text}: give a number from {low:g} to {high:g}"
+            )
+        return value
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """Return a whole-number option in [low, high]; raises `EngineSpecError`."""
+        text = self.options.get(key)
+        if text is None:
+            return default
+        if not _WHOLE.match(text) or not low <= int(text) <= high:
+            raise EngineSpecError(
+                f"engine {self}: {key}={text}: give a whole number from {low} to {high}"
+            )
+        return int(text)
+
+    def choice(self, key: str, words: Sequence[Word], default: Word | None = None) -> Word:
+        """Return the option as one of `words`, the first where neither option nor default is given.
+
+        Raises `EngineSpecError`.
+        """
+        text = self.options.get(key)
+        if text is None:
+            return words[0] if default is None else default
+        for word in words:
+            if text == word:
+                return word
+        raise EngineSpecError(f"engine {self}: {key}={text}: choose {' or '.join(words)}")

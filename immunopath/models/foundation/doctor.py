@@ -5,7 +5,7 @@ asked for what is neither in a folder nor in the cache.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 
@@ -13,8 +13,8 @@ from immunopath.domain.errors import CheckpointError, HubError, ImmunoPathError
 from immunopath.models.foundation.checks import GIB, Check, attempt, failed
 from immunopath.models.foundation.hub_errors import is_offline
 from immunopath.models.foundation.pins import read_pin
-from immunopath.models.foundation.sources import Source, packages_of, sources_of
-from immunopath.models.foundation.weights import check_access, is_folder, locate
+from immunopath.models.foundation.sources import checks_of, packages_of, sources_of
+from immunopath.models.foundation.weights import Source, check_access, is_folder, locate
 from immunopath.models.registry import SWITCHED_OFF, Role
 from immunopath.models.spec import EngineSpec
 
@@ -32,15 +32,10 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
     except ImmunoPathError as error:
         return [*rows, failed(f"{head}: options", error)]
     here = [_files(head, source) for source in sources]
-    rows += here
-    if spec.name == "medgemma":
-        from immunopath.models.foundation.medgemma.doctor_medgemma import check_request
-
-        rows += check_request(head, spec, device, loadable=all(r.state == "ok" for r in here))
-    if spec.name == "txgemma":
-        from immunopath.models.foundation.txgemma.doctor_txgemma import check_txgemma
-
-        rows += check_txgemma(head, spec, device, loadable=all(r.state == "ok" for r in here))
+    rows += [row for row, _ in here]
+    more = checks_of(role, spec)
+    if more is not None:
+        rows += more(head, spec, device, loadable=all(on_disk for _, on_disk in here))
     if not rows and spec.name != "embedded":
         return [Check(head, "note", "this engine does not say what it needs: not checked")]
     return rows or [Check(head, "ok", "ships with the package")]
@@ -77,21 +72,26 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _files(head: str, source: Source) -> Check:
-    """Return whether the files of a source are here or may be fetched, and fit on the disk."""
-    name, patterns = source
-    label = f"{head}: files of {name}"
+def _files(head: str, source: Source) -> tuple[Check, bool]:
+    """Return the row of a source's files (here, or to be fetched), and whether they are here."""
+    name, label = source.name, f"{head}: files of {source.name}"
     if is_folder(name):
-        return attempt(label, lambda: _folder(name))
-    pin = read_pin(name)
+        row = attempt(label, lambda: _folder(name))
+        return row, row.state == "ok"
     try:
-        folder = locate(name, pin.revision if pin else None, patterns, local=True)
+        pin = read_pin(name)
+    except CheckpointError as error:
+        return failed(label, error), False
+    try:
+        wanted = source.revision or (pin.revision if pin else None)
+        folder = locate(name, wanted, source.patterns, local=True)
     except HubError as error:
         if is_offline():
-            return failed(label, error)
-        return attempt(label, lambda: _fetchable(name, patterns))
-    pinned = "pinned" if pin else f"not pinned; 'immunopath models fetch {name}' pins it"
-    return Check(label, "ok", f"in the cache at {folder.name[:12]}, {pinned}")
+            return failed(label, error), False
+        return attempt(label, lambda: _fetchable(source)), False
+    same = pin is not None and pin.revision == folder.name
+    pinned = "pinned" if same else f"not pinned; 'immunopath models fetch {name}' pins it"
+    return Check(label, "ok", f"in the cache at {folder.name[:12]}, {pinned}"), True
 
 
 def _folder(name: str) -> str:
@@ -103,18 +103,20 @@ def _folder(name: str) -> str:
     return f"folder {folder}"
 
 
-def _fetchable(repo: str, patterns: Sequence[str]) -> str:
+def _fetchable(source: Source) -> str:
     from huggingface_hub import HfApi, constants
 
     from immunopath.models.foundation.hub_errors import hub_failures, named_error
 
-    check_access(repo)
+    repo = source.name
+    check_access(repo, source.revision)
     try:
-        found = HfApi().model_info(repo, files_metadata=True)
+        found = HfApi().model_info(repo, revision=source.revision, files_metadata=True)
     except hub_failures() as error:
-        raise named_error(error, repo, None) from error
+        raise named_error(error, repo, source.revision) from error
     sizes = {f.rfilename: f.size or 0 for f in found.siblings or []}
-    size = sum(sizes[n] for n in sizes if any(fnmatch(n, p) for p in patterns))  # as the hub does
+    wanted = [n for n in sizes if any(fnmatch(n, p) for p in source.patterns)]  # as the hub does
+    size = sum(sizes[name] for name in wanted)
     free = shutil.disk_usage(_existing(constants.HF_HOME)).free
     if size > free:
         raise HubError(

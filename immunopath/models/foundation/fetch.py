@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from immunopath.domain.errors import CheckpointError, EngineUnavailable
-from immunopath.models.foundation.pins import Pin, read_pin, state_folder, write_pin
+from immunopath.models.foundation.pins import Pin, every_pin, read_pin, write_pin
 from immunopath.models.foundation.weights import (
     SAFE_PATTERNS,
     is_folder,
@@ -61,16 +61,15 @@ def fetch(
 
 
 def pinned_repos() -> list[str]:
-    """Return every repository with a pin, sorted."""
-    pins = (state_folder() / "pins").glob("*.json")
-    return sorted(Pin.model_validate_json(path.read_bytes()).repo for path in pins)
+    """Return every repository with a pin, sorted; raises `CheckpointError` for a damaged pin."""
+    return [pin.repo for pin in every_pin()]
 
 
-def verify(source: str) -> list[FileState]:
+def verify(source: str, revision: str | None = None) -> list[FileState]:
     """Read every file again and compare it with its pin; a folder is checked to be whole.
 
     Raises `HubOffline` when a pinned commit is not in the cache, `CheckpointError` for a
-    repository that was never fetched.
+    repository that was never fetched, or whose pin is of another commit than `revision`.
     """
     if is_folder(source):
         folder = Path(source).expanduser()
@@ -84,6 +83,13 @@ def verify(source: str) -> list[FileState]:
         raise CheckpointError(
             f"{source}: was never fetched here; run 'immunopath models fetch {source}'"
         )
+    if revision is not None:
+        asked = locate(source, revision, tuple(pin.files), local=True).name
+        if asked != pin.revision:
+            raise CheckpointError(
+                f"{source}: {revision} is {asked[:12]}, pinned is {pin.revision[:12]}; run "
+                f"'immunopath models fetch {source} --revision {revision}'"
+            )
     folder = locate(source, pin.revision, tuple(pin.files))
     return [_state(source, folder, name, digest) for name, digest in pin.files.items()]
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from immunopath.domain.errors import (
     CheckpointClassError,
-    EngineSpecError,
     EngineUnavailable,
     PrecisionUnsupported,
     ProcessorMissing,
@@ -16,7 +15,7 @@ from immunopath.domain.errors import (
     first_line,
 )
 from immunopath.models.foundation.batcher import out_of_memory
-from immunopath.models.foundation.bfloat16 import has_bfloat16
+from immunopath.models.foundation.devices import check_device, has_bfloat16
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
@@ -60,13 +59,13 @@ def transformers() -> Any:  # noqa: ANN401 - a module whose lazy names no type c
 def placement(spec: EngineSpec, device: str) -> Placement:
     """Return the device with the torch dtype of the option ``dtype`` (default float32).
 
-    Raises `EngineSpecError` for an unknown one, `PrecisionUnsupported` on a GPU without bfloat16.
+    Raises `EngineSpecError` for an unknown one or what is no device, `EngineUnavailable` for a
+    device that is not there, `PrecisionUnsupported` on a GPU without bfloat16.
     """
     import torch
 
-    name = spec.options.get("dtype", "float32")
-    if name not in DTYPES:
-        raise EngineSpecError(f"engine {spec}: dtype={name!r}; use {' or '.join(DTYPES)}")
+    name = spec.choice("dtype", DTYPES)
+    check_device(device)
     if name == "bfloat16" and not has_bfloat16(device):
         raise PrecisionUnsupported(f"{device} has no bfloat16: use dtype=float32")
     return Placement(getattr(torch, name), device)
@@ -115,12 +114,7 @@ def load_model(
     keys that the caller does not use. Raises `CheckpointClassError`, `UnsafeWeights`,
     `WeightsCorrupted`, and `EngineUnavailable` when memory does not suffice.
     """
-    config = read_config(weights)
-    if model_types and config.model_type not in model_types:
-        raise CheckpointClassError(
-            f"{weights.source}: is a {config.model_type} checkpoint, this engine runs "
-            f"{' or '.join(model_types)}; give another id or folder"
-        )
+    require_class(weights, model_types)
     require_safetensors(weights)
 
     def load() -> tuple[Any, Any]:
@@ -144,6 +138,20 @@ def load_model(
             f"(first: {sorted(missing)[0]}); fetch it again or give the right one"
         )
     return model.eval()
+
+
+def require_class(weights: Weights, model_types: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return the configuration; raises `CheckpointClassError` unless it is of an allowed type.
+
+    `model_types`: as for `load_model`.
+    """
+    config = read_config(weights)
+    if model_types and config.model_type not in model_types:
+        raise CheckpointClassError(
+            f"{weights.source}: is a {config.model_type} checkpoint, this engine runs "
+            f"{' or '.join(model_types)}; give another id or folder"
+        )
+    return config
 
 
 def require_safetensors(weights: Weights) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import CheckpointError
+from immunopath.domain.files import write_text
 
 
 class Pin(Frozen):
@@ -39,19 +40,34 @@ def read_pin(repo: str) -> Pin | None:
     path = pin_path(repo)
     if not path.is_file():
         return None
-    try:
-        return Pin.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(
-            f"{path}: is not a pin; delete it and run 'immunopath models fetch {repo}'"
-        ) from error
+    pin = _read(path)
+    if pin.repo.lower() != repo.lower():
+        raise _damaged(path, f"it is the pin of {pin.repo}")
+    return pin
+
+
+def every_pin() -> list[Pin]:
+    """Return all pins, sorted by repository; raises `CheckpointError` for a damaged one."""
+    pins = [_read(path) for path in (state_folder() / "pins").glob("*.json")]
+    return sorted(pins, key=lambda pin: pin.repo)
 
 
 def write_pin(pin: Pin) -> Path:
-    """Write a pin in one step and return its file."""
+    """Write a pin in one step and return its file; raises `OutputError`."""
     path = pin_path(pin.repo)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".json.part")
-    half.write_text(pin.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    half.replace(path)
+    write_text(path, pin.model_dump_json(indent=2) + "\n")
     return path
+
+
+def _read(path: Path) -> Pin:
+    try:
+        return Pin.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _damaged(path, first_fault(error, "pin")) from error
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: is not a pin ({why}); delete it and fetch its repository again with 'immunopath "
+        "models fetch'"
+    )

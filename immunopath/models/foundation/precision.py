@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
-from immunopath.models.foundation.bfloat16 import has_bfloat16
+from immunopath.models.foundation.devices import check_device, has_bfloat16
 from immunopath.models.foundation.hf_loading import transformers
 
 Dtype = Literal["float32", "bfloat16"]
@@ -39,6 +39,11 @@ class Precision:
         return self.dtype if self.quant == "none" else f"{self.quant}/{self.dtype}"
 
 
+def default_dtype(device: str) -> Dtype:
+    """Return what is taken where no option says: bfloat16 on a GPU, float32 on a CPU."""
+    return "bfloat16" if device.startswith("cuda") else "float32"
+
+
 def choose_precision(options: Mapping[str, str], device: str) -> Precision:
     """Return what the options ``dtype`` and ``quant`` ask for on a device.
 
@@ -49,7 +54,7 @@ def choose_precision(options: Mapping[str, str], device: str) -> Precision:
     quant = options.get("quant", "none")
     if quant not in {"none", "nf4"}:
         raise EngineSpecError(f"quant={quant}: choose nf4 or none")
-    dtype = options.get("dtype", "bfloat16" if device.startswith("cuda") else "float32")
+    dtype = options.get("dtype", default_dtype(device))
     if dtype in {"float16", "fp16", "half"}:
         raise PrecisionUnsupported(
             f"dtype={dtype}: Gemma 3 leaves the range of float16 and answers NaN; use bfloat16 or "
@@ -63,27 +68,6 @@ def choose_precision(options: Mapping[str, str], device: str) -> Precision:
             "memory) or quant=nf4,dtype=float32"
         )
     return Precision(dtype, quant)  # type: ignore[arg-type]
-
-
-def check_device(device: str) -> None:
-    """Raise `EngineSpecError` for a name that is no device, `EngineUnavailable` if it is absent."""
-    import torch
-
-    try:
-        kind = torch.device(device)
-    except RuntimeError as error:
-        raise EngineSpecError(
-            f"device {device!r}: is not a device such as cpu or cuda:0"
-        ) from error
-    if kind.type == "cuda" and not torch.cuda.is_available():
-        raise EngineUnavailable(
-            f"device {device}: torch {torch.__version__} sees no CUDA GPU; use device=cpu or "
-            "install a CUDA build of torch"
-        )
-    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
-        raise EngineUnavailable(
-            f"device {device}: there are {torch.cuda.device_count()} GPUs, counted from cuda:0"
-        )
 
 
 def loading_options(precision: Precision, device: str) -> dict[str, Any]:

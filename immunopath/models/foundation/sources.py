@@ -1,21 +1,20 @@
 """What an engine string needs from the hub and from the package index, asked of its builder.
 
-A builder module may have ``hub_sources(spec)``, the ids or folders and file patterns behind an
-engine string, and ``PACKAGES``, the distributions that it imports, or a function of the spec that
-returns them. ``a|b`` means either of two.
+A builder module may have ``hub_sources(spec)``, the ids or folders, file patterns and revisions
+behind an engine string, which judges all its options as the builder does; ``PACKAGES``, the
+distributions that it imports, or a function of the spec that returns them (``a|b`` means either of
+two); and ``DOCTOR``, ``module:function`` with what else the doctor can check.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
 from immunopath.domain.errors import EngineSpecError
-from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.foundation.checks import Check
+from immunopath.models.foundation.weights import SAFE_PATTERNS, Source
 from immunopath.models.registry import ENTRIES, SWITCHED_OFF, Entry, Role, find_entry
 from immunopath.models.spec import EngineSpec
-
-Source = tuple[str, tuple[str, ...]]
-"""A hub id or folder, and the patterns of the files that are needed of it."""
 
 
 def builder_module(role: Role, spec: EngineSpec) -> Any:  # noqa: ANN401 - a module
@@ -42,9 +41,9 @@ def patterns_for(repo: str) -> tuple[str, ...]:
     """
     wanted: list[str] = []
     for entry in ENTRIES:
-        for source, patterns in _default_sources(entry):
-            if source.lower() == repo.lower():
-                wanted += patterns
+        for source in _default_sources(entry):
+            if source.name.lower() == repo.lower():
+                wanted += source.patterns
     return tuple(dict.fromkeys(wanted)) or SAFE_PATTERNS
 
 
@@ -60,3 +59,17 @@ def packages_of(role: Role, spec: EngineSpec) -> tuple[str, ...]:
     packages: tuple[str, ...] | Callable[[EngineSpec], tuple[str, ...]]
     packages = getattr(builder_module(role, spec), "PACKAGES", ())
     return packages(spec) if callable(packages) else packages
+
+
+def checks_of(role: Role, spec: EngineSpec) -> Callable[..., Iterable[Check]] | None:
+    """Return what else the doctor can check of an engine, or None.
+
+    It is called with the head of the rows, the spec, the device and ``loadable``, whether all files
+    of the engine are on this disk.
+    """
+    named = getattr(builder_module(role, spec), "DOCTOR", None)
+    if named is None:
+        return None
+    module, _, function = named.partition(":")
+    found: Callable[..., Iterable[Check]] = getattr(import_module(module), function)
+    return found

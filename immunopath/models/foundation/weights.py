@@ -5,15 +5,21 @@ Nothing here touches the network unless a hub id is not in the local cache, and 
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Self
 
-from immunopath.domain.errors import CheckpointError, WeightsCorrupted
+from immunopath.domain.errors import (
+    CheckpointError,
+    EngineSpecError,
+    WeightsCorrupted,
+    first_line,
+)
 from immunopath.models.foundation.hub_errors import (
     hub_failures,
     is_offline,
@@ -21,6 +27,7 @@ from immunopath.models.foundation.hub_errors import (
     offline,
 )
 from immunopath.models.foundation.pins import Pin, read_pin
+from immunopath.models.spec import EngineSpec
 
 SAFE_PATTERNS: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*")
 """What a transformers or peft checkpoint needs: no pickle, no code."""
@@ -51,6 +58,41 @@ class Weights:
     def label(self) -> str:
         """Return what to call the revision in provenance: the commit, or the digest's start."""
         return self.revision or f"sha256-{self.digest[:12]}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an engine needs: a hub id or folder, the patterns of its files, and which revision.
+
+    revision: a branch, tag or commit; None = what ``models fetch`` pinned, else the main branch.
+    """
+
+    name: str
+    patterns: tuple[str, ...] = SAFE_PATTERNS
+    revision: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        spec: EngineSpec,
+        name: str,
+        patterns: tuple[str, ...] = SAFE_PATTERNS,
+        key: str = "revision",
+    ) -> Self:
+        """Return the source with the revision that the option `key` names.
+
+        Raises `EngineSpecError` for a revision of a folder, which has none.
+        """
+        revision = spec.options.get(key)
+        if revision is not None and is_folder(name):
+            raise EngineSpecError(
+                f"engine {spec}: {key}= goes with a hub id; {name} is a folder, leave it out"
+            )
+        return cls(name, patterns, revision)
+
+    def resolve(self) -> Weights:
+        """Return the files, fetched if need be; see `resolve_weights`."""
+        return resolve_weights(self.name, revision=self.revision, patterns=self.patterns)
 
 
 def is_folder(source: str) -> bool:
@@ -117,12 +159,12 @@ def _snapshot(repo: str, revision: str | None, patterns: Sequence[str], *, local
     )
 
 
-def check_access(repo: str) -> None:
+def check_access(repo: str, revision: str | None = None) -> None:
     """Ask the hub whether files of `repo` may be fetched; raises the `HubError` if not."""
     from huggingface_hub import auth_check
 
     if is_offline():
-        raise offline(repo, None)
+        raise offline(repo, revision)
     try:
         auth_check(repo)
     except hub_failures() as error:
@@ -178,3 +220,26 @@ def sha256_of(path: Path) -> str:
         return _known[key]
     except OSError as error:
         raise WeightsCorrupted(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def stored_numbers(weights: Weights) -> int:
+    """Return how many numbers the safetensors files hold; reads no more than their headers.
+
+    Raises `WeightsCorrupted` for one that is cut off or none at all.
+    """
+    names = [name for name in weights.files if name.endswith(".safetensors")]
+    return sum(numbers_in(weights.folder / name, weights.source) for name in names)
+
+
+def numbers_in(path: Path, source: str) -> int:
+    """Return how many numbers one safetensors file holds; raises `WeightsCorrupted`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError) as error:
+        raise WeightsCorrupted(
+            f"{path}: is not a whole safetensors file ({first_line(error, 160)}); fetch it again "
+            f"with 'immunopath models fetch {source}' or copy it again"
+        ) from error

@@ -5,6 +5,7 @@ from typing import Final
 
 from immunopath.domain.errors import CheckpointError, EngineSpecError
 from immunopath.models.foundation import sources
+from immunopath.models.foundation.weights import Source
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import MilPredictor
 from immunopath.models.mil.record import MilRecord, read_cards, read_record
@@ -49,11 +50,11 @@ def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
     return EngineSpec.parse(spec.options.get("embedder", record.embedder))
 
 
-def hub_sources(spec: EngineSpec) -> tuple[sources.Source, ...]:
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return the head's folder and what its embedder needs."""
     folder = folder_of(spec)
     embedder = embedder_of(spec, read_record(folder))
-    return ((str(folder), ()), *sources.sources_of("embedder", embedder))
+    return (Source(str(folder), ()), *sources.sources_of("embedder", embedder))
 
 
 def PACKAGES(spec: EngineSpec) -> tuple[str, ...]:  # noqa: N802 - the name that doctor asks for

@@ -12,9 +12,10 @@ from pydantic import Field, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
+from immunopath.models.foundation.decoding.answer import Layout
 from immunopath.models.foundation.medgemma.lora import Targets
 from immunopath.models.foundation.medgemma.prompts import PROMPTS, Prompt
-from immunopath.models.foundation.medgemma.record import UNDECLARED, FormatName
+from immunopath.models.foundation.medgemma.record import UNDECLARED
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -49,7 +50,7 @@ class DataConfig(Frozen):
 
     prompt: str = "card-v1"
     prompt_text: str | None = None
-    format: FormatName = "indented"
+    format: Layout = "indented"
     decimals: int = Field(default=2, ge=2, le=3)
     keys: tuple[str, ...] = tuple(FIELD_VALUES)
     images: int = Field(default=1, ge=1, le=16)

@@ -137,21 +137,28 @@ def test_path_foundation_names_the_runtime_that_its_files_need(
 def test_every_file_that_will_be_fetched_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
+    asked: list[str] = []
+
     class Api:
-        def model_info(self, repo: str, *, files_metadata: bool) -> object:
+        def model_info(self, repo: str, *, revision: str, files_metadata: bool) -> object:
+            asked.append(revision)
             sizes = {"saved_model.pb": 1, "variables/variables.data": 2, "a.onnx": 4, "b.bin": 8,
                      "model.safetensors": 16}  # fmt: skip
             files = [SimpleNamespace(rfilename=n, size=s * GIB) for n, s in sizes.items()]
             return SimpleNamespace(siblings=files)
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setattr("immunopath.models.foundation.doctor.check_access", lambda repo: None)
+    monkeypatch.setattr(
+        "immunopath.models.foundation.doctor.check_access",
+        lambda repo, revision: asked.append(revision),
+    )
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100 * GIB))
-    patterns = sources_of("embedder", EngineSpec(name="path-foundation"))[0][1]
-    assert "can be fetched: 7.0 GiB" in _fetchable("google/path-foundation", patterns)
+    [source] = sources_of("embedder", EngineSpec.parse("path-foundation,revision=v2"))
+    assert "can be fetched: 7.0 GiB" in _fetchable(source)
+    assert asked == ["v2"] * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6 * GIB))
     with pytest.raises(HubError, match=r"7\.0 GiB to fetch"):
-        _fetchable("google/path-foundation", patterns)
+        _fetchable(source)
 
 
 def test_txgemma_has_its_numbers_and_memory(
@@ -200,6 +207,6 @@ def test_a_repository_of_an_engine_is_fetched_with_the_files_that_it_wants() -> 
                 found = sources_of(role, EngineSpec(name=entry.name))
             except EngineSpecError:
                 continue
-            for source, patterns in found:
-                assert set(patterns) <= set(patterns_for(source))
+            for source in found:
+                assert set(source.patterns) <= set(patterns_for(source.name))
     assert patterns_for("somebody/else") == SAFE_PATTERNS

@@ -9,7 +9,8 @@ import pytest
 from stores import CORE
 from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders
-from tiny_path_foundation import build_patch_onnx
+from tiny_open_clip import build_open_clip
+from tiny_path_foundation import build_patch_onnx, build_vit_saved_model
 from tiny_siglip import build_siglip
 from typer.testing import CliRunner
 
@@ -26,29 +27,33 @@ pytest.importorskip("onnxruntime")
 FACTS = Path(__file__).parents[3] / "examples" / "clinical_complete.yaml"
 
 
+def build_atlas_with(embedder: str, root: Path) -> Path:
+    """Build an atlas of three real images by the command."""
+    images = Path(__file__).parents[2] / "data" / "images"
+    manifest, out = root / "m.csv", root / "own.atlas"
+    names = [f"nucls_til/images/train_{i}.png" for i in (2, 5, 9)]
+    manifest.write_text("path,mpp\n" + "".join(f"{images / n},0.5\n" for n in names))
+    built = CliRunner().invoke(
+        app, ["atlas", "build", str(manifest), "-o", str(out), "--embedder", embedder]
+    )
+    assert built.exit_code == 0, built.output
+    return out
+
+
 @pytest.fixture(scope="module")
 def settings(medgemma: Folders, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     root = tmp_path_factory.mktemp("foundation")
     build_siglip(root / "siglip")
     build_gemma2(root / "gemma2")
     build_patch_onnx(root / "model.onnx")
-    images = Path(__file__).parents[2] / "data" / "images"
-    manifest = root / "m.csv"
-    names = [f"nucls_til/images/train_{i}.png" for i in (2, 5, 9)]
-    manifest.write_text("path,mpp\n" + "".join(f"{images / n},0.5\n" for n in names))
     embedder = f"path-foundation:{root / 'model.onnx'}"
-    built = CliRunner().invoke(
-        app,
-        ["atlas", "build", str(manifest), "-o", str(root / "own.atlas"), "--embedder", embedder],
-    )
-    assert built.exit_code == 0, built.output
     return {
         "profile": "foundation",
         "predictor": medgemma.engine(patches=6, quant="nf4"),
         "phenotype": f"medsiglip:{root / 'siglip'}",
         "embedder": embedder,
         "drugs": f"txgemma:{root / 'gemma2'},tasks=hERG,cache={root / 'cache'}",
-        "atlas": str(root / "own.atlas"),
+        "atlas": str(build_atlas_with(embedder, root)),
     }
 
 
@@ -70,6 +75,40 @@ def test_four_foundation_engines_in_one_graph(
     assert isinstance(report.guidance, Ok)
     assert len(report.answers) == 6
     assert report.to_html().count("NOT_PROBED") == 1
+
+
+@pytest.fixture(scope="module")
+def other_routes(
+    settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
+    """The same profile with a ViT as SavedModel and open_clip for the phenotype."""
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("open_clip")
+    root = tmp_path_factory.mktemp("routes")
+    embedder = f"path-foundation:{build_vit_saved_model(root / 'vit')}"
+    return settings | {
+        "phenotype": f"open_clip:{build_open_clip(root / 'clip')}",
+        "embedder": embedder,
+        "atlas": str(build_atlas_with(embedder, root)),
+    }
+
+
+def test_the_saved_model_and_open_clip_in_the_same_profile(
+    other_routes: dict[str, object], shared_images: Path
+) -> None:
+    case = Case(case_id="a", images=(shared_images / CORE,), mpp=0.5, clinical=load_clinical(FACTS))
+    with ImmunoPath(settings=Settings.make(dict(other_routes))) as path:
+        report = path.analyze(case, as_of=date(2026, 11, 24))
+    assert report.status is CaseStatus.ok, [row.reason for row in report.engines]
+    used = {row.agent: row.engine for row in report.engines}
+    assert (used["predictor"], used["phenotype"]) == ("medgemma", "open_clip")
+    assert (used["retrieval"], used["drugs"]) == ("path-foundation", "txgemma")
+    assert isinstance(report.phenotype, Ok)
+    assert sum(report.phenotype.value.scores.values()) == pytest.approx(1)
+    assert isinstance(report.retrieval, Ok)
+    assert report.retrieval.value.neighbours
+    made = [row for row in report.engines if row.engine in {"open_clip", "path-foundation"}]
+    assert all(row.weights_digest for row in made)
 
 
 def test_engines_that_are_first_needed_at_once_are_all_loaded_right(

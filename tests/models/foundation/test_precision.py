@@ -8,7 +8,7 @@ from tiny_lora import adapted
 from tiny_medgemma import TEXT, field, loaded
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
-from immunopath.models.foundation.bfloat16 import has_bfloat16
+from immunopath.models.foundation.devices import has_bfloat16
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
 from immunopath.models.foundation.precision import (
     Precision,

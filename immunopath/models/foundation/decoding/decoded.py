@@ -52,3 +52,8 @@ class DecodedAnswer:
     conditional: bool
     conditioning: str
     tokens: tuple[int, ...] = ()
+
+
+def conditioning_name(marginal: int) -> str:
+    """Return how fields are read: ``greedy`` without sampled histories, else ``marginal:n``."""
+    return f"marginal:{marginal}" if marginal else "greedy"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from immunopath.domain.errors import LogitsNotFinite, TokenizerMismatch
 from immunopath.models.foundation.decoding.answer import AnswerFormat
-from immunopath.models.foundation.decoding.decoded import DecodedAnswer
+from immunopath.models.foundation.decoding.decoded import DecodedAnswer, conditioning_name
 from immunopath.models.foundation.decoding.head import OutputHead
 from immunopath.models.foundation.decoding.prefill import EncodedPrompt, prefill
 from immunopath.models.foundation.decoding.reading import FirstTokens, read_slot
@@ -233,7 +233,7 @@ class SlotDecoder:
             text=text,
             log_probability=log_probability,
             conditional=not self._full_head,
-            conditioning=f"marginal:{self._marginal}" if self._marginal else "greedy",
+            conditioning=conditioning_name(self._marginal),
             tokens=tuple(tokens),
         )
 

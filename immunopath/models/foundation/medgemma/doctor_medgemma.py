@@ -15,18 +15,17 @@ from immunopath.models.foundation.medgemma.adapter import (
     read_settings,
 )
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
-from immunopath.models.foundation.medgemma.gemma import check_config, check_files
+from immunopath.models.foundation.medgemma.gemma import check_config
 from immunopath.models.foundation.medgemma.medgemma_build import (
     Request,
     choose_record,
     find_probe,
     parse,
-    resolve_adapter,
 )
 from immunopath.models.foundation.medgemma.memory import MemoryEstimate, estimate
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import choose_precision
-from immunopath.models.foundation.weights import Weights, resolve_weights
+from immunopath.models.foundation.weights import Weights, stored_numbers
 from immunopath.models.spec import EngineSpec
 
 TURN_TOKENS: Final = 12
@@ -47,8 +46,8 @@ def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
     if not loadable:
         return rows
     try:
-        base = resolve_weights(request.base, revision=request.options.get("revision"))
-        adapter = resolve_adapter(request)
+        base = request.base.resolve()
+        adapter = None if request.adapter is None else request.adapter.resolve()
     except ImmunoPathError as error:
         return [*rows, Check(f"{head}: weights", "missing", str(error))]
     rows.append(attempt(f"{head}: base model", lambda: _base(base)))
@@ -63,7 +62,7 @@ def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
 
 def _base(base: Weights) -> str:
     config = check_config(base)
-    check_files(base)
+    stored_numbers(base)
     text = config.get_text_config()
     return (
         f"Gemma 3, {text.num_hidden_layers} layers, {text.vocab_size} tokens, images of "

@@ -28,7 +28,7 @@ from immunopath.models.foundation.hf_loading import (
     transformers,
 )
 from immunopath.models.foundation.precision import Precision, keep_plain_cpu_path, loading_options
-from immunopath.models.foundation.weights import Weights
+from immunopath.models.foundation.weights import Weights, stored_numbers
 from immunopath.models.protocols import RGB
 
 MODEL_TYPE: Final = "gemma3"
@@ -66,7 +66,7 @@ def load_gemma(weights: Weights, precision: Precision, device: str) -> Gemma:
     """
     check_config(weights)
     require_safetensors(weights)
-    check_files(weights)
+    stored_numbers(weights)
     processor = load_processor("AutoProcessor", weights, backend="pil")
     model = _load(weights, precision, device)
     gemma = Gemma(model, processor, weights, precision, device)
@@ -85,23 +85,6 @@ def check_config(weights: Weights) -> Any:  # noqa: ANN401 - Gemma3Config
             "image-text checkpoints such as google/medgemma-1.5-4b-it"
         )
     return config
-
-
-def check_files(weights: Weights) -> None:
-    """Raise `WeightsCorrupted` for a safetensors file that is cut off or not one at all."""
-    from safetensors import SafetensorError, safe_open
-
-    for name in weights.files:
-        if not name.endswith(".safetensors"):
-            continue
-        try:
-            with safe_open(weights.folder / name, framework="pt") as file:
-                file.keys()
-        except (SafetensorError, OSError) as error:
-            raise WeightsCorrupted(
-                f"{weights.folder / name}: is not a whole safetensors file ({error}); fetch it "
-                f"again with 'immunopath models fetch {weights.source}' or copy it again"
-            ) from error
 
 
 def _load(weights: Weights, precision: Precision, device: str) -> Any:  # noqa: ANN401

@@ -18,8 +18,7 @@ from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.calibrated import calibrated_profile, calibration_cautions
 from immunopath.models.calibration import Calibrator
 from immunopath.models.foundation.batcher import Batcher
-from immunopath.models.foundation.decoding.answer import AnswerFormat
-from immunopath.models.foundation.decoding.decoded import DecodedAnswer
+from immunopath.models.foundation.decoding.decoded import DecodedAnswer, conditioning_name
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode
@@ -65,12 +64,11 @@ class MedGemmaPredictor:
         self.record, self.serving, self.calibrator = record, serving, calibrator
         self._gemma, self._adapter, self._cautions = gemma, adapter, tuple(cautions)
         self._encoding = threading.Lock()
-        answer = AnswerFormat(layout=record.format, keys=record.keys, decimals=record.decimals)
         # The decoder works in the batcher's thread: a fast tokenizer cannot be borrowed twice.
         self._decoder = SlotDecoder(
             gemma.model,
             copy.deepcopy(gemma.tokenizer),
-            answer,
+            record.answer,
             full_head=serving.full_head,
             marginal=serving.marginal,
         )
@@ -143,7 +141,7 @@ class MedGemmaPredictor:
             and all(t.quality.verdict is Verdict.accept for t in source.tiles),
             source=self._provenance(source, tile_ids),
             n_tiles=len(tile_ids),
-            conditioning=answers[0].conditioning if answers else "greedy",
+            conditioning=conditioning_name(self.serving.marginal),
         )
         profile = build_profile(answers, facts)
         cautions = [*self._cautions, *self._case_cautions(units, cancer_type)]
@@ -230,15 +228,14 @@ def setup_of(
 
     digest: of base and adapter; merged: whether the adapter is, None without one.
     """
-    answer = AnswerFormat(layout=record.format, keys=record.keys, decimals=record.decimals)
     parts = {
         "px": record.patch_px,
         "images": record.images,
         "prompt": record.the_prompt.id,
-        "format": f"{record.format}:{answer.digest[:12]}",
+        "format": f"{record.format}:{record.answer.digest[:12]}",
         "precision": str(precision),
         "head": "full" if serving.full_head else "candidates",
-        "conditioning": f"marginal:{serving.marginal}" if serving.marginal else "greedy",
+        "conditioning": conditioning_name(serving.marginal),
     }
     if merged is not None:
         parts["adapter"] = "merged" if merged else "beside"

@@ -31,7 +31,7 @@ from immunopath.models.foundation.medgemma.record import (
     record_from_options,
 )
 from immunopath.models.foundation.precision import choose_precision
-from immunopath.models.foundation.weights import SAFE_PATTERNS, Weights, resolve_weights
+from immunopath.models.foundation.weights import Source, Weights
 from immunopath.models.spec import EngineSpec
 
 OPTIONS: Final = (
@@ -40,16 +40,19 @@ OPTIONS: Final = (
     "calibration",
 )  # fmt: skip
 PACKAGES: Final = ("torch", "transformers", "safetensors", "peft", "accelerate")
+DOCTOR: Final = "immunopath.models.foundation.medgemma.doctor_medgemma:check_request"
 
 
 @dataclass(frozen=True)
 class Request:
     """A parsed engine string; `adapter` None = the base model alone."""
 
-    base: str
-    adapter: str | None
+    base: Source
+    adapter: Source | None
     device: str
     serving: Serving
+    merge: bool
+    compiled: bool
     options: Mapping[str, str]
 
 
@@ -62,19 +65,23 @@ def parse(spec: EngineSpec, device: str) -> Request:
     spec.refuse_extras(*OPTIONS, source=True)
     options = spec.options
     named = options.get("adapter", V31 if spec.source is None else "none")
-    head = _one_of(options, "head", ("full", "candidates"))
+    if named == "none" and "adapter_revision" in options:
+        raise EngineSpecError(f"engine {spec}: adapter_revision= without an adapter; leave it out")
     serving = Serving(
-        batch=_whole(options, "batch", 8, 1, 4096),
-        wait_s=_whole(options, "wait_ms", 20, 0, 60_000) / 1000,
-        patches=_whole(options, "patches", 32, 1, 100_000),
-        full_head=head == "full",
-        marginal=_whole(options, "marginal", 0, 0, 1000),
+        batch=spec.whole("batch", 8, 1, 4096),
+        wait_s=spec.whole("wait_ms", 20, 0, 60_000) / 1000,
+        patches=spec.whole("patches", 32, 1, 100_000),
+        full_head=spec.choice("head", ("full", "candidates")) == "full",
+        marginal=spec.whole("marginal", 0, 0, 1000),
     )
+    overridden(ZERO_SHOT, options)
     return Request(
-        base=spec.source or BASE,
-        adapter=None if named == "none" else named,
+        base=Source.of(spec, spec.source or BASE),
+        adapter=None if named == "none" else Source.of(spec, named, key="adapter_revision"),
         device=options.get("device", device),
         serving=serving,
+        merge=spec.choice("merge", ("false", "true")) == "true",
+        compiled=spec.choice("compile", ("false", "true")) == "true",
         options=options,
     )
 
@@ -86,35 +93,26 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     `EngineSpecError` for options, a `HubError` or a `CheckpointError` for the checkpoint.
     """
     request = parse(spec, device)
-    merge, compiled = merges(request), compiles(request)
     precision = choose_precision(request.options, request.device)
-    base = resolve_weights(request.base, revision=request.options.get("revision"))
-    adapter = resolve_adapter(request)
+    base = request.base.resolve()
+    adapter = None if request.adapter is None else request.adapter.resolve()
     record = choose_record(request, base, adapter)
     caution = find_probe(request, base, adapter)[1]
     calibrator = find_calibrator(request, base, adapter)
     cautions = [*record.cautions, *([] if caution is None else [caution])]
     gemma = load_gemma(base, precision, request.device)
-    loaded = None if adapter is None else load_adapter(gemma, adapter, merge=merge)
-    if compiled:
+    loaded = None if adapter is None else load_adapter(gemma, adapter, merge=request.merge)
+    if request.compiled:
         compile_layers(gemma.model)
     if loaded is not None and not loaded.base_confirmed:
         cautions.append(_unconfirmed(loaded))
     return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions, calibrator)
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return base and adapter of an engine string, with the files that are needed of them."""
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
+    """Return base and adapter of an engine string; raises `EngineSpecError`."""
     request = parse(spec, "cpu")
-    wanted = [request.base] if request.adapter is None else [request.base, request.adapter]
-    return tuple((source, SAFE_PATTERNS) for source in wanted)
-
-
-def resolve_adapter(request: Request) -> Weights | None:
-    """Return the adapter's files, or None when none is asked for."""
-    if request.adapter is None:
-        return None
-    return resolve_weights(request.adapter, revision=request.options.get("adapter_revision"))
+    return (request.base,) if request.adapter is None else (request.base, request.adapter)
 
 
 def choose_record(request: Request, base: Weights, adapter: Weights | None) -> CheckpointRecord:
@@ -154,7 +152,7 @@ def find_probe(
     path = Path(given) if given else probe_path(adapter or base, digest)
     result = read_probe(path, needed=given is not None)
     precision = choose_precision(request.options, request.device)
-    merged = None if adapter is None else merges(request)
+    merged = None if adapter is None else request.merge
     return result, probe_caution(
         result, setup_of(digest, record, request.serving, precision, merged)
     )
@@ -177,16 +175,6 @@ def find_calibrator(request: Request, base: Weights, adapter: Weights | None) ->
     return found
 
 
-def compiles(request: Request) -> bool:
-    """Return whether layers are to be compiled at first use; raises `EngineSpecError`."""
-    return _one_of(request.options, "compile", ("false", "true")) == "true"
-
-
-def merges(request: Request) -> bool:
-    """Return whether the adapter is to be added into the weights; raises `EngineSpecError`."""
-    return _one_of(request.options, "merge", ("false", "true")) == "true"
-
-
 def _unconfirmed(loaded: LoadedAdapter) -> EngineCaution:
     return EngineCaution(
         code="ADAPTER_BASE_UNCONFIRMED",
@@ -195,19 +183,3 @@ def _unconfirmed(loaded: LoadedAdapter) -> EngineCaution:
         "both, so that they belong together is not confirmed.",
         action="Give base and adapter by hub id, or make sure that the adapter was trained on it.",
     )
-
-
-def _whole(options: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:
-    text = options.get(key)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise EngineSpecError(f"{key}={text}: give a whole number from {low} to {high}")
-    return int(text)
-
-
-def _one_of(options: Mapping[str, str], key: str, words: tuple[str, ...]) -> str:
-    text = options.get(key, words[0])
-    if text not in words:
-        raise EngineSpecError(f"{key}={text}: choose {' or '.join(words)}")
-    return text

@@ -132,11 +132,19 @@ def probe(
             for u, unit in enumerate(units)
         ]
     )
-    draw = np.random.default_rng(SEED).integers(0, len(units), (DRAWS, len(units)))
+    most = max(len(unit) for unit in units)
+    return compare(real, empty, mixed, setup.model_copy(update={"images": most}))
+
+
+def compare(
+    real: Sequence[Tables], empty: Sequence[Tables], mixed: Sequence[Tables], setup: ProbeSetup
+) -> ProbeResult:
+    """Return what answers to the same units say, as they are, blank and shuffled; at least one."""
+    draw = np.random.default_rng(SEED).integers(0, len(real), (DRAWS, len(real)))
     fields = tuple(_field(key, real, empty, mixed, draw) for key in real[0])
     return ProbeResult(
-        **setup.model_dump() | {"images": max(len(unit) for unit in units)},
-        n_units=len(units),
+        **setup.model_dump(),
+        n_units=len(real),
         fields=fields,
         verdict=_overall([field.verdict for field in fields]),
     )
@@ -150,7 +158,8 @@ def _field(
     draw: npt.NDArray[np.int64],
 ) -> FieldProbe:
     own = [tables[key] for tables in real]
-    mean = {value: sum(t[value] for t in own) / len(own) for value in own[0]}
+    values = dict.fromkeys(value for table in own for value in table)
+    mean = {value: sum(t.get(value, 0.0) for t in own) / len(own) for value in values}
     calls = [best(table) for table in own]
 
     def distance(other: Sequence[Tables]) -> Estimate:
@@ -158,7 +167,7 @@ def _field(
 
     def log_ratio(other: Sequence[Tables]) -> Estimate:
         pairs = zip(own, other, calls, strict=True)
-        return estimate([_log(a[call]) - _log(b[key][call]) for a, b, call in pairs], draw)
+        return estimate([_log(a[call]) - _log(b[key].get(call, 0.0)) for a, b, call in pairs], draw)
 
     to_blank, to_shuffled = distance(empty), distance(mixed)
     between = estimate([total_variation(table, mean) for table in own], draw)
@@ -169,9 +178,14 @@ def _field(
         between=between,
         log_blank=log_ratio(empty),
         log_shuffled=log_ratio(mixed),
-        constant=len(set(calls)) == 1,
+        constant=len({_said(table) for table in own}) == 1,
         verdict=_verdict(len(own), to_blank, to_shuffled, between),
     )
+
+
+def _said(table: Mapping[str, float]) -> str:
+    """Return the value of an answer; of a share (see `case_probe`) two digits."""
+    return f"{table['1']:.2f}" if set(table) == {"0", "1"} else best(table)
 
 
 def _verdict(n: int, to_blank: Estimate, to_shuffled: Estimate, between: Estimate) -> Verdict:

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import write_text
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.pins import state_folder
@@ -28,11 +29,8 @@ def probe_path(weights: Weights, digest: str) -> Path:
 
 
 def write_probe(result: ProbeResult, path: Path) -> None:
-    """Write a result in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(path.name + ".part")
-    half.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    half.replace(path)
+    """Write a result in one step; raises `OutputError`."""
+    write_text(path, result.model_dump_json(indent=2) + "\n")
 
 
 def read_probe(path: Path, *, needed: bool) -> ProbeResult | None:

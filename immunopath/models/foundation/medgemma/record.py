@@ -13,12 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import EngineSpecError, RecordMissing
+from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
+from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
 from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
 
 FILE: Final = "immunopath.json"
 UNDECLARED: Final = "undeclared"
-FormatName = Literal["indented", "single_line", "compact"]
 
 
 class TrainingFacts(Frozen):
@@ -58,7 +59,7 @@ class CheckpointRecord(Frozen):
     prompt_text: str | None = None
     prompt_digest: str | None = None
     images: int = Field(ge=1, le=16)
-    format: FormatName
+    format: Layout
     keys: tuple[str, ...] = tuple(FIELD_VALUES)
     decimals: int = Field(default=3, ge=2, le=3)
     quantity: str = UNDECLARED
@@ -86,6 +87,11 @@ class CheckpointRecord(Frozen):
             return PROMPTS[self.prompt]
         return Prompt(id=self.prompt, text=self.prompt_text, origin="checkpoint record")
 
+    @property
+    def answer(self) -> AnswerFormat:
+        """Return the form that answers are decoded in."""
+        return AnswerFormat(layout=self.format, keys=self.keys, decimals=self.decimals)
+
 
 def read_record(path: Path) -> CheckpointRecord:
     """Return the record in a file; raises `RecordMissing` naming the file and the key."""
@@ -98,10 +104,13 @@ def read_record(path: Path) -> CheckpointRecord:
 
 
 def write_record(record: CheckpointRecord, folder: Path) -> Path:
-    """Write ``immunopath.json`` into a checkpoint's folder, with the prompt's digest."""
+    """Write ``immunopath.json`` into a checkpoint's folder, with the prompt's digest.
+
+    Raises `OutputError`.
+    """
     sealed = record.model_copy(update={"prompt_digest": record.the_prompt.digest})
     path = folder / FILE
-    path.write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, sealed.model_dump_json(indent=2) + "\n")
     return path
 
 

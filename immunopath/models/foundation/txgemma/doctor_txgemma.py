@@ -7,9 +7,9 @@ from immunopath.models.foundation.checks import GIB, Check, attempt, memory_chec
 from immunopath.models.foundation.hf_loading import read_config
 from immunopath.models.foundation.medgemma.memory import weight_bytes
 from immunopath.models.foundation.precision import choose_precision
-from immunopath.models.foundation.txgemma.txgemma import hub_sources
+from immunopath.models.foundation.txgemma.txgemma import parse
 from immunopath.models.foundation.txgemma.txgemma_model import mode_of
-from immunopath.models.foundation.weights import Weights, resolve_weights
+from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 
 
@@ -24,7 +24,7 @@ def check_txgemma(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
         yield Check(label, "note", "not estimated: mend the rows above first")
         return
     try:
-        weights = resolve_weights(hub_sources(spec)[0][0], revision=spec.options.get("revision"))
+        weights = parse(spec).source.resolve()
         need = _weight_bytes(spec, weights, device)
     except ImmunoPathError as error:
         yield Check(f"{head}: weights", "missing", f"{type(error).__name__}: {error}")

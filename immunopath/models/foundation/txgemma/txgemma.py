@@ -8,8 +8,9 @@ panel says so and the curated facts stand.
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from immunopath.domain.drug import (
     DrugAnswer,
@@ -17,7 +18,7 @@ from immunopath.domain.drug import (
     InSilicoFact,
     InSilicoPanel,
 )
-from immunopath.domain.errors import EngineError, EngineSpecError
+from immunopath.domain.errors import EngineError
 from immunopath.domain.provenance import Provenance
 from immunopath.models.embedded.drug_knowledge import DrugKnowledge, load_drugs
 from immunopath.models.foundation.txgemma.txgemma_cache import (
@@ -26,16 +27,17 @@ from immunopath.models.foundation.txgemma.txgemma_cache import (
     answer_key,
     default_folder,
 )
+from immunopath.models.foundation.txgemma.txgemma_model import MODES
 from immunopath.models.foundation.txgemma.txgemma_panel import Asker
 from immunopath.models.foundation.txgemma.txgemma_tasks import Task, fits, task_sheet, why_not_asked
-from immunopath.models.foundation.vision.zero_shot import number
-from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.foundation.weights import Source
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.spec import EngineSpec
 
 DEFAULT_SOURCE: Final = "google/txgemma-2b-predict"
 NAME: Final = "txgemma"
 PACKAGES: Final = ("torch", "transformers", "safetensors", "accelerate")
+DOCTOR: Final = "immunopath.models.foundation.txgemma.doctor_txgemma:check_txgemma"
 _NOT_COMPUTED: Final = "not computed"
 
 
@@ -163,9 +165,35 @@ def _fact(task: Task, drug: DrugProfile, answers: Mapping[str, CachedAnswer]) ->
     )
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the checkpoint of an engine string, with the files that are needed of it."""
-    return ((spec.source or DEFAULT_SOURCE, SAFE_PATTERNS),)
+@dataclass(frozen=True)
+class Request:
+    """A parsed engine string; `folder`: of the cache."""
+
+    source: Source
+    tasks: tuple[Task, ...]
+    folder: Path
+    compute: bool
+    batch: int
+
+
+def parse(spec: EngineSpec) -> Request:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option."""
+    spec.refuse_extras(
+        "revision", "dtype", "quant", "mode", "tasks", "cache", "compute", "batch", source=True
+    )
+    spec.choice("mode", MODES)
+    return Request(
+        source=Source.of(spec, spec.source or DEFAULT_SOURCE),
+        tasks=tuple(task_sheet().chosen(spec.options.get("tasks"))),
+        folder=Path(spec.options["cache"]) if "cache" in spec.options else default_folder(),
+        compute=spec.choice("compute", ("yes", "no")) == "yes",
+        batch=spec.whole("batch", 8, 1, 256),
+    )
+
+
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
+    """Return the checkpoint of an engine string; raises `EngineSpecError`."""
+    return (parse(spec).source,)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TxGemmaDrugs:
@@ -174,17 +202,6 @@ def build(spec: EngineSpec, device: str = "cpu") -> TxGemmaDrugs:
     Options: revision, dtype, quant, mode (predict, chat), tasks (KEY+KEY), cache (a folder),
     compute (yes, no: answer from the cache only), batch. Raises `EngineSpecError`.
     """
-    spec.refuse_extras(
-        "revision", "dtype", "quant", "mode", "tasks", "cache", "compute", "batch", source=True
-    )
-    compute = spec.options.get("compute", "yes")
-    if compute not in ("yes", "no"):
-        raise EngineSpecError(f"engine {spec}: compute={compute!r}; use yes or no")
-    if spec.options.get("mode") not in (None, "predict", "chat"):
-        raise EngineSpecError(f"engine {spec}: mode={spec.options['mode']!r}; use predict or chat")
-    batch = int(cast("float", number(spec, "batch", 8, 1, 256)))
-    folder = Path(spec.options["cache"]) if "cache" in spec.options else default_folder()
-    source = spec.source or DEFAULT_SOURCE
-    tasks = task_sheet().chosen(spec.options.get("tasks"))
-    asker = Asker(spec, source, device, folder, batch)
-    return TxGemmaDrugs(load_drugs(), asker, tasks, compute == "yes")
+    request = parse(spec)
+    asker = Asker(spec, request.source, device, request.folder, request.batch)
+    return TxGemmaDrugs(load_drugs(), asker, request.tasks, request.compute)

@@ -7,9 +7,7 @@ digest. An answer is found by task and structure, and carries the digest of the 
 import hashlib
 import os
 import threading
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +15,8 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.errors import EngineUnavailable, OutputError
+from immunopath.domain.errors import EngineUnavailable
+from immunopath.domain.files import write_text
 
 SUFFIX: Final = ".txgemma.json"
 _writing = threading.Lock()
@@ -153,15 +152,5 @@ def save(folder: Path, identity: Identity, new: Mapping[str, CachedAnswer]) -> C
         known = load(folder, identity)
         merged = dict(sorted((known.answers | dict(new)).items()))
         content = known.model_copy(update={"answers": merged})
-        temporary = folder / f".{uuid.uuid4().hex}.tmp"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"{path}: the cache cannot be written ({reason})") from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        write_text(path, content.model_dump_json(indent=1) + "\n")
     return content

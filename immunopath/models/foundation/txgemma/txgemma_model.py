@@ -10,10 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from immunopath.domain.errors import (
-    EngineSpecError,
     LogitsNotFinite,
     ProcessorMissing,
     TokenizerMismatch,
@@ -33,6 +32,7 @@ from immunopath.models.foundation.weights import Weights
 from immunopath.models.spec import EngineSpec
 
 Mode = Literal["predict", "chat"]
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 NEW_TOKENS: Final = 8
 MODEL_TYPES: Final = ("gemma2",)
 _LETTER: Final = re.compile(r"\(([AB])\)")
@@ -150,12 +150,9 @@ def mode_of(spec: EngineSpec, weights: Weights) -> Mode:
 
     Raises `EngineSpecError` for an unknown mode, `ProcessorMissing` for chat without a template.
     """
-    given = spec.options.get("mode")
-    if given not in (None, "predict", "chat"):
-        raise EngineSpecError(f"engine {spec}: mode={given!r}; use predict or chat")
     source, template = weights.source, has_template(weights)
-    named = named_mode(source)
-    if (given or named or ("chat" if template else "predict")) == "predict":
+    likely: Mode = named_mode(source) or ("chat" if template else "predict")
+    if spec.choice("mode", MODES, likely) == "predict":
         return "predict"
     if not template:
         raise ProcessorMissing(

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from immunopath.domain.errors import EngineError, EngineUnavailable, OutputError, first_line
 from immunopath.models.foundation.batcher import out_of_memory
-from immunopath.models.foundation.precision import choose_precision
+from immunopath.models.foundation.precision import choose_precision, default_dtype
 from immunopath.models.foundation.txgemma.txgemma_cache import (
     CachedAnswer,
     CacheFile,
@@ -33,7 +33,7 @@ from immunopath.models.foundation.txgemma.txgemma_tasks import (
     load_templates,
     options_of,
 )
-from immunopath.models.foundation.weights import Weights, is_folder, resolve_weights
+from immunopath.models.foundation.weights import Source, Weights, is_folder
 from immunopath.models.spec import EngineSpec
 
 Question = tuple[Task, str]
@@ -44,7 +44,7 @@ class Asker:
     """One checkpoint with its cache folder. Not reentrant: its owner holds a lock."""
 
     def __init__(
-        self, spec: EngineSpec, source: str, device: str, folder: Path, batch: int
+        self, spec: EngineSpec, source: Source, device: str, folder: Path, batch: int
     ) -> None:
         self._spec, self._source, self._device = spec, source, device
         self._folder, self._batch = folder, batch
@@ -63,8 +63,8 @@ class Asker:
     @property
     def _label(self) -> str:
         """How the cache calls the source: a hub id, or the folder's name without its path."""
-        path = Path(self._source).expanduser()
-        return path.resolve().name if is_folder(self._source) else self._source
+        name = self._source.name
+        return Path(name).expanduser().resolve().name if is_folder(name) else name
 
     def answers(self, wanted: Sequence[Question], compute: bool) -> CacheFile | None:
         """Return the cache file of this checkpoint with answers to as many questions as can be.
@@ -76,7 +76,7 @@ class Asker:
         some of the answers: then these are returned.
         """
         cached = None
-        if not compute or not Path(self._source).expanduser().is_dir():
+        if not compute or not Path(self._source.name).expanduser().is_dir():
             cached = self._found(compute)
         missing = [q for q in wanted if cached is None or _key(q) not in cached.answers]
         if cached is not None and (not missing or not compute):
@@ -99,17 +99,14 @@ class Asker:
         """
         options = self._spec.options
         given = options.get("mode")
-        dtype = options.get("dtype") or (
-            "bfloat16" if self._device.startswith("cuda") else "float32"
-        )
-        quant = options.get("quant", "none")
+        dtype, quant = options.get("dtype", default_dtype(self._device)), options.get("quant")
         wanted = Wanted(
             source=self._label,
-            revision=options.get("revision"),
-            mode=named_mode(self._source) if given is None else cast("Mode", given),
+            revision=self._source.revision,
+            mode=named_mode(self._source.name) if given is None else cast("Mode", given),
             dtype=options.get("dtype"),
-            quant=options.get("quant"),
-            likely=dtype if quant == "none" else f"{quant}/{dtype}",
+            quant=quant,
+            likely=dtype if quant in {None, "none"} else f"{quant}/{dtype}",
         )
         if not compute:
             return the_one(self._folder, wanted)
@@ -127,9 +124,7 @@ class Asker:
     def _computed(self, wanted: Sequence[Question]) -> CacheFile:
         """Resolve the weights, ask what the cache of exactly this checkpoint lacks, save it."""
         if self._weights is None:
-            self._weights = resolve_weights(
-                self._source, revision=self._spec.options.get("revision")
-            )
+            self._weights = self._source.resolve()
         if self._prompts is None:
             self._prompts = load_templates(self._weights)
         prompts = {q: self._prompts.fill(*q) for q in wanted}

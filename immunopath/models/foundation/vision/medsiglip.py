@@ -12,6 +12,8 @@ import numpy as np
 
 from immunopath.domain.errors import EngineUnavailable, ImageSizeError, ProcessorMissing
 from immunopath.models.foundation.hf_loading import (
+    DTYPES,
+    Placement,
     load_model,
     load_processor,
     placement,
@@ -25,7 +27,7 @@ from immunopath.models.foundation.vision.zero_shot import (
     ScorerOptions,
     ZeroShotPhenotype,
 )
-from immunopath.models.foundation.weights import SAFE_PATTERNS, resolve_weights
+from immunopath.models.foundation.weights import Source, Weights
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
@@ -33,6 +35,7 @@ DEFAULT_SOURCE: Final = "google/medsiglip-448"
 LICENCE: Final = "HAI-DEF"
 MODEL_TYPES: Final = ("siglip",)
 PACKAGES: Final = ("torch", "transformers", "safetensors", "sentencepiece", "protobuf")
+DOCTOR: Final = "immunopath.models.foundation.vision.doctor_vision:check_medsiglip"
 
 
 class SiglipEncoder:
@@ -114,28 +117,42 @@ def check_processor(processor: Any, px: int, source: str) -> None:  # noqa: ANN4
         )
 
 
-def load_encoder(spec: EngineSpec, device: str, method: Method) -> tuple[SiglipEncoder, Any]:
-    """Return the encoder and its resolved weights; raises the `EngineUnavailable` family."""
-    source = spec.source or DEFAULT_SOURCE
-    weights = resolve_weights(source, revision=spec.options.get("revision"))
-    where = placement(spec, device)
+def load_encoder(weights: Weights, where: Placement, method: Method) -> SiglipEncoder:
+    """Return the encoder of a checkpoint; raises the `EngineUnavailable` family."""
     model = load_model(transformers().AutoModel, weights, MODEL_TYPES, where)
+    encoder_px = int(model.config.vision_config.image_size)
+    tokenizer = checked_tokenizer(weights, encoder_px)
+    return SiglipEncoder(model, tokenizer, method)
+
+
+def checked_tokenizer(weights: Weights, px: int) -> Any:  # noqa: ANN401 - of transformers
+    """Return the tokenizer after its image processor was checked; raises `ProcessorMissing`.
+
+    `px`: side of the images that the model takes. Raises `ImageSizeError` for other ones.
+    """
     processor = load_processor("AutoProcessor", weights, backend="pil")
     images = getattr(processor, "image_processor", None)
     tokenizer = getattr(processor, "tokenizer", None)
     if images is None or tokenizer is None:
         raise ProcessorMissing(
-            f"{source}: no image processor or no tokenizer in its processor files; put "
+            f"{weights.source}: no image processor or no tokenizer in its processor files; put "
             "preprocessor_config.json and the tokenizer files beside the weights"
         )
-    encoder = SiglipEncoder(model, tokenizer, method)
-    check_processor(images, encoder.px, source)
-    return encoder, weights
+    check_processor(images, px, weights.source)
+    return tokenizer
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the checkpoint of an engine string, with the files that are needed of it."""
-    return ((spec.source or DEFAULT_SOURCE, SAFE_PATTERNS),)
+def parse(spec: EngineSpec) -> tuple[Source, ScorerOptions]:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option."""
+    spec.refuse_extras("revision", "dtype", *OPTIONS, source=True)
+    spec.choice("dtype", DTYPES)
+    source = Source.of(spec, spec.source or DEFAULT_SOURCE)
+    return source, ScorerOptions.of(spec, "tf-bilinear")
+
+
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
+    """Return the checkpoint of an engine string; raises `EngineSpecError`."""
+    return (parse(spec)[0],)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
@@ -145,10 +162,11 @@ def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
     prompts, calibration, margin, agreement). Raises `EngineSpecError` for wrong options and the
     `EngineUnavailable` family for weights that cannot be had or used.
     """
-    spec.refuse_extras("revision", "dtype", *OPTIONS, source=True)
-    options = ScorerOptions.of(spec, "tf-bilinear")
-    encoder, weights = load_encoder(spec, device, options.resize)
-    gated = (spec.source or DEFAULT_SOURCE) == DEFAULT_SOURCE
+    source, options = parse(spec)
+    where = placement(spec, device)
+    weights = source.resolve()
+    encoder = load_encoder(weights, where, options.resize)
+    gated = source.name == DEFAULT_SOURCE
     return ZeroShotPhenotype(
         DualEncoder(
             engine="medsiglip",

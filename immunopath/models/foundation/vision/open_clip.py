@@ -7,29 +7,34 @@ would go on with random ones.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from immunopath.domain.errors import EngineUnavailable, WeightsCorrupted, first_line
+from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.vision.clip_scoring import F32
 from immunopath.models.foundation.vision.open_clip_source import (
     Checkpoint,
+    Meant,
     find_checkpoint,
-    hub_sources,
     library,
+    meant,
 )
-from immunopath.models.foundation.vision.resize import METHODS, Method, at_the_door, check_door
+from immunopath.models.foundation.vision.resize import METHODS, Method, at_the_door
 from immunopath.models.foundation.vision.zero_shot import (
     OPTIONS,
     DualEncoder,
     ScorerOptions,
     ZeroShotPhenotype,
 )
+from immunopath.models.foundation.weights import Source
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
 PACKAGES: Final = ("torch", "open-clip-torch", "torchvision", "safetensors")
+DOCTOR: Final = "immunopath.models.foundation.vision.doctor_vision:check_open_clip"
 
 
 class OpenClipEncoder:
@@ -50,9 +55,6 @@ class OpenClipEncoder:
         import torch
 
         pixels = at_the_door(batch, self.px, self.method, self._mean, self._std)
-        low = min(-m / s for m, s in zip(self._mean, self._std, strict=True))
-        high = max((1 - m) / s for m, s in zip(self._mean, self._std, strict=True))
-        check_door(pixels, self.px, low, high)
         with torch.inference_mode():
             rows = self._model.encode_image(pixels.to(self._device), normalize=True)
         return np.ascontiguousarray(rows.float().cpu().numpy(), dtype=np.float32)
@@ -112,16 +114,33 @@ def load_encoder(checkpoint: Checkpoint, device: str) -> OpenClipEncoder:
     return OpenClipEncoder(model.to(device).eval(), tokenizer, device)
 
 
+def parse(spec: EngineSpec) -> tuple[Meant, ScorerOptions]:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option.
+
+    Where it names no resize the options say ``bicubic``, until the model's own way is known.
+    """
+    spec.refuse_extras("pretrained", "revision", *OPTIONS, source=True)
+    options = ScorerOptions.of(spec, "bicubic")
+    return meant(spec), options
+
+
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
+    """Return the repository or folder of an engine string; none for a name with a file."""
+    weights = parse(spec)[0].weights
+    return (weights,) if isinstance(weights, Source) else ()
+
+
 def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
     """Return the scorer of ``open_clip:<name, hub id or folder>``.
 
     Options: pretrained, revision, and those of every zero-shot scorer; resize defaults to the
     model's own way. Raises `EngineSpecError` and the `EngineUnavailable` family.
     """
-    spec.refuse_extras("pretrained", "revision", *OPTIONS, source=True)
-    checkpoint = find_checkpoint(spec)
+    what, options = parse(spec)
+    check_device(device)
+    checkpoint = find_checkpoint(what)
     encoder = load_encoder(checkpoint, device)
-    options = ScorerOptions.of(spec, encoder.own_method)
+    options = replace(options, resize=spec.choice("resize", METHODS, encoder.own_method))
     encoder.method = options.resize
     return ZeroShotPhenotype(
         DualEncoder(
@@ -139,6 +158,3 @@ def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:
         ),
         options,
     )
-
-
-__all__ = ["PACKAGES", "OpenClipEncoder", "build", "hub_sources", "load_encoder"]

@@ -11,7 +11,7 @@ from immunopath.domain.errors import (
     EngineUnavailable,
     UnsafeWeights,
 )
-from immunopath.models.foundation.weights import Weights, is_folder, resolve_weights, sha256_of
+from immunopath.models.foundation.weights import Source, Weights, is_folder, sha256_of
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
 
@@ -44,8 +44,21 @@ def library() -> Any:  # noqa: ANN401 - no types
         ) from error
 
 
-def find_checkpoint(spec: EngineSpec) -> Checkpoint:
-    """Return what the spec means; raises `EngineSpecError` and the `EngineUnavailable` family."""
+@dataclass(frozen=True)
+class Meant:
+    """What an engine string names, before any file of it is read.
+
+    name: open_clip's name of the model, None for a repository or folder that says it itself;
+    weights: one file, or a hub id or folder; preprocess: as in `Checkpoint`.
+    """
+
+    name: str | None
+    weights: Path | Source
+    preprocess: dict[str, Any]
+
+
+def meant(spec: EngineSpec) -> Meant:
+    """Return what an engine string names; raises `EngineSpecError`, `UnsafeWeights`."""
     source = spec.source
     if source is None:
         raise EngineSpecError(
@@ -59,24 +72,43 @@ def find_checkpoint(spec: EngineSpec) -> Checkpoint:
             raise EngineSpecError(
                 f"engine {spec}: give its weights, pretrained=FILE.safetensors or a tag ({tags})"
             )
-        return _of_file(name, given) if given.endswith(".safetensors") else _of_tag(name, given)
+        if not given.endswith(".safetensors"):
+            return _of_tag(spec, name, given)
+        if "revision" in spec.options:
+            raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
+        return Meant(name, Path(given).expanduser(), {})
     if given is not None:
         raise EngineSpecError(f"engine {spec}: pretrained= goes with a model name of open_clip")
-    return _of_folder(source.removeprefix("hf-hub:"), spec.options.get("revision"))
+    source = source.removeprefix("hf-hub:")
+    if not is_folder(source) and "/" not in source:
+        raise EngineSpecError(
+            f"open_clip:{source}: open_clip knows no model of that name; give one of "
+            "open_clip.list_models(), a hub id (owner/name) or a folder"
+        )
+    return Meant(None, Source.of(spec, source, _PATTERNS), {})
 
 
-def _of_file(name: str, file: str) -> Checkpoint:
-    path = Path(file).expanduser()
-    digest = sha256_of(path)
-    return Checkpoint(name, path, f"{name} sha256-{digest[:12]}", digest, {})
-
-
-def _of_tag(name: str, tag: str) -> Checkpoint:
+def _of_tag(spec: EngineSpec, name: str, tag: str) -> Meant:
     config = _tag_config(name, tag)
-    weights = resolve_weights(_tag_repo(name, tag, config), patterns=_PATTERNS)
     wanted = {"mean", "std", "interpolation", "resize_mode"}
     kept = {key: value for key, value in config.items() if key in wanted}
-    return Checkpoint(name, _only_file(weights), weights.label, weights.digest, kept)
+    return Meant(name, Source.of(spec, _tag_repo(name, tag, config), _PATTERNS), kept)
+
+
+def find_checkpoint(what: Meant) -> Checkpoint:
+    """Return the files that are meant; raises the `EngineUnavailable` family."""
+    if isinstance(what.weights, Path):
+        digest = sha256_of(what.weights)
+        label = f"{what.name} sha256-{digest[:12]}"
+        return Checkpoint(str(what.name), what.weights, label, digest, {})
+    weights = what.weights.resolve()
+    if what.name is None and CONFIG not in weights.files:
+        raise CheckpointClassError(
+            f"{weights.source}: no {CONFIG}, so it is no open_clip model; give its name and "
+            "pretrained=FILE.safetensors instead"
+        )
+    name = what.name or f"local-dir:{weights.folder}"
+    return Checkpoint(name, _only_file(weights), weights.label, weights.digest, what.preprocess)
 
 
 def _tag_config(name: str, tag: str) -> dict[str, Any]:
@@ -107,34 +139,6 @@ def _tag_repo(name: str, tag: str, config: dict[str, Any]) -> str:
             f"open_clip:{name}: {tag!r} is a pickled download only; use another tag or a file"
         )
     return repo
-
-
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the repository or folder of an engine string; none for a name with a file."""
-    source, given = spec.source or "", spec.options.get("pretrained", "")
-    if given.endswith(".safetensors") or not source:
-        return ()
-    if given:
-        name = source.replace("/", "-")
-        return ((_tag_repo(name, given, _tag_config(name, given)), _PATTERNS),)
-    return ((source.removeprefix("hf-hub:"), _PATTERNS),) if "/" in source else ()
-
-
-def _of_folder(source: str, revision: str | None) -> Checkpoint:
-    if not is_folder(source) and "/" not in source:
-        raise EngineSpecError(
-            f"open_clip:{source}: open_clip knows no model of that name; give one of "
-            "open_clip.list_models(), a hub id (owner/name) or a folder"
-        )
-    weights = resolve_weights(source, revision=revision, patterns=_PATTERNS)
-    if CONFIG not in weights.files:
-        raise CheckpointClassError(
-            f"{source}: no {CONFIG}, so it is no open_clip model; give its name and "
-            "pretrained=FILE.safetensors instead"
-        )
-    return Checkpoint(
-        f"local-dir:{weights.folder}", _only_file(weights), weights.label, weights.digest, {}
-    )
 
 
 def _only_file(weights: Weights) -> Path:

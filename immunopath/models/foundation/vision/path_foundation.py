@@ -8,9 +8,10 @@ per pixel; squeezing a 512 px patch into 224 px is none of them.
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -22,21 +23,20 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
     first_line,
 )
+from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.pins import read_pin
 from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder
 from immunopath.models.foundation.vision.tile_embedder import (
     F32,
     OPTIONS,
     TileEmbedder,
+    TileOptions,
     VisionModel,
-    tile_embedder,
 )
-from immunopath.models.foundation.vision.zero_shot import number
 from immunopath.models.foundation.weights import (
-    Weights,
+    Source,
     is_folder,
     locate,
-    resolve_weights,
     sha256_of,
 )
 from immunopath.models.protocols import RGB
@@ -112,34 +112,67 @@ def saved_model_encoder(folder: Path, source: str, device: str) -> Callable[[RGB
     return encode
 
 
-def find_files(spec: EngineSpec) -> tuple[Weights | None, Path | None, str]:
-    """Return the SavedModel's weights, the ONNX file and the runtime that a spec means.
+@dataclass(frozen=True)
+class Request:
+    """A parsed engine string: a hub id or folder, or else one ``.onnx`` file."""
 
-    The source is a hub id, a folder (of either or both) or an ``.onnx`` file. With runtime=auto
-    an ONNX file is used when there is one. Raises `EngineSpecError`, `CheckpointClassError`.
+    source: Source | None
+    file: Path
+    runtime: str
+    options: TileOptions
+
+
+def parse(spec: EngineSpec) -> Request:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option."""
+    spec.refuse_extras("revision", "runtime", *OPTIONS, source=True)
+    runtime, options = spec.choice("runtime", RUNTIMES), TileOptions.of(spec, TRAINED_MPP[0])
+    if options.mpp not in TRAINED_MPP:
+        known = ", ".join(f"{m:g}" for m in TRAINED_MPP)
+        raise EngineSpecError(f"engine {spec}: the model was trained at {known} µm per pixel")
+    name = spec.source or DEFAULT_SOURCE
+    if not name.endswith(".onnx"):
+        return Request(Source.of(spec, name, _FILES), Path(), runtime, options)
+    if runtime == "tf":
+        raise EngineSpecError(f"engine {spec}: an .onnx file does not run in TensorFlow")
+    if "revision" in spec.options:
+        raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
+    return Request(None, Path(name).expanduser(), "onnx", options)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of one runtime: a SavedModel's folder or an ONNX file, digest and revision."""
+
+    path: Path
+    runtime: Literal["tf", "onnx"]
+    digest: str
+    revision: str
+
+
+def find_files(request: Request) -> Found:
+    """Return the files that are meant; with runtime=auto an ONNX file where there is one.
+
+    Raises `CheckpointClassError` and what resolving raises.
     """
-    runtime = spec.options.get("runtime", "auto")
-    if runtime not in RUNTIMES:
-        raise EngineSpecError(f"engine {spec}: runtime={runtime!r}; use {', '.join(RUNTIMES)}")
-    source = spec.source or DEFAULT_SOURCE
-    if source.endswith(".onnx"):
-        if runtime == "tf":
-            raise EngineSpecError(f"engine {spec}: an .onnx file does not run in TensorFlow")
-        return None, Path(source).expanduser(), "onnx"
-    weights = resolve_weights(source, revision=spec.options.get("revision"), patterns=_FILES)
+    if request.source is None:
+        digest = sha256_of(request.file)
+        return Found(request.file, "onnx", digest, f"sha256-{digest[:12]}")
+    weights, runtime = request.source.resolve(), request.runtime
     found = sorted(name for name in weights.files if name.endswith(".onnx"))
     if runtime != "tf" and found:
         if len(found) > 1:
-            raise CheckpointClassError(f"{source}: several .onnx files; name one of them")
-        return weights, weights.folder / found[0], "onnx"
+            raise CheckpointClassError(f"{weights.source}: several .onnx files; name one of them")
+        digest = weights.files[found[0]]
+        revision = weights.revision or f"sha256-{digest[:12]}"
+        return Found(weights.folder / found[0], "onnx", digest, revision)
     if runtime == "onnx":
-        raise CheckpointClassError(f"{source}: no .onnx file; use runtime=tf")
+        raise CheckpointClassError(f"{weights.source}: no .onnx file; use runtime=tf")
     if "saved_model.pb" not in weights.files:
         raise CheckpointClassError(
-            f"{source}: neither saved_model.pb nor an .onnx file; give the folder of Path "
+            f"{weights.source}: neither saved_model.pb nor an .onnx file; give the folder of Path "
             "Foundation's SavedModel"
         )
-    return weights, None, "tf"
+    return Found(weights.folder, "tf", weights.digest, weights.label)
 
 
 def packages(spec: EngineSpec) -> tuple[str, ...]:
@@ -167,12 +200,13 @@ def _onnx_here(source: str, revision: str | None) -> bool:
 
 
 PACKAGES: Final = packages
+DOCTOR: Final = "immunopath.models.foundation.vision.doctor_vision:check_path_foundation"
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return the SavedModel of an engine string; none for an ``.onnx`` file."""
-    source = spec.source or DEFAULT_SOURCE
-    return () if source.endswith(".onnx") else ((source, _FILES),)
+    source = parse(spec).source
+    return () if source is None else (source,)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
@@ -181,32 +215,23 @@ def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
     Options: mpp (0.5, 1 or 2), view, batch, revision, runtime. Raises `EngineSpecError` and the
     `EngineUnavailable` family.
     """
-    spec.refuse_extras("revision", "runtime", *OPTIONS, source=True)
-    mpp = number(spec, "mpp", TRAINED_MPP[0], 0.05, 20.0)
-    if mpp not in TRAINED_MPP:
-        known = ", ".join(f"{m:g}" for m in TRAINED_MPP)
-        raise EngineSpecError(f"engine {spec}: the model was trained at {known} µm per pixel")
-    source = spec.source or DEFAULT_SOURCE
-    weights, onnx, runtime = find_files(spec)
-    if onnx is not None:
-        encode = onnx_encoder(onnx, device, PX, SIZE)
-        digest = sha256_of(onnx)
+    request = parse(spec)
+    check_device(device)
+    found = find_files(request)
+    if found.runtime == "onnx":
+        encode = onnx_encoder(found.path, device, PX, SIZE)
     else:
-        assert weights is not None
-        encode = saved_model_encoder(weights.folder, source, device)
-        digest = weights.digest
-    hub = weights.revision if weights is not None else None
-    return tile_embedder(
-        spec,
+        encode = saved_model_encoder(found.path, spec.source or DEFAULT_SOURCE, device)
+    return request.options.embedder(
         VisionModel(
             name="path-foundation",
-            revision=hub or f"sha256-{digest[:12]}",
-            weights_digest=digest,
+            revision=found.revision,
+            weights_digest=found.digest,
             px=PX,
             size=SIZE,
             licence="HAI-DEF",
             gated=True,
-            description=f"Path Foundation ViT-S, {runtime}",
+            description=f"Path Foundation ViT-S, {found.runtime}",
             encode=encode,
         ),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from immunopath.domain.errors import EngineError, EngineSpecError
+from immunopath.domain.errors import EngineError
 from immunopath.models.protocols import RGB
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ Method = Literal["tf-bilinear", "bilinear", "bicubic"]
 METHODS: tuple[Method, ...] = get_args(Method)
 _NOISE = 1 / 1024
 """Grey levels; keeps a mean of exactly 45 from being 44.99999 and cut off to 44."""
-
-
-def method_of(text: str) -> Method:
-    """Return the resize method of that name; raises `EngineSpecError`."""
-    for known in METHODS:
-        if text == known:
-            return known
-    raise EngineSpecError(f"resize={text!r} is not known: use {', '.join(METHODS)}")
 
 
 def resized(rgb: RGB, px: int, method: Method) -> "torch.Tensor":
@@ -63,10 +55,19 @@ def at_the_door(
     """Return (n, 3, px, px) float32 of ``(x / 255 - mean) / std``; by default in [-1, 1]."""
     import torch
 
-    stacked = torch.stack([resized(rgb, px, method) for rgb in batch]).float() / 255
-    shape = (1, 3, 1, 1)
-    centre, spread = torch.tensor(mean).view(shape), torch.tensor(std).view(shape)
-    return (stacked - centre) / spread
+    return normalised(torch.stack([resized(rgb, px, method) for rgb in batch]), mean, std)
+
+
+def normalised(
+    pixels: "torch.Tensor", mean: Sequence[float], std: Sequence[float]
+) -> "torch.Tensor":
+    """Return ``(pixels / 255 - mean) / std`` of (n, 3, h, w) uint8, channel by channel, float32."""
+    import torch
+
+    centre, spread = (
+        torch.tensor(tuple(values), dtype=torch.float32).view(1, 3, 1, 1) for values in (mean, std)
+    )
+    return (pixels.float() / 255 - centre) / spread
 
 
 def check_door(pixels: "torch.Tensor", px: int, low: float = -1.0, high: float = 1.0) -> None:

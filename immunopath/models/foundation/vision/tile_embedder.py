@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import cv2
 import numpy as np
@@ -12,8 +12,8 @@ import numpy.typing as npt
 from immunopath.domain.errors import EngineError, ImageSizeError, LogitsNotFinite
 from immunopath.domain.units import WORKING_MPP
 from immunopath.models.foundation.vision.view_batcher import ViewBatcher
-from immunopath.models.foundation.vision.views import ViewPlan, layout_of, too_small
-from immunopath.models.foundation.vision.zero_shot import MAX_BATCH, number
+from immunopath.models.foundation.vision.views import LAYOUTS, Layout, ViewPlan, too_small
+from immunopath.models.foundation.vision.zero_shot import MAX_BATCH
 from immunopath.models.protocols import RGB, EngineInfo, TileSource
 from immunopath.models.spec import EngineSpec
 
@@ -115,13 +115,24 @@ def fitted(view: RGB, px: int) -> RGB:
     return np.asarray(out, dtype=np.uint8)
 
 
-def tile_embedder(spec: EngineSpec, model: VisionModel, mpp: float = WORKING_MPP) -> TileEmbedder:
-    """Return the embedder of a spec with the options mpp (default `mpp`), view and batch.
+@dataclass(frozen=True)
+class TileOptions:
+    """The choices of an embedder's spec: µm per pixel, layout of views, views per batch."""
 
-    Raises `EngineSpecError`.
-    """
-    layout = layout_of(spec.options.get("view", "tile"))
-    at = number(spec, "mpp", mpp, 0.05, 20.0) or mpp
-    batch = int(number(spec, "batch", 16, 1, MAX_BATCH) or 16)
-    plan = ViewPlan(WORKING_MPP if layout == "squeeze" else at, model.px, layout)
-    return TileEmbedder(model, plan, batch)
+    mpp: float
+    layout: Layout
+    batch: int
+
+    @classmethod
+    def of(cls, spec: EngineSpec, mpp: float = WORKING_MPP) -> Self:
+        """Return the options of a spec, `mpp` where it says none; raises `EngineSpecError`."""
+        return cls(
+            mpp=spec.number("mpp", mpp, 0.05, 20.0),
+            layout=spec.choice("view", LAYOUTS),
+            batch=spec.whole("batch", 16, 1, MAX_BATCH),
+        )
+
+    def embedder(self, model: VisionModel) -> TileEmbedder:
+        """Return the embedder of a loaded model."""
+        mpp = WORKING_MPP if self.layout == "squeeze" else self.mpp
+        return TileEmbedder(model, ViewPlan(mpp, model.px, self.layout), self.batch)

@@ -1,6 +1,7 @@
 """Vision encoders of timm as embedders: ``timm:<hub id, folder or architecture>``."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +13,12 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
     first_line,
 )
-from immunopath.models.foundation.hf_loading import placement, require_safetensors
+from immunopath.models.foundation.hf_loading import DTYPES, placement, require_safetensors
 from immunopath.models.foundation.vision.tile_embedder import (
     OPTIONS,
     TileEmbedder,
+    TileOptions,
     VisionModel,
-    tile_embedder,
 )
 from immunopath.models.foundation.vision.vision_embedder import (
     normaliser,
@@ -25,18 +26,53 @@ from immunopath.models.foundation.vision.vision_embedder import (
     settings_text,
     torch_encoder,
 )
-from immunopath.models.foundation.weights import is_folder, resolve_weights, sha256_of
+from immunopath.models.foundation.weights import Source, is_folder, sha256_of
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
 
 PACKAGES: Final = ("torch", "timm", "torchvision", "safetensors")
+DOCTOR: Final = "immunopath.models.foundation.vision.doctor_vision:check_timm"
 _FILES: Final = ("model.safetensors", "config.json")
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+@dataclass(frozen=True)
+class Request:
+    """A parsed engine string: a hub id or folder, or else an architecture with its file."""
+
+    source: Source | None
+    architecture: str
+    file: Path
+    options: TileOptions
+
+
+def parse(spec: EngineSpec) -> Request:
+    """Return what an engine string asks for; raises `EngineSpecError`, `UnsafeWeights`."""
+    spec.refuse_extras("revision", "dtype", "pretrained", *OPTIONS, source=True)
+    if spec.source is None:
+        raise EngineSpecError(f"engine {spec}: say which model: timm:<hub id, folder or name>")
+    spec.choice("dtype", DTYPES)
+    file, options = spec.options.get("pretrained"), TileOptions.of(spec)
+    name = spec.source.removeprefix("hf-hub:")
+    if is_folder(name) or "/" in name:
+        if file is not None:
+            raise EngineSpecError(f"engine {spec}: pretrained= goes with an architecture's name")
+        return Request(Source.of(spec, name, _FILES), "", Path(), options)
+    if file is None:
+        raise EngineSpecError(
+            f"engine {spec}: give a hub id (owner/name), a folder, or an architecture of timm with "
+            "pretrained=FILE.safetensors"
+        )
+    if "revision" in spec.options:
+        raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
+    if not file.endswith(".safetensors"):
+        raise UnsafeWeights(f"{file}: no .safetensors file; pickled weights are never loaded")
+    return Request(None, name, Path(file).expanduser(), options)
+
+
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return the checkpoint of an engine string; none for an architecture with a file."""
-    source = spec.source or ""
-    return ((source.removeprefix("hf-hub:"), _FILES),) if "/" in source else ()
+    source = parse(spec).source
+    return () if source is None else (source,)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
@@ -45,16 +81,14 @@ def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
     An architecture needs ``pretrained=FILE.safetensors``. Options: mpp, view, batch, revision,
     dtype, pretrained. Raises `EngineSpecError` and the `EngineUnavailable` family.
     """
-    spec.refuse_extras("revision", "dtype", "pretrained", *OPTIONS, source=True)
-    model, digest, revision = _timm_model(spec)
+    request = parse(spec)
     where = placement(spec, device)
-    guard_torchvision()
+    model, digest, revision = _timm_model(request)
     settings = import_module("timm.data").resolve_model_data_config(model)
     mean, std, px = settings["mean"], settings["std"], int(settings["input_size"][-1])
     model = model.to(where.device, where.dtype).eval()
     encode = torch_encoder(model, normaliser(mean, std, where))
-    return tile_embedder(
-        spec,
+    return request.options.embedder(
         VisionModel(
             name="timm",
             revision=revision,
@@ -63,48 +97,47 @@ def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
             size=probed_size(encode, px, str(spec.source)),
             licence="per model",
             gated=False,
-            description=f"{settings.get('architecture', 'vision model')} of timm",
+            description=f"{model.default_cfg['architecture']} of timm",
             encode=encode,
             settings=settings_text("timm", mean, std, where),
         ),
     )
 
 
-def _timm_model(spec: EngineSpec) -> tuple[Any, str, str]:
-    """Return the timm model with its weights, their digest and the revision."""
+def library() -> Any:  # noqa: ANN401 - no types
+    """Return the timm module, torchvision guarded; raises `EngineUnavailable`."""
     guard_torchvision()
-    source, file = spec.source, spec.options.get("pretrained")
-    if source is None:
-        raise EngineSpecError(f"engine {spec}: say which model: timm:<hub id, folder or name>")
     try:
-        timm = import_module("timm")
+        return import_module("timm")
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             f"the package {error.name!r} is not installed: pip install 'immunopath[openclip]'"
         ) from error
-    if is_folder(source) or "/" in source:
-        if file is not None:
-            raise EngineSpecError(f"engine {spec}: pretrained= goes with an architecture's name")
-        weights = resolve_weights(
-            source.removeprefix("hf-hub:"),
-            revision=spec.options.get("revision"),
-            patterns=_FILES,
-        )
-        require_safetensors(weights)
-        local = f"local-dir:{weights.folder}"
-        model = _made(lambda: timm.create_model(local, pretrained=True, num_classes=0), source)
-        return model, weights.digest, weights.label
-    if not timm.is_model(source) or file is None:
+
+
+def check_architecture(request: Request) -> None:
+    """Raise `EngineSpecError` for an architecture that timm does not know."""
+    if request.source is None and not library().is_model(request.architecture):
         raise EngineSpecError(
-            f"engine {spec}: give a hub id (owner/name), a folder, or an architecture of timm with "
-            "pretrained=FILE.safetensors"
+            f"timm:{request.architecture}: timm has no architecture of that name; see "
+            "timm.list_models(), or give a hub id (owner/name) or a folder"
         )
-    return _timm_file(timm, source, Path(file).expanduser())
+
+
+def _timm_model(request: Request) -> tuple[Any, str, str]:
+    """Return the timm model with its weights, their digest and the revision."""
+    timm = library()
+    check_architecture(request)
+    if request.source is None:
+        return _timm_file(timm, request.architecture, request.file)
+    weights = request.source.resolve()
+    require_safetensors(weights)
+    local = f"local-dir:{weights.folder}"
+    model = _made(lambda: timm.create_model(local, pretrained=True, num_classes=0), weights.source)
+    return model, weights.digest, weights.label
 
 
 def _timm_file(timm: Any, name: str, path: Path) -> tuple[Any, str, str]:  # noqa: ANN401
-    if path.suffix != ".safetensors":
-        raise UnsafeWeights(f"{path}: no .safetensors file; pickled weights are never loaded")
     digest = sha256_of(path)
 
     def make() -> Any:  # noqa: ANN401

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.quality import TileSummary
 from immunopath.models.protocols import RGB, TileSource
 
@@ -35,14 +34,6 @@ class ViewPlan:
     def side_um(self) -> float:
         """Side of a view, µm."""
         return self.side_px * self.mpp
-
-
-def layout_of(text: str) -> Layout:
-    """Return the layout of that name; raises `EngineSpecError`."""
-    for known in LAYOUTS:
-        if text == known:
-            return known
-    raise EngineSpecError(f"view={text!r} is not known: use {', '.join(LAYOUTS)}")
 
 
 def views(source: TileSource, tile: TileSummary, plan: ViewPlan) -> tuple[RGB, ...]:

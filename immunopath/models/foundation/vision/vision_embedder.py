@@ -5,6 +5,7 @@ of its own. Mean, spread and input size are those of the checkpoint's own proces
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,24 +17,27 @@ from immunopath.domain.errors import (
     first_line,
 )
 from immunopath.models.foundation.hf_loading import (
+    DTYPES,
     Placement,
     load_model,
     load_processor,
     placement,
     transformers,
 )
+from immunopath.models.foundation.vision.resize import normalised
 from immunopath.models.foundation.vision.tile_embedder import (
     F32,
     OPTIONS,
     TileEmbedder,
+    TileOptions,
     VisionModel,
-    tile_embedder,
 )
-from immunopath.models.foundation.weights import SAFE_PATTERNS, resolve_weights
+from immunopath.models.foundation.weights import Source
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
 PACKAGES: Final = ("torch", "transformers", "safetensors")
+DOCTOR: Final = "immunopath.models.foundation.vision.doctor_vision:check_hf_vision"
 POOLS: Final = ("auto", "cls", "mean", "pooler")
 """``auto``: the image features of an image-text model, else the CLS token of a ViT, else the pooled
 output of a convolutional network."""
@@ -45,12 +49,9 @@ def normaliser(
     """Return the function from (n, px, px, 3) uint8 to the model's (n, 3, px, px) floats."""
     import torch
 
-    centre = torch.tensor(list(mean), dtype=torch.float32).view(1, 3, 1, 1)
-    spread = torch.tensor(list(std), dtype=torch.float32).view(1, 3, 1, 1)
-
     def prepare(stacked: RGB) -> Any:  # noqa: ANN401 - a torch.Tensor
-        pixels = torch.from_numpy(np.ascontiguousarray(stacked)).permute(0, 3, 1, 2).float() / 255
-        return ((pixels - centre) / spread).to(where.device, where.dtype)
+        pixels = torch.from_numpy(np.ascontiguousarray(stacked)).permute(0, 3, 1, 2)
+        return normalised(pixels, mean, std).to(where.device, where.dtype)
 
     return prepare
 
@@ -96,9 +97,28 @@ def input_px(processor: Any, source: str) -> int:  # noqa: ANN401
     raise ImageSizeError(f"{source}: its image processor states no square input size")
 
 
-def hub_sources(spec: EngineSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the checkpoint of an engine string, with the files that are needed of it."""
-    return () if spec.source is None else ((spec.source, SAFE_PATTERNS),)
+@dataclass(frozen=True)
+class Request:
+    """A parsed engine string."""
+
+    source: Source
+    pool: str
+    options: TileOptions
+
+
+def parse(spec: EngineSpec) -> Request:
+    """Return what an engine string asks for; raises `EngineSpecError` naming the option."""
+    spec.refuse_extras("revision", "dtype", "pool", *OPTIONS, source=True)
+    if spec.source is None:
+        raise EngineSpecError(f"engine {spec}: say which model: hf-vision:<hub id or folder>")
+    spec.choice("dtype", DTYPES)
+    source = Source.of(spec, spec.source)
+    return Request(source, spec.choice("pool", POOLS), TileOptions.of(spec))
+
+
+def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
+    """Return the checkpoint of an engine string; raises `EngineSpecError`."""
+    return (parse(spec).source,)
 
 
 def build_hf(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
@@ -107,24 +127,18 @@ def build_hf(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
     Options: mpp, view, batch, revision, dtype, pool. Raises `EngineSpecError` and the
     `EngineUnavailable` family.
     """
-    spec.refuse_extras("revision", "dtype", "pool", *OPTIONS, source=True)
-    if spec.source is None:
-        raise EngineSpecError(f"engine {spec}: say which model: hf-vision:<hub id or folder>")
-    pool = spec.options.get("pool", "auto")
-    if pool not in POOLS:
-        raise EngineSpecError(f"engine {spec}: pool={pool!r}; use {', '.join(POOLS)}")
-    weights = resolve_weights(spec.source, revision=spec.options.get("revision"))
-    where = placement(spec, device)
+    request = parse(spec)
+    pool, where = request.pool, placement(spec, device)
+    weights = request.source.resolve()
     # A pooler that was never trained is often not saved; it would be made up at random.
     unused = "" if pool == "pooler" else r"(^|\.)pooler\."
     model = load_model(transformers().AutoModel, weights, (), where, may_miss=unused)
     processor = load_processor("AutoImageProcessor", weights, backend="pil")
-    px = input_px(processor, spec.source)
+    px = input_px(processor, weights.source)
     prepare = normaliser(processor.image_mean, processor.image_std, where)
     encode = torch_encoder(lambda pixels: pooled(model, pixels, pool), prepare)
-    size = probed_size(encode, px, spec.source)
-    return tile_embedder(
-        spec,
+    size = probed_size(encode, px, weights.source)
+    return request.options.embedder(
         VisionModel(
             name="hf-vision",
             revision=weights.label,

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from immunopath.domain.errors import EngineSpecError, LogitsNotFinite
+from immunopath.domain.errors import LogitsNotFinite
 from immunopath.domain.prediction import PhenotypeScores
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import mpp_sources
@@ -22,9 +22,9 @@ from immunopath.models.foundation.vision.clip_scoring import (
     why_abstain,
 )
 from immunopath.models.foundation.vision.phenotype_prompts import PromptEnsemble, load_prompts
-from immunopath.models.foundation.vision.resize import Method, method_of
+from immunopath.models.foundation.vision.resize import METHODS, Method
 from immunopath.models.foundation.vision.view_batcher import ViewBatcher
-from immunopath.models.foundation.vision.views import ViewPlan, layout_of, too_small
+from immunopath.models.foundation.vision.views import LAYOUTS, Layout, ViewPlan, too_small
 from immunopath.models.protocols import RGB, EngineInfo, TileSource
 from immunopath.models.spec import EngineSpec
 
@@ -60,7 +60,7 @@ class ScorerOptions:
     """The choices of a scorer's spec. `mpp` None: a whole tile of 256 µm is one view."""
 
     mpp: float | None
-    layout: str
+    layout: Layout
     resize: Method
     batch: int
     prompts: PromptEnsemble
@@ -74,39 +74,22 @@ class ScorerOptions:
 
         Raises `EngineSpecError` and, for files that cannot be used, `EngineUnavailable`.
         """
-        given = spec.options
-        path = given.get("calibration")
+        path = spec.options.get("calibration")
         return cls(
-            mpp=number(spec, "mpp", None, 0.05, 20.0),
-            layout=layout_of(given.get("view", "tile")),
-            resize=method_of(given.get("resize", resize)),
-            batch=int(number(spec, "batch", 8, 1, MAX_BATCH) or 8),
-            prompts=load_prompts(given.get("prompts")),
+            mpp=spec.number("mpp", None, 0.05, 20.0),
+            layout=spec.choice("view", LAYOUTS),
+            resize=spec.choice("resize", METHODS, resize),
+            batch=spec.whole("batch", 8, 1, MAX_BATCH),
+            prompts=load_prompts(spec.options.get("prompts")),
             calibration=None if path is None else load_calibration(path),
-            margin=number(spec, "margin", MIN_MARGIN, 0, 1) or 0.0,
-            agreement=number(spec, "agreement", MIN_AGREEMENT, 0, 1) or 0.0,
+            margin=spec.number("margin", MIN_MARGIN, 0, 1),
+            agreement=spec.number("agreement", MIN_AGREEMENT, 0, 1),
         )
 
     def plan(self, px: int) -> ViewPlan:
         """Return the views for a model of `px` pixels, cut at the tiles' working resolution."""
         side = TILE_PX if self.mpp is None else round(px * self.mpp / WORKING_MPP)
-        return ViewPlan(mpp=WORKING_MPP, side_px=side, layout=layout_of(self.layout))
-
-
-def number(
-    spec: EngineSpec, key: str, default: float | None, low: float, high: float
-) -> float | None:
-    """Return a numeric option in [low, high]; raises `EngineSpecError`."""
-    text = spec.options.get(key)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise EngineSpecError(f"engine {spec}: {key}={text!r} is not a number") from error
-    if not low <= value <= high:
-        raise EngineSpecError(f"engine {spec}: {key}={text} is outside [{low:g}, {high:g}]")
-    return value
+        return ViewPlan(mpp=WORKING_MPP, side_px=side, layout=self.layout)
 
 
 class ZeroShotPhenotype:

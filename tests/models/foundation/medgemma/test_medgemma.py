@@ -399,9 +399,9 @@ def test_a_wrong_option_is_named(text: str) -> None:
 
 
 def test_without_a_source_the_published_pair_is_meant() -> None:
-    pair = [source for source, _ in hub_sources(EngineSpec.parse("medgemma"))]
+    pair = [source.name for source in hub_sources(EngineSpec.parse("medgemma"))]
     assert pair == ["google/medgemma-1.5-4b-it", "hetanshwaghela/immunopath-medgemma-v3.1"]
-    alone = [source for source, _ in hub_sources(EngineSpec.parse("medgemma,adapter=none"))]
+    alone = [source.name for source in hub_sources(EngineSpec.parse("medgemma,adapter=none"))]
     assert alone == ["google/medgemma-1.5-4b-it"]
     assert parse(EngineSpec.parse("medgemma:/x"), "cpu").adapter is None
 

@@ -11,7 +11,6 @@ from tiny_lora import field
 from tiny_medgemma import Folders
 
 from immunopath.domain.case import Case
-from immunopath.domain.errors import EngineSpecError
 from immunopath.models.foundation.checks import Check
 from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.foundation.medgemma.medgemma_build import build
@@ -117,8 +116,3 @@ def test_the_doctor_compares_the_probe_as_the_engine_does(
     cautions = made.predict(PlainTiles([field(60, 0)])).result.cautions
     made.close()
     assert "head=candidates" in next(c.message for c in cautions if c.code == "NOT_PROBED")
-
-
-def test_only_language_models_are_probed() -> None:
-    with pytest.raises(EngineSpecError, match="only medgemma engines"):
-        probe_predictor(EngineSpec.parse("embedded"), [], None)

@@ -4,11 +4,11 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from stores import core
+from tiny_open_clip import MODEL, build_open_clip
 
 from immunopath.domain.errors import (
     CheckpointClassError,
@@ -19,7 +19,12 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
 )
 from immunopath.models.foundation.vision import open_clip as engine
-from immunopath.models.foundation.vision.open_clip_source import CONFIG, find_checkpoint, library
+from immunopath.models.foundation.vision.open_clip_source import (
+    CONFIG,
+    find_checkpoint,
+    library,
+    meant,
+)
 from immunopath.models.foundation.vision.phenotype_prompts import shipped_prompts
 from immunopath.models.foundation.vision.zero_shot import ZeroShotPhenotype
 from immunopath.models.registry import build_engine
@@ -27,40 +32,12 @@ from immunopath.models.spec import EngineSpec
 
 INSTALLED = importlib.util.find_spec("open_clip") is not None
 needs = pytest.mark.skipif(not INSTALLED, reason="open_clip comes with the extra openclip")
-MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
-MODEL: dict[str, Any] = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
-    "text_cfg": {
-        "context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1,
-    },
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A local open_clip model: configuration and one safetensors file."""
     return build_open_clip(tmp_path_factory.mktemp("open_clip") / "model")
-
-
-def build_open_clip(out: Path, **extra: Any) -> Path:
-    clip = library()
-    import torch
-    from safetensors.torch import save_file
-
-    out.mkdir()
-    config = MODEL | extra
-    settings = {"mean": MEAN, "std": STD, "interpolation": "bicubic"}
-    (out / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": settings}))
-    torch.manual_seed(0)
-    model = clip.create_model(f"local-dir:{out}", load_weights=False)
-    with torch.no_grad():
-        for value in model.parameters():
-            if value.ndim > 1:
-                value.mul_(2)
-    tensors = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
-    save_file(tensors, out / "open_clip_model.safetensors")
-    return out
 
 
 def scorer(source: object, **options: str) -> ZeroShotPhenotype:
@@ -103,7 +80,7 @@ def test_cosines_are_those_of_the_model_with_its_own_preprocessing(folder: Path)
     texts = list(shipped_prompts().prompts[:3])
     with torch.inference_mode():
         theirs = model.eval()(preprocess(Image.fromarray(rgb))[None], tokenizer(texts))
-    checkpoint = find_checkpoint(EngineSpec(name="open_clip", source=str(folder)))
+    checkpoint = find_checkpoint(meant(EngineSpec(name="open_clip", source=str(folder))))
     ours = engine.load_encoder(checkpoint, "cpu")
     assert np.allclose(ours.images([rgb]), theirs[0].numpy(), atol=1e-5)
     assert np.allclose(ours.texts(texts), theirs[1].numpy(), atol=1e-5)
@@ -163,7 +140,7 @@ def test_what_must_be_fetched_for_a_spec(
     source: str, options: dict[str, str], repo: str | None
 ) -> None:
     found = engine.hub_sources(EngineSpec(name="open_clip", source=source, options=options))
-    assert [name for name, _ in found] == ([] if repo is None else [repo])
+    assert [source.name for source in found] == ([] if repo is None else [repo])
 
 
 @needs

@@ -1,12 +1,10 @@
 """Which pixels a model with a fixed input sees of a tile."""
 
 import numpy as np
-import pytest
 from stores import store_of
 
-from immunopath.domain.errors import EngineSpecError
 from immunopath.imaging.tiles import TileStore
-from immunopath.models.foundation.vision.views import ViewPlan, layout_of, too_small, views
+from immunopath.models.foundation.vision.views import ViewPlan, too_small, views
 
 
 def gradient(height: int, width: int) -> np.ndarray:
@@ -67,8 +65,3 @@ def test_two_percent_are_a_rounded_resolution() -> None:
 def test_squeeze_is_the_whole_tile() -> None:
     store = store_of(gradient(300, 512))
     assert corners(store, ViewPlan(0.5, 224, "squeeze")) == [(0, 0, 300, 512)]
-
-
-def test_an_unknown_layout_is_refused() -> None:
-    with pytest.raises(EngineSpecError, match="tile, crop, squeeze"):
-        layout_of("warp")

@@ -20,8 +20,8 @@ from immunopath.models.atlas_build import build_atlas
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.foundation.vision.tile_embedder import (
     TileEmbedder,
+    TileOptions,
     VisionModel,
-    tile_embedder,
 )
 from immunopath.models.foundation.vision.views import ViewPlan
 from immunopath.models.retrieval import retrieve
@@ -139,4 +139,4 @@ def test_an_atlas_takes_no_other_encoders_queries(
 
 def test_the_default_resolution_is_the_tiles_own() -> None:
     model = VisionModel("m", "1", "d", 8, 4, "x", False, "", lambda x: x)  # type: ignore[arg-type,return-value]
-    assert tile_embedder(EngineSpec(name="m"), model).info.expected_mpp == 0.5
+    assert TileOptions.of(EngineSpec(name="m")).embedder(model).info.expected_mpp == 0.5
