@@ -30,7 +30,7 @@ from immunopath.models.foundation.precision import keep_plain_cpu_path, quiet_bi
 from immunopath.models.torchvision_guard import guard_torchvision
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.config_file import make_config
-from immunopath.training.lora.loss import token_losses, weighted_sum
+from immunopath.training.lora.loss import enable_checkpointing, token_losses, weighted_sum
 from immunopath.training.lora.rows import AnswerEncoder, answer_format, collate, join
 
 TOKENS_LEARNED = 700
@@ -69,7 +69,7 @@ def model_of(shape: shapes.Shape, device: str, config: TrainConfig) -> Any:
         packed,
         lora_settings(lora.targets, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout),
     )
-    packed.gradient_checkpointing_enable({"use_reentrant": False})
+    enable_checkpointing(packed)
     return tuned.train()
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file
+from immunopath.guidelines.casefile import read_yaml
 from immunopath.training.lora.config import TrainConfig, merged
 
 MAX_BYTES: Final = 100_000
@@ -67,17 +68,18 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
 
 
 def _table(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_BYTES:
-        raise CaseFileError(f"{path}: larger than a configuration file can be")
-    kind = "TOML" if path.suffix == ".toml" else "YAML"
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = tomllib.loads(text) if kind == "TOML" else yaml.safe_load(text)
-    except OSError as error:
-        raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise CaseFileError(f"{path}: is not {kind} ({first})") from error
+    found = _toml(path) if path.suffix == ".toml" else read_yaml(path)
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise CaseFileError(f"{path}: is no table of keys and values")
     return found
+
+
+def _toml(path: Path) -> object:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CaseFileError(f"{path}: larger than a configuration file can be")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise CaseFileError(f"{path}: is not TOML ({str(error)[:200]})") from error

@@ -47,3 +47,13 @@ def field_sums(losses: Any, batch: Mapping[str, Any], fields: int) -> Any:
     present.scatter_add_(1, of, known.float())
     sums[1] = (present > 0).float().sum(0)
     return sums
+
+
+def enable_checkpointing(model: Any) -> None:
+    """Compute activations again in the backward pass instead of keeping them.
+
+    transformers renames the method in its version 6.
+    """
+    name = "activation_checkpointing_enable"
+    enable = getattr(model, name, None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})

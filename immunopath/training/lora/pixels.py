@@ -27,9 +27,17 @@ class TilePixels:
         self._room = cache_mb * 2**20
         self._held = 0
         self._cache: OrderedDict[Path, Pixels] = OrderedDict()
-        self._scale = np.float32(image_processor.rescale_factor)
-        self._mean = np.asarray(image_processor.image_mean, dtype=np.float32)
-        self._std = np.asarray(image_processor.image_std, dtype=np.float32)
+        self._table = self._numbers()
+
+    def _numbers(self) -> npt.NDArray[np.float32]:
+        """Return what the processor makes of each 8-bit sample, (256, 3): asked, not computed."""
+        from PIL import Image
+
+        levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        image = Image.fromarray(np.repeat(levels[:, :, None], 3, axis=2))
+        made = self._processor(images=[image], do_resize=False, return_tensors="np")
+        found = np.asarray(made["pixel_values"][0], dtype=np.float32)
+        return np.ascontiguousarray(found.reshape(3, 256).T)
 
     def resized(self, path: Path) -> Pixels:
         """Return a tile (px, px, 3) at the vision tower's size; raises `ImageReadError`."""
@@ -55,8 +63,8 @@ class TilePixels:
     ) -> npt.NDArray[np.float32]:
         """Return a tile as float32 (3, px, px), changed at random as `how` says."""
         pixels = augmented(self.resized(path), how, source)
-        scaled = (pixels.astype(np.float32) * self._scale - self._mean) / self._std
-        return np.ascontiguousarray(np.moveaxis(scaled, -1, 0))
+        channels = [self._table[pixels[:, :, c], c] for c in range(3)]
+        return np.stack(channels)
 
 
 def _decoded(path: Path) -> Any:  # noqa: ANN401 - of Pillow

@@ -2,6 +2,7 @@
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,13 @@ from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
-from immunopath.models.foundation.precision import Precision, choose_precision
+from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.training.lora.checkpoint import Session, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
+from immunopath.training.lora.loss import enable_checkpointing
 from immunopath.training.lora.manifest import (
     FILE,
     Clock,
@@ -73,6 +75,7 @@ def train(
     the weights are loaded: raises `CaseFileError`, `OutputError`, and what loading raises.
     """
     clock = Clock()
+    quiet_bitsandbytes()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
     device = _device(config)
@@ -89,7 +92,9 @@ def train(
     state = last_state(config.out / STATES)
     part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
     begin_manifest(config, cohort, session.gemma, part)
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    with warnings.catch_warnings():  # names that transformers 6 will have
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
+        trainer.train(resume_from_checkpoint=None if state is None else str(state))
     clock.mark("trained")
     return _finish(session, trainer, clock)
 
@@ -159,7 +164,7 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
     feed, rows = _feed(session)
     model = _tuned(config, gemma)
     if config.run.gradient_checkpointing:
-        gemma.model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
     table = MetricsTable(config.out / METRICS)
     callbacks = [reporting_callback(table, rows, a_step, notify)]
