@@ -122,7 +122,7 @@ def config(tok: Any, **changes: Any) -> Any:
         num_hidden_layers=get("vision_layers", 2),
         num_attention_heads=get("vision_heads", 2),
         image_size=get("image_size", 56),
-        patch_size=14,
+        patch_size=get("patch_size", 14),
         vision_use_head=False,
     )
     return Gemma3Config(
@@ -136,14 +136,16 @@ def config(tok: Any, **changes: Any) -> Any:
     )
 
 
-def randomise(model: Any, seed: int, embedding_std: float = 0.15) -> None:
+def randomise(
+    model: Any, seed: int, embedding_std: float = 0.15, projector_std: float = 0.5
+) -> None:
     """Give a random model a voice: a projector that is not zero, a head that is not uniform."""
     import torch
 
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         projector = model.model.multi_modal_projector.mm_input_projection_weight
-        projector.normal_(0, 0.5, generator=source)
+        projector.normal_(0, projector_std, generator=source)
         embeddings = model.model.language_model.embed_tokens.weight
         embeddings.normal_(0, embedding_std, generator=source)
 
@@ -155,8 +157,8 @@ def build_gemma3(
 
     changes: hidden, intermediate, layers, heads, kv_heads, head_dim, window, vocab_size, pattern
     (every n-th layer attends fully), vision_hidden, vision_intermediate, vision_layers,
-    vision_heads, image_size, mm_tokens. Inputs of every Linear are multiples of 64 and outputs of
-    32, as bitsandbytes wants them on CPUs.
+    vision_heads, patch_size, image_size, mm_tokens, projector_std. Inputs of every Linear are
+    multiples of 64 and outputs of 32, as bitsandbytes wants them on CPUs.
     """
     import torch
     from transformers import Gemma3ForConditionalGeneration, Gemma3Processor, GenerationConfig
@@ -165,7 +167,7 @@ def build_gemma3(
     tok = tokenizer() if tok is None else tok
     torch.manual_seed(seed)
     model = Gemma3ForConditionalGeneration(config(tok, **changes)).float().eval()
-    randomise(model, seed, embedding_std)
+    randomise(model, seed, embedding_std, changes.get("projector_std", 0.5))
     ids = tok.convert_tokens_to_ids
     model.generation_config = GenerationConfig(
         bos_token_id=ids("<bos>"),

@@ -1,0 +1,264 @@
+"""Does a LoRA learn from images? One JSON object, from nothing but this repository.
+
+``python benchmarks/learning.py --json -``. A tiny Gemma 3 is built and trained in full on synthetic
+fields of other patients (`learning_base`), then adapted with ``immunopath train``'s own code on a
+synthetic cohort, and every figure is taken on its test patients by ``immunopath evaluate``'s own
+code with the product's predictor. Synthetic: it proves the way, and says nothing about tissue.
+
+Figures without prefix are those after the LoRA step; ``before_`` is the same base without adapter,
+``blank_`` the adapted model shown white tiles, ``mil_`` the attention-MIL head on the same cohort,
+``run31_`` the adapter that the ``run-v3.1`` preset makes.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from benchmark_json import write_figures
+from learning_base import PROMPT, BaseRun, Shape, build, train_base
+
+from immunopath.training.evaluation.evaluate import Evaluation
+from immunopath.training.evaluation.run import Request, Result, run
+from immunopath.training.lora.config_file import make_config
+from immunopath.training.lora.run import TrainedCheckpoint, train
+from immunopath.training.mil.settings import MilSettings
+from immunopath.training.mil.train import make_plan, train_mil
+from immunopath.training.synthetic import CAPTION
+from immunopath.training.synthetic.cohort import CohortSettings, SyntheticCohort
+from immunopath.training.synthetic.folder import write_cohort
+
+METRICS = {
+    "til_spearman": ("til_fraction", "spearman"),
+    "til_mae_skill": ("til_fraction", "mae_skill"),
+    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
+}
+MORE = {
+    "til_mae": ("til_fraction", "mae"),
+    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
+    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
+    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
+    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
+    "immune_score_spearman": ("immune_score", "spearman"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large everything is."""
+
+    cohort: CohortSettings
+    base: BaseRun
+    shape: Shape
+    lora: dict[str, Any]
+    mil: dict[str, object]
+    seed: int = 1
+
+
+SETTINGS = CohortSettings(
+    patients=640, tiles=4, size_px=112, mpp=2.0, noise=0.3, sites=8, site_effect=0.5
+)
+LORA: dict[str, Any] = {
+    "data": {
+        "prompt": "synthetic-v1",
+        "prompt_text": PROMPT,
+        "format": "compact",
+        "images": 1,
+        "tiles": 4,
+        "validation_tiles": 2,
+        "augment": {"geometric": True, "stain": 0.03, "light": 0.01},
+    },
+    "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
+    "optim": {"lr": 3e-3, "batch": 16, "accumulation": 1, "epochs": 8},
+    "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 100},
+}
+FULL = Plan(SETTINGS, BaseRun(fields=6000, steps=1500), Shape(), LORA, {})
+QUICK = Plan(
+    SETTINGS.model_copy(update={"patients": 80, "tiles": 2}),
+    BaseRun(fields=64, steps=12, batch=8),
+    Shape(hidden=64, layers=2, vision_hidden=64, vision_layers=2),
+    LORA | {"optim": {"lr": 3e-3, "batch": 8, "accumulation": 1, "epochs": 1}},
+    {"members": 1, "epochs": 5},
+)
+
+
+class Clock:
+    """Seconds and processor seconds of every stage."""
+
+    def __init__(self) -> None:
+        self.wall_s: dict[str, float] = {}
+        self.cpu_s: dict[str, float] = {}
+        self._at = (perf_counter(), process_time())
+
+    def mark(self, stage: str) -> None:
+        """End a stage."""
+        now = (perf_counter(), process_time())
+        self.wall_s[stage] = round(now[0] - self._at[0], 1)
+        self.cpu_s[stage] = round(now[1] - self._at[1], 1)
+        self._at = now
+        sys.stderr.write(f"{stage}: {self.wall_s[stage]} s, {self.cpu_s[stage]} s of CPU\n")
+
+
+def figures(found: Evaluation, of: str | None, prefix: str) -> dict[str, float | bool | None]:
+    """Return the figures of the predictor, or of the set `of`.
+
+    The correlation of a constant is 0, and `constant` says so; None = could not be measured, e.g.
+    because the engine abstains on everything (`detail` says why).
+    """
+    scored = found.main if of is None else found.others[of]
+    made: dict[str, float | bool | None] = {}
+    for name, (field, metric) in METRICS.items():
+        estimate = scored.fields[field].metrics.get(metric)
+        known = estimate is not None and estimate.value is not None
+        made[prefix + name] = round(estimate.value, 4) if known else None
+    spearman = scored.fields["til_fraction"].metrics.get("spearman")
+    made[f"{prefix}constant"] = None if spearman is None else spearman.constant
+    return made
+
+
+def detail(found: Evaluation, of: str | None) -> dict[str, Any]:
+    """Return every metric listed above with its interval, and how often each answer was given."""
+    scored = found.main if of is None else found.others[of]
+    made: dict[str, Any] = {}
+    for name, (field, metric) in (METRICS | MORE).items():
+        estimate = scored.fields[field].metrics.get(metric)
+        if estimate is not None and estimate.value is not None:
+            made[name] = {
+                "value": round(estimate.value, 4),
+                "interval": [_rounded(estimate.low), _rounded(estimate.high)],
+                "constant": estimate.constant,
+            }
+    reason = scored.fields["til_fraction"].reason
+    if reason:
+        made["til_reason"] = reason
+    made["phenotype_calls"] = scored.fields["immune_phenotype"].calls
+    return made
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def adapt(plan: Plan, base: Path, cohort: Path, out: Path) -> TrainedCheckpoint:
+    """Run the LoRA step of the ``default`` preset with the plan's changes."""
+    values = {"preset": "default", "base": str(base), "cohort": str(cohort), "out": str(out)}
+    return train(make_config(values | plan.lora), notify=_notify)
+
+
+def adapt_as_v31(base: Path, cohort: Path, out: Path) -> TrainedCheckpoint:
+    """Run the ``run-v3.1`` preset; only what a CPU without NF4 cannot do is changed."""
+    values = {
+        "preset": "run-v3.1", "base": str(base), "cohort": str(cohort), "out": str(out),
+        "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False},
+    }  # fmt: skip
+    return train(make_config(values), notify=_notify)
+
+
+def _notify(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def measure(cohort: Path, out: Path, engine: str, others: dict[str, str]) -> Evaluation:
+    """Evaluate an engine on the test patients with its blank control and other engines beside."""
+    request = Request(
+        cohort=cohort, out=out, predictor=engine, controls=("blank",), engines=tuple(others.items())
+    )
+    result: Result = run(request)
+    return result.evaluation
+
+
+def learn(plan: Plan, folder: Path, *, with_run31: bool) -> dict[str, Any]:
+    """Go the whole way in `folder` and return the figures."""
+    clock = Clock()
+    cohort_folder, base = folder / "cohort", folder / "base"
+    cohort = write_cohort(cohort_folder, plan.cohort, plan.seed)
+    clock.mark("cohort")
+    build(folder / "untrained", plan.shape, plan.base.seed)
+    losses = train_base(folder / "untrained", base, plan.base, plan.cohort)
+    clock.mark("base")
+    made = adapt(plan, base, cohort_folder, folder / "lora")
+    clock.mark("lora")
+    train_mil(make_plan(cohort_folder, "embedded", MilSettings.make(plan.mil)), folder / "mil")
+    clock.mark("mil")
+    before = f"medgemma:{base},record={made.folder / 'immunopath.json'}"
+    beside = {"before": before, "mil": f"mil:{folder / 'mil'}"}
+    found = measure(cohort_folder, folder / "evaluation", made.engine, beside)
+    clock.mark("evaluation")
+    sets: dict[str, str | None] = {
+        "": None, "before_": "before", "blank_": "blank", "mil_": "mil", "majority_": "majority",
+        "clinical_": "clinical",
+    }  # fmt: skip
+    report: dict[str, Any] = {"caption": CAPTION}
+    for prefix, of in sets.items():
+        report |= figures(found, of, prefix)
+    report["detail"] = {prefix or "lora_": detail(found, of) for prefix, of in sets.items()}
+    report["alarm"] = found.alarm.model_dump(mode="json")
+    report["lora"] = {"steps": made.steps, "best_step": made.best_step, "val_loss": made.val_loss}
+    if with_run31:
+        report |= _run31(base, cohort_folder, folder, clock)
+    return report | _about(plan, cohort, found, losses, clock)
+
+
+def _run31(base: Path, cohort: Path, folder: Path, clock: Clock) -> dict[str, Any]:
+    made = adapt_as_v31(base, cohort, folder / "run31")
+    found = measure(cohort, folder / "evaluation31", made.engine, {})
+    clock.mark("run31")
+    report: dict[str, Any] = {**figures(found, None, "run31_")}
+    report |= figures(found, "blank", "run31_blank_")
+    report["run31"] = {
+        "steps": made.steps,
+        "val_loss": made.val_loss,
+        "detail": detail(found, None),
+        "alarm": found.alarm.model_dump(mode="json"),
+    }
+    return report
+
+
+def _about(
+    plan: Plan,
+    cohort: SyntheticCohort,
+    found: Evaluation,
+    losses: dict[str, float],
+    clock: Clock,
+) -> dict[str, Any]:
+    return {
+        "test_patients": found.n,
+        "splits": found.splits,
+        "fields": len(cohort.tiles),
+        "cohort": plan.cohort.model_dump(mode="json"),
+        "base": {"fields": plan.base.fields, "steps": plan.base.steps, "losses": losses},
+        "wall_s": clock.wall_s,
+        "cpu_s": clock.cpu_s,
+        "minutes": round(sum(clock.wall_s.values()) / 60, 1),
+        "peak_rss_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", default="-", metavar="PATH|-")
+    parser.add_argument("--quick", action="store_true", help="a minute: proves the path only")
+    parser.add_argument("--no-run31", action="store_true", help="leave the run-v3.1 preset out")
+    parser.add_argument("--keep", type=Path, help="a new folder for everything that is made")
+    options = parser.parse_args()
+    plan = QUICK if options.quick else FULL
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="immunopath-learning-"))
+    try:
+        report = learn(plan, folder, with_run31=not options.no_run31)
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    write_figures(report, options.json)
+
+
+if __name__ == "__main__":
+    main()
