@@ -41,6 +41,10 @@ def check_engine(role: Role, spec: EngineSpec, device: str) -> list[Check]:
         from immunopath.models.foundation.txgemma.doctor_txgemma import check_txgemma
 
         rows += check_txgemma(head, spec, device, loadable=all(r.state == "ok" for r in here))
+    if spec.name == "mil":
+        from immunopath.models.mil.doctor import check_mil
+
+        rows.append(check_mil(head, spec))
     if not rows and spec.name != "embedded":
         return [Check(head, "note", "this engine does not say what it needs: not checked")]
     return rows or [Check(head, "ok", "ships with the package")]

@@ -1,6 +1,5 @@
 """The predictor ``mil:<folder>``: an attention head over the embeddings of a case's tiles."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -41,8 +40,8 @@ class MilPredictor:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the record, which holds the digests of the weights and of the encoder."""
-        return head_digest(self.record)
+        """What identifies the head, see `MilRecord.digest`."""
+        return self.record.digest
 
     @property
     def info(self) -> EngineInfo:
@@ -108,11 +107,6 @@ class MilPredictor:
             preprocess=info.preprocess,
             kind="model",
         )
-
-
-def head_digest(record: MilRecord) -> str:
-    """Return what identifies a head: the SHA-256 of its record, which names its weights."""
-    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
 def embed_rows(embedder: Embedder, source: TileSource) -> F32:

@@ -28,6 +28,7 @@ from immunopath.training.mil.cohort import Cohort
 FILE: Final = "features.safetensors"
 CHUNK: Final = 32
 """Tiles that are in memory together, per worker."""
+_ABOUT: Final = "immunopath.features"
 _SLACK: Final = 0.02
 
 Alter = Callable[[RGB, int], RGB]
@@ -117,12 +118,12 @@ def write_features(path: Path, found: Features) -> None:
     from safetensors.numpy import save
 
     about = {
-        "immunopath.features": "1",
-        "encoder": found.encoder.model_dump_json(),
+        "encoder": found.encoder.model_dump(),
         "tiles_sha256": found.tiles_sha256,
         "rows_sha256": hashlib.sha256(found.rows.tobytes()).hexdigest(),
     }
-    write_bytes(path, save({"rows": found.rows}, about))
+    # One key: safetensors writes several in any order, and equal features are equal bytes.
+    write_bytes(path, save({"rows": found.rows}, {_ABOUT: json.dumps(about)}))
 
 
 def _load(path: Path) -> Features:
@@ -130,9 +131,9 @@ def _load(path: Path) -> Features:
 
     try:
         with safe_open(path, framework="numpy") as stored:
-            about = stored.metadata() or {}
+            about = json.loads((stored.metadata() or {})[_ABOUT])
             rows = np.ascontiguousarray(stored.get_tensor("rows"), np.float32)
-        encoder = Encoder.model_validate(json.loads(about["encoder"]))
+        encoder = Encoder.model_validate(about["encoder"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():

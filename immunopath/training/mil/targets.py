@@ -81,7 +81,7 @@ def field_records(train: Sequence[Sample], settings: MilSettings) -> dict[str, F
 
 
 def _quantity(name: str, origin: str, settings: MilSettings) -> str:
-    if name.startswith("til_"):
+    if name.startswith("til_") and (settings.quantity or origin == "rna"):
         stem = settings.quantity or UNDECLARED
         return stem if name == "til_fraction" else f"{stem}_class"
     return QUANTITIES[name] if origin == "rna" else f"{origin}_{name}"
