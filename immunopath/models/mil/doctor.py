@@ -2,7 +2,7 @@
 
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.checks import Check, attempt
-from immunopath.models.mil.build import embedder_of, folder_of
+from immunopath.models.mil.build import calibrator_of, embedder_of, folder_of
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import require_encoder
 from immunopath.models.mil.record import read_cards, read_record
@@ -20,10 +20,12 @@ def _state(spec: EngineSpec) -> str:
     record = read_record(folder)
     read_head(folder, record)
     cards = read_cards(folder, record)
+    calibrated = calibrator_of(spec, folder, record) is not None
     embedder = embedder_of(spec, record)
     if embedder.name == EMBEDDED:
         require_encoder(build_engine("embedder", embedder, "cpu"), record)
     return (
-        f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated; trained on "
+        f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated, "
+        f"{'calibrated' if calibrated else 'not calibrated'}; trained on "
         f"{record.patients.get('train', 0)} patients, labels: {record.origin}"
     )

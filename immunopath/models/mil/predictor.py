@@ -1,6 +1,6 @@
 """The predictor ``mil:<folder>``: an attention head over the embeddings of a case's tiles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,8 @@ from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.atlas import unit_rows
 from immunopath.models.atlas_entry import Encoder
+from immunopath.models.calibrated import calibrated_profile, calibration_cautions
+from immunopath.models.calibration import Calibrator
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
@@ -17,18 +19,26 @@ from immunopath.models.mil.record import SYNTHETIC, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
 
 NAME: Final = "mil"
+UNCALIBRATED: Final = EngineCaution(
+    code="UNCALIBRATED",
+    severity="note",
+    message="The predictor's probabilities and intervals are the head's own: no calibration is "
+    "beside it.",
+    action="Calibrate it on validation patients with 'immunopath calibrate'.",
+)
 
 
 @dataclass(frozen=True)
 class MilPredictor:
     """Implements `Predictor`; holds nothing that a case changes.
 
-    cards: what is known of each field from ``immunopath evaluate``.
+    cards: what is known of each field from ``immunopath evaluate``; calibrator: of this head.
     """
 
     head: MilHead
     embedder: Embedder
     cards: Mapping[str, ValidationCard] = field(default_factory=dict)
+    calibrator: Calibrator | None = None
 
     def __post_init__(self) -> None:
         require_encoder(self.embedder, self.record)
@@ -67,27 +77,35 @@ class MilPredictor:
         Raises `ImageSizeError` when no tile holds a square of the trained size and what the
         embedder raises.
         """
+        squares = squares_of(source, self.record.mpp, self.record.px)
+        rows = embed_rows(self.embedder, SquareTiles(squares, self.record.mpp))
+        return Prediction(self.answer(rows, tuple(square.tile_id for square in squares), source))
+
+    def answer(self, rows: F32, tile_ids: Sequence[str], source: TileSource) -> PredictorResult:
+        """Return what the head says of vectors that are already there.
+
+        rows: (n, size), unit length; tile_ids: of the tile behind each row; source: the tiles,
+        for what quality control and resolution say (its pixels are not read).
+        """
         record = self.record
-        squares = squares_of(source, record.mpp, record.px)
-        rows = embed_rows(self.embedder, SquareTiles(squares, record.mpp))
-        tile_ids = tuple(dict.fromkeys(square.tile_id for square in squares))
+        distinct = tuple(dict.fromkeys(tile_ids))
         accepted = all(t.quality.verdict is Verdict.accept for t in source.tiles)
         facts = CaseFacts(
             record=record,
             cards=self.cards,
-            n_tiles=len(tile_ids),
+            n_tiles=len(distinct),
             qc_pass=bool(source.tiles) and accepted,
             ood_score=round(self.head.strange(rows), 4) if len(rows) else None,
-            source=self._provenance(source, tile_ids),
+            source=self._provenance(source, distinct),
         )
         profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
-        return Prediction(
-            PredictorResult(
-                profile=profile,
-                cut_points=record.cut_points,
-                cautions=cautions_of(record, len(rows)),
-            )
-        )
+        cautions = cautions_of(record, len(rows))
+        if self.calibrator is None:
+            cautions += (UNCALIBRATED,)
+        else:
+            profile = calibrated_profile(profile, self.calibrator)
+            cautions += calibration_cautions(self.calibrator, None, len(distinct))
+        return PredictorResult(profile=profile, cut_points=record.cut_points, cautions=cautions)
 
     def close(self) -> None:
         """Close the embedder if it can be closed."""

@@ -104,11 +104,18 @@ def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
 
 
 def bags_of(plan: Plan, samples: Sequence[Sample], vectors: Features) -> "Bags":
-    """Return the tiles and labels of these patients, fields that can be trained only."""
+    """Return the tiles and labels of these patients, fields that can be trained only.
+
+    Training patients bring all of their tiles, the others those that evaluation will show.
+    """
     from immunopath.training.mil.fit import Bags
 
     names = [name for name, field in plan.fields.items() if field.trainable]
-    rows: list[F32] = [vectors.rows[list(plan.cohort.places[s.patient_id])] for s in samples]
+    cohort = plan.cohort
+    rows: list[F32] = [
+        vectors.rows[list((cohort.places if s.split == "train" else cohort.shown)[s.patient_id])]
+        for s in samples
+    ]
     return Bags(rows, targets_of(samples, names))
 
 

@@ -11,6 +11,7 @@ from pixel_store import CORE, pixels, store_of
 
 from immunopath.domain.case import Case
 from immunopath.domain.errors import (
+    CalibratorMismatch,
     CheckpointError,
     EngineMismatch,
     EngineSpecError,
@@ -18,11 +19,12 @@ from immunopath.domain.errors import (
     RecordMissing,
 )
 from immunopath.domain.prediction import ValidationCard
+from immunopath.models.calibration import Calibrator, FieldCalibration, write_calibrator
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
 from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.mil.build import build
 from immunopath.models.mil.pixels import Square, SquareTiles, squares_of
-from immunopath.models.mil.predictor import MilPredictor
+from immunopath.models.mil.predictor import UNCALIBRATED, MilPredictor
 from immunopath.models.mil.record import FILE, VALIDATION, ValidationCards
 from immunopath.models.protocols import RGB, TileSource
 from immunopath.models.registry import build_engine
@@ -85,9 +87,13 @@ def test_an_answer_carries_its_origin(folder: Path, core: RGB) -> None:
 def test_a_head_of_drawn_images_says_so_and_a_short_case_too(folder: Path, core: RGB) -> None:
     small = core[:96, :96]
     codes = {c.code: c.severity for c in engine(folder).predict(store_of(small)).result.cautions}
-    assert codes == {"TRAINED_ON_SYNTHETIC": "serious", "FEWER_TILES_THAN_TRAINED": "caution"}
+    assert codes == {
+        "TRAINED_ON_SYNTHETIC": "serious",
+        "FEWER_TILES_THAN_TRAINED": "caution",
+        "UNCALIBRATED": "note",
+    }
     mil_head.write(folder, origin="rna", tiles_low=1)
-    assert engine(folder).predict(store_of(small)).result.cautions == ()
+    assert engine(folder).predict(store_of(small)).result.cautions == (UNCALIBRATED,)
 
 
 def test_no_tiles_give_abstentions(folder: Path) -> None:
@@ -178,6 +184,53 @@ def test_validation_cards_are_read_and_those_of_other_weights_refused(
         engine(folder)
     (folder / VALIDATION).write_text("{}")
     with pytest.raises(CheckpointError, match=r"validation.json: digest"):
+        engine(folder)
+
+
+def calibrator(checkpoint: str) -> Calibrator:
+    return Calibrator(
+        version="1",
+        engine="mil",
+        checkpoint=checkpoint,
+        predictions="p",
+        samples="s",
+        split="val",
+        origins=("synthetic",),
+        n=100,
+        n_tiles=(1, 4),
+        coverage=0.8,
+        fields=(
+            FieldCalibration(
+                field="til_density",
+                evaluable=True,
+                method="temperature",
+                temperature=4.0,
+                set_method="lac",
+                threshold=0.9,
+                coverage=0.8,
+            ),
+        ),
+    )
+
+
+def test_a_calibration_beside_the_head_is_used_and_that_of_another_refused(
+    folder: Path, core: RGB
+) -> None:
+    raw = engine(folder).predict(store_of(core)).result
+    write_calibrator(calibrator(engine(folder).digest), folder)
+    found = engine(folder).predict(store_of(core)).result
+    before, after = raw.profile.til_density, found.profile.til_density
+    assert after.calibrated
+    assert not found.profile.til_fraction.calibrated
+    assert before.probabilities is not None
+    assert after.probabilities is not None
+    assert max(after.probabilities.values()) < max(before.probabilities.values())
+    assert after.coverage == 0.8
+    assert "UNCALIBRATED" not in {c.code for c in found.cautions}
+    assert "CALIBRATED_ON_SYNTHETIC" in {c.code for c in found.cautions}
+    assert engine(folder, calibration="none").predict(store_of(core)).result == raw
+    write_calibrator(calibrator("0" * 64), folder)
+    with pytest.raises(CalibratorMismatch, match=r"calibration\.json: was fitted on"):
         engine(folder)
 
 

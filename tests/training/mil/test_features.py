@@ -96,7 +96,7 @@ def test_a_tile_that_is_not_the_one_of_the_manifest_is_named(small: Path) -> Non
     cohort = read_cohort(small)
     path = small / str(cohort.rows[3].file)
     path.write_bytes((small / str(cohort.rows[0].file)).read_bytes())
-    with pytest.raises(ImageReadError, match=f"{path.name}: is not the file that"):
+    with pytest.raises(CaseFileError, match=f"{path.name}: is not the file that"):
         cohort_features(cohort, Counting(), None)
     path.unlink()
     with pytest.raises(ImageReadError, match="no such file"):
@@ -106,7 +106,7 @@ def test_a_tile_that_is_not_the_one_of_the_manifest_is_named(small: Path) -> Non
 def test_a_tile_of_another_size_is_named(small: Path) -> None:
     rows = [row.model_copy(update={"size_px": 200}) for row in read_tiles(small / TILES)]
     write_tiles(small / TILES, rows)
-    with pytest.raises(ImageReadError, match="is 96 x 96 pixels, the tile manifest says 200"):
+    with pytest.raises(CaseFileError, match=r"is 96 x 96 px, tiles\.parquet says 200"):
         cohort_features(read_cohort(small), Counting(), None)
 
 

@@ -14,10 +14,12 @@ from immunopath.imaging.tile_manifest import read_tiles, write_tiles
 from immunopath.models.mil.build import build
 from immunopath.models.mil.pixels import Square, SquareTiles
 from immunopath.models.spec import EngineSpec
+from immunopath.training.evaluation.runner import Shown, predict
 from immunopath.training.mil.features import FILE as FEATURES
 from immunopath.training.mil.predict import predict_cohort
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, TILES, read_samples
+from immunopath.training.tile_source import read_cohort_folder
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,18 @@ def test_the_engine_says_of_a_case_what_was_predicted_for_the_patient(
     assert found.digest == engine.digest == profile.til_fraction.source.weights_digest
 
 
+def test_evaluate_gets_the_same_answers_from_the_engine(
+    found: PredictionSet, head: Path, cohort: Path
+) -> None:
+    engine = build(EngineSpec(name="mil", source=str(head)))
+    samples, tiles = read_cohort_folder(cohort)
+    test = [sample for sample in samples if sample.split == "test"]
+    for control in ("none", "shuffled"):
+        own = predict_cohort(head, cohort, "test", control=control)
+        asked = predict(engine, own.engine, test, Shown(cohort, tiles, control))
+        assert asked == own
+
+
 def test_answers_survive_the_file(found: PredictionSet, tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.json", found)
     assert read_predictions(tmp_path / "p.json") == found
@@ -82,9 +96,19 @@ def test_a_patient_without_tiles_is_answered_with_abstentions(head: Path, tmp_pa
     found = predict_cohort(head, other, "test")
     bare, full = found.answers
     assert (bare.patient_id, bare.n_tiles) == ("P003", 0)
-    assert bare.fields["til_fraction"].reason == "no tile could be shown"
+    assert bare.fields["til_fraction"].reason == "no tiles"
     assert full.fields["til_fraction"].value is not None
     assert "not trained" in full.fields["msi_status"].reason
+
+
+def test_evaluation_shows_the_selected_tiles_only(head: Path, tmp_path: Path) -> None:
+    other = make_cohort(tmp_path / "other", patients=4, tiles=3, seed=5)
+    rows = read_tiles(other / TILES)
+    write_tiles(
+        other / TILES, [r.model_copy(update={"selected": r.tile_id.endswith("-1")}) for r in rows]
+    )
+    (answer,) = predict_cohort(head, other, "test").answers
+    assert answer.n_tiles == 1
 
 
 def test_the_file_of_vectors_beside_a_head_is_used_for_its_cohort_only(
@@ -101,8 +125,3 @@ def test_tiles_cut_otherwise_are_refused(head: Path, tmp_path: Path) -> None:
     other = make_cohort(tmp_path / "other", patients=4, tiles=1, px=128)
     with pytest.raises(EngineMismatch, match=r"tiles of 128 px at 0\.5 µm/px.* 96 px at 0\.5"):
         predict_cohort(head, other, "test")
-
-
-def test_an_unknown_control_is_refused(head: Path, cohort: Path) -> None:
-    with pytest.raises(ValueError, match="'dark' is not one of none, blank, shuffled"):
-        predict_cohort(head, cohort, "test", control="dark")
