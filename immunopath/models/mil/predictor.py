@@ -19,6 +19,8 @@ from immunopath.models.mil.record import SYNTHETIC, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
 
 NAME: Final = "mil"
+STRANGE_LIMIT: Final = 0.5
+"""The same share as `max_ood_score` of the trust gate."""
 UNCALIBRATED: Final = EngineCaution(
     code="UNCALIBRATED",
     severity="note",
@@ -90,16 +92,17 @@ class MilPredictor:
         record = self.record
         distinct = tuple(dict.fromkeys(tile_ids))
         accepted = all(t.quality.verdict is Verdict.accept for t in source.tiles)
+        strange = round(self.head.strange(rows), 4) if len(rows) else None
         facts = CaseFacts(
             record=record,
             cards=self.cards,
             n_tiles=len(distinct),
             qc_pass=bool(source.tiles) and accepted,
-            ood_score=round(self.head.strange(rows), 4) if len(rows) else None,
+            ood_score=strange,
             source=self._provenance(source, distinct),
         )
         profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
-        cautions = cautions_of(record, len(rows))
+        cautions = cautions_of(record, len(rows), strange)
         if self.calibrator is None:
             cautions += (UNCALIBRATED,)
         else:
@@ -146,8 +149,13 @@ def require_encoder(embedder: Embedder, record: MilRecord) -> None:
         )
 
 
-def cautions_of(record: MilRecord, n_tiles: int) -> tuple[EngineCaution, ...]:
-    """Return what limits the answers of a head on a case with `n_tiles` squares."""
+def cautions_of(
+    record: MilRecord, n_tiles: int, strange: float | None
+) -> tuple[EngineCaution, ...]:
+    """Return what limits the answers of a head on a case.
+
+    n_tiles: its squares; strange: share of them unlike those of training, None without any.
+    """
     found = []
     if record.origin == SYNTHETIC:
         found.append(
@@ -157,6 +165,16 @@ def cautions_of(record: MilRecord, n_tiles: int) -> tuple[EngineCaution, ...]:
                 message="The predictor was trained on rendered images with set labels: nothing is "
                 "known of what its values are worth for tissue.",
                 action="Train a head on patients with 'immunopath train-mil' before any use.",
+            )
+        )
+    if strange is not None and strange > STRANGE_LIMIT:
+        found.append(
+            EngineCaution(
+                code="UNLIKE_TRAINING",
+                severity="serious",
+                message=f"{strange:.0%} of the tiles lie further from those of the predictor's "
+                "training than 99 % of those did: its values and intervals mean nothing here.",
+                action="Check stain, scanner and resolution; train on images like these.",
             )
         )
     if 0 < n_tiles < record.tiles_low:

@@ -19,12 +19,13 @@ from immunopath.domain.errors import (
     RecordMissing,
 )
 from immunopath.domain.prediction import ValidationCard
+from immunopath.guidelines.loader import load_knowledge
 from immunopath.models.calibration import Calibrator, FieldCalibration, write_calibrator
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
 from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.mil.build import build
 from immunopath.models.mil.pixels import Square, SquareTiles, squares_of
-from immunopath.models.mil.predictor import UNCALIBRATED, MilPredictor
+from immunopath.models.mil.predictor import STRANGE_LIMIT, UNCALIBRATED, MilPredictor
 from immunopath.models.mil.record import FILE, VALIDATION, ValidationCards
 from immunopath.models.protocols import RGB, TileSource
 from immunopath.models.registry import build_engine
@@ -94,6 +95,14 @@ def test_a_head_of_drawn_images_says_so_and_a_short_case_too(folder: Path, core:
     }
     mil_head.write(folder, origin="rna", tiles_low=1)
     assert engine(folder).predict(store_of(small)).result.cautions == (UNCALIBRATED,)
+
+
+def test_tiles_unlike_those_of_training_are_said(folder: Path, core: RGB) -> None:
+    mil_head.write(folder, ood_limit=1e-6)
+    result = engine(folder).predict(store_of(core)).result
+    assert result.profile.til_fraction.ood_score == 1
+    assert "UNLIKE_TRAINING" in {caution.code for caution in result.cautions}
+    assert load_knowledge().trust.max_ood_score == STRANGE_LIMIT
 
 
 def test_no_tiles_give_abstentions(folder: Path) -> None:
