@@ -112,9 +112,7 @@ class MilPredictor:
 
     def close(self) -> None:
         """Close the embedder if it can be closed."""
-        end = getattr(self.embedder, "close", None)
-        if callable(end):
-            end()
+        close_engine(self.embedder)
 
     def _provenance(self, source: TileSource, tile_ids: tuple[str, ...]) -> Provenance:
         info = self.info
@@ -128,6 +126,13 @@ class MilPredictor:
             preprocess=info.preprocess,
             kind="model",
         )
+
+
+def close_engine(engine: Embedder) -> None:
+    """Close an engine that holds a worker; the others have nothing to close."""
+    end = getattr(engine, "close", None)
+    if callable(end):
+        end()
 
 
 def embed_rows(embedder: Embedder, source: TileSource) -> F32:

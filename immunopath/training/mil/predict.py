@@ -40,13 +40,16 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     """
     engine = build(EngineSpec(name=NAME, source=str(folder)))
     found = read_cohort(cohort)
-    _require_tiles_alike(engine, found)
-    samples = found.of(split)
-    places = [list(found.shown.get(s.patient_id, ())) for s in samples]
-    if control == "none":
-        rows = _kept_rows(engine, found, places, features or _beside(folder, found, engine))
-    else:
-        rows = _embedded(engine, found, places, control, seed)
+    try:
+        _require_tiles_alike(engine, found)
+        samples = found.of(split)
+        places = [list(found.shown.get(s.patient_id, ())) for s in samples]
+        if control == "none":
+            rows = _kept_rows(engine, found, places, features or _beside(folder, found, engine))
+        else:
+            rows = _embedded(engine, found, places, control, seed)
+    finally:
+        engine.close()
     answers = [
         _answer(engine, found, sample, own, part)
         for sample, own, part in zip(samples, places, rows, strict=True)
