@@ -14,7 +14,7 @@ from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samp
 
 @dataclass(frozen=True)
 class Cohort:
-    """Patients and tiles of one folder; rows keep the order of the manifest.
+    """Patients and rendered tiles of one folder; rows keep the order of the manifest.
 
     mpp, px: of every tile; samples_sha256, tiles_sha256: of the two tables.
     """
@@ -56,11 +56,12 @@ class Cohort:
 def read_cohort(folder: Path) -> Cohort:
     """Return the cohort in a folder.
 
-    Raises `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a
-    tile without a rendered file, and equal tiles in two splits (one patient under two names).
+    Tiles that were left out when the cohort was cut have no file and are no part of it. Raises
+    `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a selected
+    tile without a file, and equal tiles in two splits (one patient under two names).
     """
     samples = read_samples(folder / SAMPLES)
-    rows = read_tiles(folder / TILES)
+    rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
     if not rows:
         raise CaseFileError(f"{folder / TILES}: holds no tile; cut the tiles of the cohort first")
     shapes = sorted({(row.target_mpp, row.size_px) for row in rows})

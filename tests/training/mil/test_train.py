@@ -104,6 +104,15 @@ def test_mixed_tiles_are_refused(small: Path) -> None:
         make_plan(small, "embedded", QUICK)
 
 
+def test_tiles_that_were_left_out_when_cutting_are_no_part_of_the_cohort(tmp_path: Path) -> None:
+    folder = make_cohort(tmp_path / "cohort", patients=40, tiles=2)
+    gone = {"selected": False, "file": None, "sha256": ""}
+    change_tiles(folder, lambda r: r.model_copy(update=gone) if r.tile_id.endswith("-1") else r)
+    cohort = make_plan(folder, "embedded", QUICK).cohort
+    assert len(cohort.rows) == 40
+    assert cohort.places == cohort.shown
+
+
 def test_tiles_that_were_not_rendered_are_named(small: Path) -> None:
     change_tiles(small, lambda row: row.model_copy(update={"file": None}))
     with pytest.raises(CaseFileError, match="tile 'P000-0' has no rendered file"):
