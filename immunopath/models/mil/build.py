@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.domain.errors import CheckpointError, EngineSpecError
+from immunopath.models.calibration import FILE as CALIBRATION
+from immunopath.models.calibration import Calibrator, load_calibrator
 from immunopath.models.foundation import sources
 from immunopath.models.foundation.weights import Source
 from immunopath.models.mil.network import read_head
@@ -13,27 +15,30 @@ from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 
 OWN_PACKAGES: Final = ("safetensors",)
+DOCTOR: Final = "immunopath.models.mil.doctor:check_mil"
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> MilPredictor:
-    """Return the engine of ``mil:<folder>[,embedder=<name[:id-or-folder]>]``.
+    """Return the engine of ``mil:<folder>[,embedder=<name[:id-or-folder]>][,calibration=…]``.
 
-    The option names another place of the same encoder.
+    ``embedder`` names another place of the same encoder; ``calibration`` a file, or ``none`` for
+    raw tables, instead of the one beside the head.
 
     Raises `EngineSpecError` for options, a `CheckpointError` for the folder, `EngineMismatch`
-    when the embedder is not the one that the head was trained on.
+    when the embedder, and `CalibratorMismatch` when the calibration, is that of another head.
     """
     folder = folder_of(spec)
     record = read_record(folder)
     head = read_head(folder, record)
     cards = read_cards(folder, record)
+    calibrator = calibrator_of(spec, folder, record)
     embedder = build_engine("embedder", embedder_of(spec, record), device)
-    return MilPredictor(head, embedder, cards)
+    return MilPredictor(head, embedder, cards, calibrator)
 
 
 def folder_of(spec: EngineSpec) -> Path:
     """Return the folder of an engine string; raises `EngineSpecError` or `CheckpointError`."""
-    spec.refuse_extras("embedder", source=True)
+    spec.refuse_extras("embedder", "calibration", source=True)
     if spec.source is None:
         raise EngineSpecError(
             "engine mil: name the folder of a trained head, mil:<folder>; "
@@ -48,6 +53,19 @@ def folder_of(spec: EngineSpec) -> Path:
 def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
     """Return which embedder is asked for: the option's, else the one of the record."""
     return EngineSpec.parse(spec.options.get("embedder", record.embedder))
+
+
+def calibrator_of(spec: EngineSpec, folder: Path, record: MilRecord) -> Calibrator | None:
+    """Return the calibration that is asked for, else the one beside the head, else None."""
+    given = spec.options.get("calibration")
+    if given == "none":
+        return None
+    path = Path(given).expanduser() if given else folder / CALIBRATION
+    if given is None and not path.is_file():
+        return None
+    found = load_calibrator(path)
+    found.require(record.digest, str(path))
+    return found
 
 
 def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:

@@ -1,7 +1,6 @@
 """The predictor ``mil:<folder>``: an attention head over the embeddings of a case's tiles."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +10,8 @@ from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.atlas import unit_rows
 from immunopath.models.atlas_entry import Encoder
+from immunopath.models.calibrated import calibrated_profile, calibration_cautions
+from immunopath.models.calibration import Calibrator
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
@@ -18,18 +19,28 @@ from immunopath.models.mil.record import SYNTHETIC, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
 
 NAME: Final = "mil"
+STRANGE_LIMIT: Final = 0.5
+"""The same share as `max_ood_score` of the trust gate."""
+UNCALIBRATED: Final = EngineCaution(
+    code="UNCALIBRATED",
+    severity="note",
+    message="The predictor's probabilities and intervals are the head's own: no calibration is "
+    "beside it.",
+    action="Calibrate it on validation patients with 'immunopath calibrate'.",
+)
 
 
 @dataclass(frozen=True)
 class MilPredictor:
     """Implements `Predictor`; holds nothing that a case changes.
 
-    cards: what is known of each field from ``immunopath evaluate``.
+    cards: what is known of each field from ``immunopath evaluate``; calibrator: of this head.
     """
 
     head: MilHead
     embedder: Embedder
     cards: Mapping[str, ValidationCard] = field(default_factory=dict)
+    calibrator: Calibrator | None = None
 
     def __post_init__(self) -> None:
         require_encoder(self.embedder, self.record)
@@ -41,8 +52,8 @@ class MilPredictor:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the record, which holds the digests of the weights and of the encoder."""
-        return head_digest(self.record)
+        """What identifies the head, see `MilRecord.digest`."""
+        return self.record.digest
 
     @property
     def info(self) -> EngineInfo:
@@ -68,33 +79,40 @@ class MilPredictor:
         Raises `ImageSizeError` when no tile holds a square of the trained size and what the
         embedder raises.
         """
+        squares = squares_of(source, self.record.mpp, self.record.px)
+        rows = embed_rows(self.embedder, SquareTiles(squares, self.record.mpp))
+        return Prediction(self.answer(rows, tuple(square.tile_id for square in squares), source))
+
+    def answer(self, rows: F32, tile_ids: Sequence[str], source: TileSource) -> PredictorResult:
+        """Return what the head says of vectors that are already there.
+
+        rows: (n, size), unit length; tile_ids: of the tile behind each row; source: the tiles,
+        for what quality control and resolution say (its pixels are not read).
+        """
         record = self.record
-        squares = squares_of(source, record.mpp, record.px)
-        rows = embed_rows(self.embedder, SquareTiles(squares, record.mpp))
-        tile_ids = tuple(dict.fromkeys(square.tile_id for square in squares))
+        distinct = tuple(dict.fromkeys(tile_ids))
         accepted = all(t.quality.verdict is Verdict.accept for t in source.tiles)
+        strange = round(self.head.strange(rows), 4) if len(rows) else None
         facts = CaseFacts(
             record=record,
             cards=self.cards,
-            n_tiles=len(tile_ids),
+            n_tiles=len(distinct),
             qc_pass=bool(source.tiles) and accepted,
-            ood_score=round(self.head.strange(rows), 4) if len(rows) else None,
-            source=self._provenance(source, tile_ids),
+            ood_score=strange,
+            source=self._provenance(source, distinct),
         )
         profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
-        return Prediction(
-            PredictorResult(
-                profile=profile,
-                cut_points=record.cut_points,
-                cautions=cautions_of(record, len(rows)),
-            )
-        )
+        cautions = cautions_of(record, len(rows), strange)
+        if self.calibrator is None:
+            cautions += (UNCALIBRATED,)
+        else:
+            profile = calibrated_profile(profile, self.calibrator)
+            cautions += calibration_cautions(self.calibrator, None, len(distinct))
+        return PredictorResult(profile=profile, cut_points=record.cut_points, cautions=cautions)
 
     def close(self) -> None:
         """Close the embedder if it can be closed."""
-        end = getattr(self.embedder, "close", None)
-        if callable(end):
-            end()
+        close_engine(self.embedder)
 
     def _provenance(self, source: TileSource, tile_ids: tuple[str, ...]) -> Provenance:
         info = self.info
@@ -110,9 +128,11 @@ class MilPredictor:
         )
 
 
-def head_digest(record: MilRecord) -> str:
-    """Return what identifies a head: the SHA-256 of its record, which names its weights."""
-    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+def close_engine(engine: Embedder) -> None:
+    """Close an engine that holds a worker; the others have nothing to close."""
+    end = getattr(engine, "close", None)
+    if callable(end):
+        end()
 
 
 def embed_rows(embedder: Embedder, source: TileSource) -> F32:
@@ -134,8 +154,13 @@ def require_encoder(embedder: Embedder, record: MilRecord) -> None:
         )
 
 
-def cautions_of(record: MilRecord, n_tiles: int) -> tuple[EngineCaution, ...]:
-    """Return what limits the answers of a head on a case with `n_tiles` squares."""
+def cautions_of(
+    record: MilRecord, n_tiles: int, strange: float | None
+) -> tuple[EngineCaution, ...]:
+    """Return what limits the answers of a head on a case.
+
+    n_tiles: its squares; strange: share of them unlike those of training, None without any.
+    """
     found = []
     if record.origin == SYNTHETIC:
         found.append(
@@ -145,6 +170,16 @@ def cautions_of(record: MilRecord, n_tiles: int) -> tuple[EngineCaution, ...]:
                 message="The predictor was trained on rendered images with set labels: nothing is "
                 "known of what its values are worth for tissue.",
                 action="Train a head on patients with 'immunopath train-mil' before any use.",
+            )
+        )
+    if strange is not None and strange > STRANGE_LIMIT:
+        found.append(
+            EngineCaution(
+                code="UNLIKE_TRAINING",
+                severity="serious",
+                message=f"{strange:.0%} of the tiles lie further from those of the predictor's "
+                "training than 99 % of those did: its values and intervals mean nothing here.",
+                action="Check stain, scanner and resolution; train on images like these.",
             )
         )
     if 0 < n_tiles < record.tiles_low:

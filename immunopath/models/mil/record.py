@@ -1,5 +1,6 @@
 """What a MIL head was trained on and with: ``mil.json`` beside ``mil.safetensors``."""
 
+import hashlib
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -83,6 +84,11 @@ class MilRecord(Frozen):
         return self
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of the record, which holds the digests of weights, encoder and cohort."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
     def trained(self) -> tuple[str, ...]:
         """The fields that the head answers, in contract order."""
         return tuple(name for name in FIELD_VALUES if self.fields[name].trainable)
@@ -91,10 +97,10 @@ class MilRecord(Frozen):
 class ValidationCards(Frozen):
     """``validation.json``, written by ``immunopath evaluate``.
 
-    weights_sha256: of the head that was evaluated; cards of another head say nothing.
+    digest: of the head that was evaluated (`MilRecord.digest`); cards of another say nothing.
     """
 
-    weights_sha256: str
+    digest: str
     fields: dict[str, ValidationCard]
 
 
@@ -128,10 +134,8 @@ def read_cards(folder: Path, record: MilRecord) -> dict[str, ValidationCard]:
         cards = ValidationCards.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise CheckpointError(f"{path}: {_first(error)}; evaluate the head again") from error
-    if cards.weights_sha256 != record.weights_sha256:
-        raise CheckpointError(
-            f"{path}: was written for other weights than {WEIGHTS}; evaluate the head again"
-        )
+    if cards.digest != record.digest:
+        raise CheckpointError(f"{path}: was written for another head; evaluate this one again")
     return dict(cards.fields)
 
 

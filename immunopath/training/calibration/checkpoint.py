@@ -8,8 +8,9 @@ from immunopath.domain.errors import CheckpointError
 from immunopath.models.foundation.medgemma.medgemma import engine_digest
 from immunopath.models.foundation.medgemma.record import FILE as RECORD
 from immunopath.models.foundation.weights import is_folder, resolve_weights
+from immunopath.models.mil.record import FILE as MIL
+from immunopath.models.mil.record import read_record
 
-MIL: Final = "mil.json"
 _ADAPTER: Final = "adapter_config.json"
 
 
@@ -44,5 +45,5 @@ def digest_of(folder: Path) -> str | None:
     return engine_digest(resolve_weights(base).digest, own.digest)
 
 
-def _mil_digest(folder: Path) -> str | None:
-    return None
+def _mil_digest(folder: Path) -> str:
+    return read_record(folder).digest

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samp
 
 @dataclass(frozen=True)
 class Cohort:
-    """Patients and tiles of one folder; rows keep the order of the manifest.
+    """Patients and rendered tiles of one folder; rows keep the order of the manifest.
 
     mpp, px: of every tile; samples_sha256, tiles_sha256: of the two tables.
     """
@@ -34,10 +34,18 @@ class Cohort:
 
     @cached_property
     def places(self) -> Mapping[str, Sequence[int]]:
-        """Row numbers of every patient's tiles."""
+        """Row numbers of all tiles of every patient: what training draws from."""
+        return self._grouped(range(len(self.rows)))
+
+    @cached_property
+    def shown(self) -> Mapping[str, Sequence[int]]:
+        """Row numbers of the selected tiles: what patients are validated and evaluated on."""
+        return self._grouped(i for i, row in enumerate(self.rows) if row.selected)
+
+    def _grouped(self, places: Iterable[int]) -> dict[str, list[int]]:
         found: defaultdict[str, list[int]] = defaultdict(list)
-        for index, row in enumerate(self.rows):
-            found[row.patient_id].append(index)
+        for index in places:
+            found[self.rows[index].patient_id].append(index)
         return dict(found)
 
     def of(self, split: Split) -> tuple[Sample, ...]:
@@ -48,11 +56,12 @@ class Cohort:
 def read_cohort(folder: Path) -> Cohort:
     """Return the cohort in a folder.
 
-    Raises `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a
-    tile without a rendered file, and equal tiles in two splits (one patient under two names).
+    Tiles that were left out when the cohort was cut have no file and are no part of it. Raises
+    `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a selected
+    tile without a file, and equal tiles in two splits (one patient under two names).
     """
     samples = read_samples(folder / SAMPLES)
-    rows = read_tiles(folder / TILES)
+    rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
     if not rows:
         raise CaseFileError(f"{folder / TILES}: holds no tile; cut the tiles of the cohort first")
     shapes = sorted({(row.target_mpp, row.size_px) for row in rows})
@@ -100,8 +109,8 @@ def _refuse_shared_pixels(cohort: Cohort) -> None:
 
 
 def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
-    """Raise `CaseFileError` naming the patients that have no tile."""
-    bare = [s.patient_id for s in samples if s.patient_id not in cohort.places]
+    """Raise `CaseFileError` naming the patients that have no selected tile."""
+    bare = [s.patient_id for s in samples if s.patient_id not in cohort.shown]
     if bare:
         shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")
         raise CaseFileError(

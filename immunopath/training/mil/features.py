@@ -14,24 +14,20 @@ from typing import Final
 
 import numpy as np
 
-from immunopath.domain.errors import CaseFileError, EngineMismatch, ImageReadError
+from immunopath.domain.errors import CaseFileError, EngineMismatch
 from immunopath.domain.files import write_bytes
-from immunopath.imaging.decode import decode_image
-from immunopath.imaging.tile_manifest import TileRow
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.mil.network import F32
-from immunopath.models.mil.pixels import Square, SquareTiles
 from immunopath.models.mil.predictor import embed_rows
-from immunopath.models.protocols import RGB, Embedder
+from immunopath.models.protocols import Embedder
 from immunopath.training.mil.cohort import Cohort
+from immunopath.training.tile_source import Control, PatientTiles
 
 FILE: Final = "features.safetensors"
 CHUNK: Final = 32
 """Tiles that are in memory together, per worker."""
-_SLACK: Final = 0.02
+_ABOUT: Final = "immunopath.features"
 
-Alter = Callable[[RGB, int], RGB]
-"""What a control does to a tile: pixels and the tile's row number to pixels."""
 Progress = Callable[[int, int], None]
 """Called with tiles done and tiles in all."""
 
@@ -56,7 +52,7 @@ def cohort_features(
     """Return the features of every tile: from `cache` when it is there, else computed and kept.
 
     Raises `EngineMismatch` for a cache of another encoder or another manifest, `CaseFileError`
-    for a damaged one, `ImageReadError` for a tile that cannot be read.
+    for a damaged one, and what `embed_tiles` raises.
     """
     encoder = Encoder.of(embedder.info)
     if cache is not None and cache.is_file():
@@ -74,16 +70,21 @@ def embed_tiles(  # noqa: PLR0913 - what, with what, and how
     places: Sequence[int],
     embedder: Embedder,
     *,
-    alter: Alter | None = None,
+    control: Control = "none",
+    seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> F32:
-    """Return the unit rows of the tiles at these row numbers, in their order."""
+    """Return the unit rows of the tiles at these row numbers, in their order.
+
+    control, seed: see `PatientTiles`. Raises `CaseFileError` for a tile that is not the one of
+    the manifest, `ImageReadError` for one that cannot be read.
+    """
     chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
 
     def embed(chunk: Sequence[int]) -> F32:
-        squares = [_square(cohort, place, alter) for place in chunk]
-        return embed_rows(embedder, SquareTiles(squares, cohort.mpp))
+        rows = [cohort.rows[place] for place in chunk]
+        return embed_rows(embedder, PatientTiles(cohort.folder, rows, control, seed))
 
     done: list[F32] = []
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
@@ -117,12 +118,12 @@ def write_features(path: Path, found: Features) -> None:
     from safetensors.numpy import save
 
     about = {
-        "immunopath.features": "1",
-        "encoder": found.encoder.model_dump_json(),
+        "encoder": found.encoder.model_dump(),
         "tiles_sha256": found.tiles_sha256,
         "rows_sha256": hashlib.sha256(found.rows.tobytes()).hexdigest(),
     }
-    write_bytes(path, save({"rows": found.rows}, about))
+    # One key: safetensors writes several in any order, and equal features are equal bytes.
+    write_bytes(path, save({"rows": found.rows}, {_ABOUT: json.dumps(about)}))
 
 
 def _load(path: Path) -> Features:
@@ -130,37 +131,14 @@ def _load(path: Path) -> Features:
 
     try:
         with safe_open(path, framework="numpy") as stored:
-            about = stored.metadata() or {}
+            about = json.loads((stored.metadata() or {})[_ABOUT])
             rows = np.ascontiguousarray(stored.get_tensor("rows"), np.float32)
-        encoder = Encoder.model_validate(json.loads(about["encoder"]))
+        encoder = Encoder.model_validate(about["encoder"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():
         raise CaseFileError(f"{path}: is damaged; remove it")
     return Features(rows, encoder, about.get("tiles_sha256", ""))
-
-
-def _square(cohort: Cohort, place: int, alter: Alter | None) -> Square:
-    row = cohort.rows[place]
-    pixels = _tile_pixels(cohort, row)
-    return Square(row.tile_id, pixels if alter is None else alter(pixels, place))
-
-
-def _tile_pixels(cohort: Cohort, row: TileRow) -> RGB:
-    path = cohort.folder / str(row.file)
-    image = decode_image(path)
-    if row.sha256 and image.sha256 != row.sha256:
-        raise ImageReadError(
-            f"{path}: is not the file that the tile manifest names (SHA-256 {image.sha256[:12]}…, "
-            f"expected {row.sha256[:12]}…); render the tiles again"
-        )
-    sides = image.pixels.shape[:2]
-    if any(abs(side - row.size_px) > _SLACK * row.size_px for side in sides):
-        raise ImageReadError(
-            f"{path}: is {sides[1]} x {sides[0]} pixels, the tile manifest says {row.size_px}; "
-            "render the tiles again"
-        )
-    return image.pixels
 
 
 def _in_order(

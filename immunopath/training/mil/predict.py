@@ -1,27 +1,25 @@
-"""What a head says of every patient of a split, in the format that evaluation reads."""
+"""What a head says of every patient of a split, in the format that evaluation reads.
+
+The same answers as ``immunopath evaluate --predictor mil:…`` gets from the engine, tile by tile;
+vectors that training left are not computed again.
+"""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from immunopath.domain.errors import EngineMismatch
-from immunopath.domain.prediction import FIELD_VALUES
-from immunopath.models.foundation.medgemma.probe import blank, shuffled
 from immunopath.models.mil.build import build
-from immunopath.models.mil.fields import NO_TILES, silence, table_of, value_of
-from immunopath.models.mil.network import F32, FieldTables
+from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import NAME, MilPredictor
-from immunopath.models.mil.record import MilRecord
-from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
+from immunopath.training.evaluation.runner import NO_TILES, answer_of, silent
 from immunopath.training.mil.cohort import Cohort, read_cohort
-from immunopath.training.mil.features import FILE, Alter, Features, embed_tiles, read_features
-from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
+from immunopath.training.mil.features import FILE, embed_tiles, read_features
+from immunopath.training.predictions import PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample, Split
-
-CONTROLS = ("none", "blank", "shuffled")
+from immunopath.training.tile_source import Control, PatientTiles
 
 
 def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
@@ -29,49 +27,59 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     cohort: Path,
     split: Split,
     *,
-    control: str = "none",
+    control: Control = "none",
     features: Path | None = None,
     seed: int = 0,
 ) -> PredictionSet:
     """Return the answers of the head in `folder` for the patients of a split of a cohort folder.
 
-    control: ``blank`` shows white tiles, ``shuffled`` tiles whose 4 µm blocks are rearranged (as
-    ``models probe`` does). features: a file of vectors of this cohort; without it the one beside
-    the head is used if it is of this cohort, else the tiles are embedded. A patient without tiles
-    is answered with abstentions. Raises `EngineMismatch` for a cohort of other tiles.
+    control, seed: see `PatientTiles`. features: a file of vectors of this cohort; without it the
+    one beside the head is used if it is of this cohort, else the tiles are embedded. A patient
+    without selected tiles is answered with abstentions. Raises `EngineMismatch` for a cohort of
+    other tiles or vectors.
     """
     engine = build(EngineSpec(name=NAME, source=str(folder)))
     found = read_cohort(cohort)
-    if (found.mpp, found.px) != (engine.record.mpp, engine.record.px):
-        raise EngineMismatch(
-            f"{cohort}: tiles of {found.px} px at {found.mpp:g} µm/px, the head was trained on "
-            f"{engine.record.px} px at {engine.record.mpp:g}; cut the tiles alike"
-        )
-    samples = found.of(split)
-    places = [list(found.places.get(s.patient_id, ())) for s in samples]
-    rows = _rows(engine, found, places, control, features or _beside(folder, found, engine), seed)
+    try:
+        _require_tiles_alike(engine, found)
+        samples = found.of(split)
+        places = [list(found.shown.get(s.patient_id, ())) for s in samples]
+        if control == "none":
+            rows = _kept_rows(engine, found, places, features or _beside(folder, found, engine))
+        else:
+            rows = _embedded(engine, found, places, control, seed)
+    finally:
+        engine.close()
+    answers = [
+        _answer(engine, found, sample, own, part)
+        for sample, own, part in zip(samples, places, rows, strict=True)
+    ]
     return PredictionSet(
         engine=f"{NAME}:{folder}",
         digest=engine.digest,
         control=control,
-        answers=tuple(
-            answer_of(engine, sample, part) for sample, part in zip(samples, rows, strict=True)
-        ),
+        calibrated=engine.calibrator is not None,
+        answers=tuple(answers),
     )
 
 
-def answer_of(engine: MilPredictor, sample: Sample, rows: F32) -> PatientAnswer:
-    """Return what the head says of one patient's vectors, (n_tiles, size)."""
-    tables = engine.head.read(rows) if len(rows) else {}
-    fields = {key: _answer(key, tables.get(key), engine.record) for key in FIELD_VALUES}
-    return PatientAnswer(patient_id=sample.patient_id, fields=fields, n_tiles=len(rows))
+def _require_tiles_alike(engine: MilPredictor, cohort: Cohort) -> None:
+    record = engine.record
+    if (cohort.mpp, cohort.px) != (record.mpp, record.px):
+        raise EngineMismatch(
+            f"{cohort.folder}: tiles of {cohort.px} px at {cohort.mpp:g} µm/px, the head was "
+            f"trained on {record.px} px at {record.mpp:g}; cut the tiles alike"
+        )
 
 
-def _answer(key: str, found: FieldTables | None, record: MilRecord) -> FieldAnswer:
-    if found is None:
-        return FieldAnswer(value=None, reason=silence(key, record) or NO_TILES)
-    table = table_of(key, found.case)
-    return FieldAnswer(value=value_of(key, table), probabilities=table)
+def _answer(
+    engine: MilPredictor, cohort: Cohort, sample: Sample, places: Sequence[int], rows: F32
+) -> PatientAnswer:
+    if not len(rows):
+        return silent(sample, NO_TILES)
+    tiles = [cohort.rows[place] for place in places]
+    source = PatientTiles(cohort.folder, tiles)
+    return answer_of(sample, engine.answer(rows, [tile.tile_id for tile in tiles], source))
 
 
 def _beside(folder: Path, cohort: Cohort, engine: MilPredictor) -> Path | None:
@@ -86,32 +94,22 @@ def _beside(folder: Path, cohort: Cohort, engine: MilPredictor) -> Path | None:
     return path
 
 
-def _rows(  # noqa: PLR0913, PLR0917 - what to embed, how, and from where
+def _kept_rows(
+    engine: MilPredictor, cohort: Cohort, places: Sequence[Sequence[int]], features: Path | None
+) -> list[F32]:
+    if features is None:
+        return _embedded(engine, cohort, places, "none", 0)
+    kept = read_features(features, cohort, engine.record.encoder)
+    return [kept.rows[list(own)] for own in places]
+
+
+def _embedded(
     engine: MilPredictor,
     cohort: Cohort,
     places: Sequence[Sequence[int]],
-    control: str,
-    features: Path | None,
+    control: Control,
     seed: int,
 ) -> list[F32]:
-    if control not in CONTROLS:
-        raise ValueError(f"control {control!r} is not one of {', '.join(CONTROLS)}")
-    if control == "none" and features is not None:
-        kept: Features = read_features(features, cohort, engine.record.encoder)
-        return [kept.rows[list(own)] for own in places]
-    alter: Alter | None = None
-    if control == "blank":
-        alter = _white
-    elif control == "shuffled":
-        alter = partial(_rearranged, seed=seed)
     every = [place for own in places for place in own]
-    rows = embed_tiles(cohort, every, engine.embedder, alter=alter)
+    rows = embed_tiles(cohort, every, engine.embedder, control=control, seed=seed)
     return list(np.split(rows, np.cumsum([len(own) for own in places])[:-1]))
-
-
-def _white(pixels: RGB, place: int) -> RGB:
-    return blank(pixels)
-
-
-def _rearranged(pixels: RGB, place: int, seed: int) -> RGB:
-    return shuffled(pixels, seed + place)

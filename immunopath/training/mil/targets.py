@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
+from immunopath.models.foundation.medgemma.medgemma_fields import RNA_QUANTITIES
 from immunopath.models.mil.record import UNDECLARED, FieldRecord
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.samples import Sample
@@ -19,16 +20,6 @@ LEAST_CASES: Final = 5
 LEAST_NUMBERS: Final = 10
 HEAVIEST: Final = 10.0
 """No class weighs more than this times the mean."""
-
-QUANTITIES: Final = {
-    "cd274_expression": "cd274_rna_median_split",
-    "msi_status": "msi_call",
-    "tme_subtype": "bagaev_class",
-    "immune_phenotype": "til_and_cd8_rna_medians",
-    "cd8_infiltration": "cd8_rna_score_class",
-    "immune_score": "immune_rna_score_minmax",
-}
-"""Of labels from expression data."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +72,10 @@ def field_records(train: Sequence[Sample], settings: MilSettings) -> dict[str, F
 
 
 def _quantity(name: str, origin: str, settings: MilSettings) -> str:
-    if name.startswith("til_"):
+    if name.startswith("til_") and (settings.quantity or origin == "rna"):
         stem = settings.quantity or UNDECLARED
         return stem if name == "til_fraction" else f"{stem}_class"
-    return QUANTITIES[name] if origin == "rna" else f"{origin}_{name}"
+    return RNA_QUANTITIES[name] if origin == "rna" else f"{origin}_{name}"
 
 
 def _record(

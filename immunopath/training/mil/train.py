@@ -13,6 +13,7 @@ from immunopath import __version__
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import write_bytes, write_text
 from immunopath.models.mil.network import F32
+from immunopath.models.mil.predictor import close_engine
 from immunopath.models.mil.record import WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
@@ -96,19 +97,29 @@ def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
     means = means or Means()
     embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
     cache = means.features or out / FEATURES
-    vectors = cohort_features(
-        plan.cohort, embedder, cache, workers=means.workers, progress=means.on_tiles
-    )
+    try:
+        vectors = cohort_features(
+            plan.cohort, embedder, cache, workers=means.workers, progress=means.on_tiles
+        )
+    finally:
+        close_engine(embedder)
     train, val = (bags_of(plan, samples, vectors) for samples in (plan.train, plan.val))
     return write_head(out, plan, vectors, fit_head(train, val, plan.settings, means.on_epoch))
 
 
 def bags_of(plan: Plan, samples: Sequence[Sample], vectors: Features) -> "Bags":
-    """Return the tiles and labels of these patients, fields that can be trained only."""
+    """Return the tiles and labels of these patients, fields that can be trained only.
+
+    Training patients bring all of their tiles, the others those that evaluation will show.
+    """
     from immunopath.training.mil.fit import Bags
 
     names = [name for name, field in plan.fields.items() if field.trainable]
-    rows: list[F32] = [vectors.rows[list(plan.cohort.places[s.patient_id])] for s in samples]
+    cohort = plan.cohort
+    rows: list[F32] = [
+        vectors.rows[list((cohort.places if s.split == "train" else cohort.shown)[s.patient_id])]
+        for s in samples
+    ]
     return Bags(rows, targets_of(samples, names))
 
 

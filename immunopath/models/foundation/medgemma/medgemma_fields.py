@@ -20,7 +20,7 @@ from immunopath.models.foundation.medgemma.aggregate import (
 )
 from immunopath.models.foundation.medgemma.record import UNDECLARED, CheckpointRecord
 
-_QUANTITIES: Final = {
+RNA_QUANTITIES: Final = {
     "cd274_expression": "cd274_rna_median_split",
     "msi_status": "msi_call",
     "tme_subtype": "bagaev_class",
@@ -62,7 +62,7 @@ def quantity_of(key: str, record: CheckpointRecord) -> str:
         return UNDECLARED
     if key == "til_fraction":
         return record.quantity
-    return f"{record.quantity}_class" if key == "til_density" else _QUANTITIES[key]
+    return f"{record.quantity}_class" if key == "til_density" else RNA_QUANTITIES[key]
 
 
 def _field(

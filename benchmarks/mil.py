@@ -1,0 +1,213 @@
+"""The attention-MIL head on a synthetic cohort: one JSON object, from nothing but this repository.
+
+``python benchmarks/mil.py --json -``. One core: set OMP_NUM_THREADS=1. The cohort is that of
+``benchmarks/learning.py``; every figure is taken on its test patients by ``immunopath evaluate``'s
+own code. Synthetic: it proves the way, and says nothing about tissue.
+
+Figures without prefix are those of the head; ``majority_`` is what training labels alone say,
+``clinical_`` cancer type and site, ``blank_`` the head shown white tiles, ``shuffled_labels_`` a
+head trained on labels dealt out anew among the training (and among the validation) patients. The
+noise curve trains on labels of rising noise over the same images: `til_spearman` against the noisy
+labels of the test patients, `clean` against those without noise, `ceiling` the noisy ones against
+the clean ones, which no reader of the image can pass.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+from benchmark_json import write_figures
+
+from immunopath.models.registry import build_engine
+from immunopath.models.spec import EngineSpec
+from immunopath.training.evaluation import baselines
+from immunopath.training.evaluation.collect import collect
+from immunopath.training.evaluation.score import score
+from immunopath.training.mil.cohort import read_cohort
+from immunopath.training.mil.features import cohort_features
+from immunopath.training.mil.predict import predict_cohort
+from immunopath.training.mil.settings import MilSettings
+from immunopath.training.mil.train import Means, make_plan, train_mil
+from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
+from immunopath.training.samples import SAMPLES, Sample, write_samples
+from immunopath.training.synthetic import CAPTION
+from immunopath.training.synthetic.cohort import CohortSettings, SyntheticCohort, make_cohort
+from immunopath.training.synthetic.folder import write_cohort
+
+METRICS = {
+    "til_spearman": ("til_fraction", "spearman"),
+    "til_mae_skill": ("til_fraction", "mae_skill"),
+    "til_mae": ("til_fraction", "mae"),
+    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
+    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
+    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
+    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
+    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
+    "immune_score_spearman": ("immune_score", "spearman"),
+}
+COHORT = CohortSettings(
+    patients=640, tiles=4, size_px=112, mpp=2.0, noise=0.3, sites=8, site_effect=0.5
+)
+NOISE = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The folder that everything lies in, the cohort, and how heads are trained."""
+
+    folder: Path
+    cohort: CohortSettings
+    settings: MilSettings
+
+    @property
+    def data(self) -> Path:
+        """The cohort folder."""
+        return self.folder / "cohort"
+
+    @property
+    def vectors(self) -> Path:
+        """The file of vectors: all heads are trained on the same images."""
+        return self.folder / "features.safetensors"
+
+
+def figures(found: PredictionSet, truth: tuple[Sample, ...], prefix: str = "") -> dict[str, Any]:
+    """Return every metric that can be taken; a constant's correlation is 0."""
+    made: dict[str, Any] = {}
+    for name, (field, metric) in METRICS.items():
+        data = collect(truth, found, field)
+        estimate = score(data).metrics.get(metric)
+        if estimate is not None:
+            made[prefix + name] = round(estimate.value, 4)
+            if metric == "spearman":
+                made[f"{prefix}{name}_constant"] = estimate.constant
+            if not prefix:
+                made[f"{name}_95"] = [round(v, 3) for v in (estimate.low, estimate.high) if v]
+    return made
+
+
+def test_patients(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    return tuple(sample for sample in samples if sample.split == "test")
+
+
+def clean_labels(cohort: SyntheticCohort) -> tuple[Sample, ...]:
+    """Return the samples with the labels that they would have without noise."""
+    truth = {own.patient_id: own.clean_labels for own in cohort.truths}
+    return tuple(s.model_copy(update={"labels": truth[s.patient_id]}) for s in cohort.samples)
+
+
+def dealt_out_anew(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
+    """Return the samples with labels permuted within train and within val."""
+    rng = np.random.default_rng(seed)
+    made = list(samples)
+    for split in ("train", "val"):
+        places = [i for i, sample in enumerate(samples) if sample.split == split]
+        for place, source in zip(places, rng.permutation(places), strict=True):
+            made[place] = made[place].model_copy(update={"labels": samples[source].labels})
+    return made
+
+
+def head_on(bench: Bench, samples: list[Sample], name: str, control: str = "none") -> PredictionSet:
+    """Train a head on these labels of the same images; return its answers for the test split."""
+    write_samples(bench.data / SAMPLES, samples)
+    out = bench.folder / name
+    if not out.is_dir():
+        plan = make_plan(bench.data, "embedded", bench.settings)
+        train_mil(plan, out, Means(features=bench.vectors))
+    vectors = bench.vectors if control == "none" else None
+    return predict_cohort(out, bench.data, "test", control=control, features=vectors)  # type: ignore[arg-type]
+
+
+def as_answers(samples: tuple[Sample, ...]) -> PredictionSet:
+    """Return labels as if they were predictions."""
+    return PredictionSet(
+        engine="labels",
+        digest="labels",
+        answers=tuple(
+            PatientAnswer(
+                patient_id=sample.patient_id,
+                fields={k: FieldAnswer(value=v) for k, v in sample.labels.items()},
+            )
+            for sample in samples
+        ),
+    )
+
+
+def noise_curve(bench: Bench) -> list[dict[str, Any]]:
+    rows = []
+    for noise in NOISE:
+        drawn = make_cohort(bench.cohort.model_copy(update={"noise": noise}), SEED)
+        found = head_on(bench, list(drawn.samples), f"noise-{noise:g}")
+        noisy, clean = test_patients(drawn.samples), test_patients(clean_labels(drawn))
+        row: dict[str, Any] = {"noise": noise}
+        for kind, own in (
+            ("", figures(found, noisy)),
+            ("_clean", figures(found, clean)),
+            ("_ceiling", figures(as_answers(clean), noisy)),
+        ):
+            for metric in ("til_spearman", "phenotype_balanced_accuracy"):
+                row[metric + kind] = own.get(metric)
+        sys.stderr.write(f"{row}\n")
+        rows.append(row)
+    return rows
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    drawn = write_cohort(bench.data, bench.cohort, SEED)
+    scored, train = test_patients(drawn.samples), [s for s in drawn.samples if s.split == "train"]
+    clock, cpu = perf_counter(), process_time()
+    embedder = build_engine("embedder", EngineSpec(name="embedded"), "cpu")
+    cohort_features(read_cohort(bench.data), embedder, bench.vectors)
+    seconds = {"embed": perf_counter() - clock, "embed_cpu": process_time() - cpu}
+    clock, cpu = perf_counter(), process_time()
+    found = head_on(bench, list(drawn.samples), f"noise-{bench.cohort.noise:g}")
+    seconds |= {"fit": perf_counter() - clock, "fit_cpu": process_time() - cpu}
+    report: dict[str, Any] = {"caption": CAPTION} | figures(found, scored)
+    blank = head_on(bench, list(drawn.samples), f"noise-{bench.cohort.noise:g}", "blank")
+    mixed = head_on(bench, dealt_out_anew(drawn.samples, SEED), "shuffled-labels")
+    for prefix, other in (
+        ("majority_", baselines.majority(train, scored)),
+        ("clinical_", baselines.clinical(train, scored)),
+        ("blank_", blank),
+        ("shuffled_labels_", mixed),
+    ):
+        report |= figures(other, scored, prefix)
+    return report | {
+        "noise_curve": noise_curve(bench),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "patients": {s: sum(p.split == s for p in drawn.samples) for s in ("train", "val", "test")},
+        "tiles": len(drawn.tiles),
+        "cohort": bench.cohort.model_dump(mode="json"),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", default="-", metavar="PATH|-")
+    parser.add_argument("--quick", action="store_true", help="a minute: proves the path only")
+    parser.add_argument("--keep", type=Path, help="a new folder for everything that is made")
+    options = parser.parse_args()
+    quick = {"patients": 80, "tiles": 2}
+    cohort = COHORT.model_copy(update=quick) if options.quick else COHORT
+    settings = MilSettings(members=1, epochs=20) if options.quick else MilSettings()
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="immunopath-mil-"))
+    try:
+        report = measure(Bench(folder, cohort, settings))
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    write_figures(report, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What `doctor` checks of a `mil` request: that the head is whole and its encoder is this one."""
+
+from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.models.foundation.checks import Check, attempt
+from immunopath.models.mil.build import calibrator_of, embedder_of, folder_of
+from immunopath.models.mil.network import read_head
+from immunopath.models.mil.predictor import require_encoder
+from immunopath.models.mil.record import read_cards, read_record
+from immunopath.models.registry import EMBEDDED, build_engine
+from immunopath.models.spec import EngineSpec
+
+
+def check_mil(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> list[Check]:
+    """Return the row of a head; an embedder with weights of its own is not loaded for it.
+
+    The head runs on any device, and its own files were found when its sources were read, so
+    neither `device` nor `loadable` changes what can be said.
+    """
+    return [attempt(f"{head}: head", lambda: _state(spec))]
+
+
+def _state(spec: EngineSpec) -> str:
+    folder = folder_of(spec)
+    record = read_record(folder)
+    read_head(folder, record)
+    cards = read_cards(folder, record)
+    calibrated = calibrator_of(spec, folder, record) is not None
+    embedder = embedder_of(spec, record)
+    if embedder.name == EMBEDDED:
+        require_encoder(build_engine("embedder", embedder, "cpu"), record)
+    return (
+        f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated, "
+        f"{'calibrated' if calibrated else 'not calibrated'}; trained on "
+        f"{record.patients.get('train', 0)} patients, labels: {record.origin}"
+    )
