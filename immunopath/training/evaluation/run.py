@@ -7,12 +7,15 @@ from typing import Final, cast
 
 from immunopath.domain.errors import EngineSpecError, InputError
 from immunopath.domain.files import write_text
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.protocols import Predictor
 from immunopath.models.registry import build_engine, check_spec
 from immunopath.models.spec import EngineSpec
 from immunopath.training.evaluation import baselines
+from immunopath.training.evaluation.collect import collect
 from immunopath.training.evaluation.evaluate import CONTROLS, Evaluation, evaluate_sets
 from immunopath.training.evaluation.markdown import render_markdown
+from immunopath.training.evaluation.page.html import render_page
 from immunopath.training.evaluation.resample import DEFAULT, Plan
 from immunopath.training.evaluation.runner import Notify, Shown, predict
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
@@ -92,6 +95,13 @@ def run(request: Request) -> Result:
     write_samples(request.out / SAMPLES, scored)
     write_text(request.out / EVALUATION, evaluation.model_dump_json(indent=1) + "\n")
     write_text(request.out / "evaluation.md", render_markdown(evaluation))
+    points = {
+        name: tuple(zip(own.truth.tolist(), own.value.tolist(), strict=True))
+        for name, values in FIELD_VALUES.items()
+        if values is None
+        for own in (collect(scored, sets[MAIN], name),)
+    }
+    write_text(request.out / "evaluation.html", render_page(evaluation, points))
     return Result(evaluation, sets)
 
 

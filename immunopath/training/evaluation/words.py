@@ -115,6 +115,14 @@ def compliance_text(free: Compliance) -> str:
     )
 
 
+SHORT_SETS: Final = {
+    "majority": "majority",
+    "clinical": "clinical only",
+    "mil": "MIL head",
+    "zero_shot": "zero-shot base",
+    "blank": "blank images",
+    "shuffled": "shuffled images",
+}
 SUMMARY: Final = ("constant", "clinical", "mil", "blank", "shuffled")
 SHORT: Final = {
     "balanced_accuracy": "bal. acc.",
