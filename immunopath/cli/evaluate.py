@@ -42,13 +42,22 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     free_text: Annotated[
         int, typer.Option(min=0, help="Patients to ask without a forced answer as well.")
     ] = 0,
+    external: Annotated[
+        bool,
+        typer.Option("--external", help="The checkpoint never saw these patients or their sites."),
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Folder for validation.json. Default: that of the engine."),
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and shuffled images.")] = 20261128,
     device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
 ) -> None:
     """Measure a predictor on patients with known truth, beside baselines and controls."""
+    from immunopath.training.evaluation.request import Request
     from immunopath.training.evaluation.resample import Plan
-    from immunopath.training.evaluation.run import Request, run
+    from immunopath.training.evaluation.run import run
 
     result = run(
         Request(
@@ -61,11 +70,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
             files=tuple(named_file(text, predictor) for text in predictions or ()),
             device=device,
             free_texts=free_text,
+            external=external,
+            checkpoint=checkpoint,
             plan=Plan(draws, seed),
             notify=_notify,
         )
     )
     show(result.evaluation)
+    if result.validation is not None:
+        typer.echo(f"validation: {result.validation}")
+    else:
+        typer.echo(f"no validation written: {result.why_no_validation}")
     typer.echo(f"written to {out}")
 
 
@@ -81,7 +96,7 @@ def split_of(text: str) -> "Split":
 
 def controls_of(text: str, predictor: str | None) -> tuple["Control", ...]:
     """Return the controls of a comma-separated list; none where no engine is shown images."""
-    from immunopath.training.evaluation.run import WITHOUT_IMAGE
+    from immunopath.training.evaluation.request import WITHOUT_IMAGE
     from immunopath.training.tile_source import PIXEL_CONTROLS
 
     words = [word.strip() for word in text.split(",") if word.strip()]
@@ -108,7 +123,8 @@ def named_file(text: str, predictor: str | None) -> tuple[str, Path]:
     Without a name: the control whose answers it holds; else the predictor's own, when no engine
     is given; else the name of the engine that made it.
     """
-    from immunopath.training.evaluation.run import MAIN, named
+    from immunopath.training.evaluation.request import MAIN
+    from immunopath.training.evaluation.run import named
     from immunopath.training.predictions import read_predictions
 
     name, rest = named(text)

@@ -15,7 +15,12 @@ from pydantic import Field, ValidationError, model_validator
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import write_text
-from immunopath.domain.prediction import FIELD_VALUES, EngineCaution, ValidationCard
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    BiomarkerProfile,
+    EngineCaution,
+    ValidationCard,
+)
 
 FILE: Final = "validation.json"
 SYNTHETIC: Final = "synthetic"
@@ -24,15 +29,15 @@ SYNTHETIC: Final = "synthetic"
 class ValidationFile(Frozen):
     """The cards of one checkpoint, asked in one way.
 
-    checkpoint: digest of what answered (`EngineInfo.weights_digest`); calibrated: whether its
-    tables went through a calibrator; conditioning: as in `FieldPrediction`; origin: of the labels;
-    evaluation: SHA-256 of the ``evaluation.json`` that says everything; cards: by field, only of
-    fields that could be evaluated.
+    checkpoint: digest of what answered (`EngineInfo.weights_digest`); calibrator: digest of the
+    calibration that its tables went through, None = raw; conditioning: as in `FieldPrediction`;
+    origin: of the labels; evaluation: SHA-256 of the ``evaluation.json`` that says everything;
+    cards: by field, only of fields that could be evaluated.
     """
 
     schema_version: Literal[1] = 1
     checkpoint: str
-    calibrated: bool = False
+    calibrator: str | None = None
     conditioning: str | None = None
     origin: str
     split: str
@@ -76,22 +81,38 @@ def read_validation(path: Path) -> ValidationFile | None:
         ) from error
 
 
-def evidence_of(path: Path, digest: str, *, calibrated: bool) -> Evidence:
+def evidence_of(
+    path: Path, digest: str, calibrator: str | None = None, conditioning: str | None = None
+) -> Evidence:
     """Return the cards in a file if they are of this checkpoint as it answers now.
 
-    digest: of the engine; calibrated: whether its tables go through a calibrator. Cards of other
-    weights, or of the same ones before they were calibrated, are left out with a caution. Raises
-    `CaseFileError` for a damaged file.
+    digest: of the engine; calibrator: digest of the calibration that its tables go through;
+    conditioning: of its tables. Cards of other weights, or of the same ones asked otherwise, are
+    left out with a caution. Raises `CaseFileError` for a damaged file.
     """
     found = read_validation(path)
     if found is None:
         return Evidence()
     if found.checkpoint != digest:
         return Evidence(caution=_not_used("of other weights"))
-    if found.calibrated != calibrated:
-        was = "with" if found.calibrated else "without"
-        return Evidence(caution=_not_used(f"of this checkpoint {was} a calibration"))
+    if found.calibrator != calibrator:
+        return Evidence(caution=_not_used("of this checkpoint under another calibration"))
+    if found.conditioning != conditioning:
+        return Evidence(caution=_not_used("of this checkpoint under another conditioning"))
     return Evidence(found.cards)
+
+
+def validated_profile(
+    profile: BiomarkerProfile, cards: Mapping[str, ValidationCard]
+) -> BiomarkerProfile:
+    """Return the profile with the card of every field that has one."""
+    if not cards:
+        return profile
+    fields = {
+        name: found.model_copy(update={"validation": cards.get(name)})
+        for name, found in profile.items()
+    }
+    return profile.model_copy(update=fields)
 
 
 def _not_used(why: str) -> EngineCaution:

@@ -13,6 +13,9 @@ from immunopath.training.evaluation.score import FieldScore
 from immunopath.training.samples import SAMPLES
 
 RECORDS: Final = ("immunopath.json", "mil.json")
+NO_EXTERNAL: Final = (
+    "--external: rendered images are no external validation, whatever their labels; leave it out"
+)
 
 
 def validation_file(found: Evaluation, *, external: bool = False) -> ValidationFile:
@@ -23,13 +26,12 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
     Rendered images are never external. Raises `InputError` for a split that the checkpoint may have
     been trained on and for an external claim on a synthetic cohort.
     """
-    if found.split == "train" and not external:
-        raise InputError("answers on training patients are no validation; evaluate the split test")
-    if external and found.origin == SYNTHETIC:
+    if found.split != "test" and not external:
         raise InputError(
-            "--external: rendered images are no external validation, whatever their labels; leave "
-            "it out"
+            f"answers on the split {found.split} are no validation; evaluate the split test"
         )
+    if external and found.origin == SYNTHETIC:
+        raise InputError(NO_EXTERNAL)
     cards = {}
     for name, field in found.main.fields.items():
         card = _card(found, name, field, external)
@@ -38,7 +40,7 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
     text = found.model_dump_json(indent=1) + "\n"
     return ValidationFile(
         checkpoint=found.main.digest,
-        calibrated=found.main.calibrated,
+        calibrator=found.main.calibrator,
         conditioning=found.main.conditioning,
         origin=found.origin,
         split=found.split,
