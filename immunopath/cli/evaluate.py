@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command()(evaluate)
+    app.command()(compare)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -82,6 +83,35 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     else:
         typer.echo(f"no validation written: {result.why_no_validation}")
     typer.echo(f"written to {out}")
+
+
+def compare(
+    one: Annotated[Path, typer.Argument(help="Folder that evaluate wrote.")],
+    other: Annotated[Path, typer.Argument(help="Another one, on the same patients.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 20261128,
+) -> None:
+    """Compare two evaluated predictors patient by patient (paired bootstrap)."""
+    from immunopath.cli.inspect import show_table
+    from immunopath.domain.files import write_text
+    from immunopath.reporting.text import visible
+    from immunopath.training.evaluation.compare_runs import compare_runs, verdict
+    from immunopath.training.evaluation.resample import Plan
+    from immunopath.training.evaluation.words import SYNTHETIC, comparison_row
+
+    found = compare_runs(one, other, Plan(draws, seed))
+    if found.origin == "synthetic":
+        typer.echo(SYNTHETIC)
+    typer.echo(visible(f"first: {found.one}"))
+    typer.echo(visible(f"second: {found.other}"))
+    typer.echo(f"{found.n} patients of both, {found.left_out} of one alone left out")
+    show_table(
+        ("field", "metric", "n", "first", "second", "difference", "p", "better"),
+        [(*comparison_row(d), verdict(d)) for d in found.differences],
+    )
+    if out is not None:
+        write_text(out, found.model_dump_json(indent=1) + "\n")
 
 
 def split_of(text: str) -> "Split":

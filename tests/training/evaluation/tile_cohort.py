@@ -25,7 +25,7 @@ PX = 64
 
 
 def write_cohort(folder: Path, n: int = 24, tiles: int = 1, **changes: Any) -> tuple[Sample, ...]:
-    """`n` test and 12 training patients, every second one high; labels as tiny adapters say them."""
+    """`n` test and 12 training patients, every second one high."""
     splits: tuple[Split, ...] = ("test",) * n + ("train",) * 12
     samples, rows = [], []
     for i, split in enumerate(splits):
