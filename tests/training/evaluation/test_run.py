@@ -20,7 +20,7 @@ from immunopath.training.evaluation.request import Request
 from immunopath.training.evaluation.resample import Plan
 from immunopath.training.evaluation.run import run
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
-from immunopath.training.samples import SAMPLES, write_samples
+from immunopath.training.samples import SAMPLES, read_samples, write_samples
 
 FEW = ["--draws", "100"]
 
