@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command()(evaluate)
+    app.command()(compare)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -42,13 +43,22 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     free_text: Annotated[
         int, typer.Option(min=0, help="Patients to ask without a forced answer as well.")
     ] = 0,
+    external: Annotated[
+        bool,
+        typer.Option("--external", help="The checkpoint never saw these patients or their sites."),
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Folder for validation.json. Default: that of the engine."),
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and shuffled images.")] = 20261128,
     device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
 ) -> None:
     """Measure a predictor on patients with known truth, beside baselines and controls."""
+    from immunopath.training.evaluation.request import Request
     from immunopath.training.evaluation.resample import Plan
-    from immunopath.training.evaluation.run import Request, run
+    from immunopath.training.evaluation.run import run
 
     result = run(
         Request(
@@ -61,12 +71,47 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
             files=tuple(named_file(text, predictor) for text in predictions or ()),
             device=device,
             free_texts=free_text,
+            external=external,
+            checkpoint=checkpoint,
             plan=Plan(draws, seed),
             notify=_notify,
         )
     )
     show(result.evaluation)
+    if result.validation is not None:
+        typer.echo(f"validation: {result.validation}")
+    else:
+        typer.echo(f"no validation written: {result.why_no_validation}")
     typer.echo(f"written to {out}")
+
+
+def compare(
+    one: Annotated[Path, typer.Argument(help="Folder that evaluate wrote.")],
+    other: Annotated[Path, typer.Argument(help="Another one, on the same patients.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 20261128,
+) -> None:
+    """Compare two evaluated predictors patient by patient (paired bootstrap)."""
+    from immunopath.cli.inspect import show_table
+    from immunopath.domain.files import write_text
+    from immunopath.reporting.text import visible
+    from immunopath.training.evaluation.compare_runs import compare_runs, verdict
+    from immunopath.training.evaluation.resample import Plan
+    from immunopath.training.evaluation.words import SYNTHETIC, comparison_row
+
+    found = compare_runs(one, other, Plan(draws, seed))
+    if found.origin == "synthetic":
+        typer.echo(SYNTHETIC)
+    typer.echo(visible(f"first: {found.one}"))
+    typer.echo(visible(f"second: {found.other}"))
+    typer.echo(f"{found.n} patients of both, {found.left_out} of one alone left out")
+    show_table(
+        ("field", "metric", "n", "first", "second", "difference", "p", "better"),
+        [(*comparison_row(d), verdict(d)) for d in found.differences],
+    )
+    if out is not None:
+        write_text(out, found.model_dump_json(indent=1) + "\n")
 
 
 def split_of(text: str) -> "Split":
@@ -81,7 +126,7 @@ def split_of(text: str) -> "Split":
 
 def controls_of(text: str, predictor: str | None) -> tuple["Control", ...]:
     """Return the controls of a comma-separated list; none where no engine is shown images."""
-    from immunopath.training.evaluation.run import WITHOUT_IMAGE
+    from immunopath.training.evaluation.request import WITHOUT_IMAGE
     from immunopath.training.tile_source import PIXEL_CONTROLS
 
     words = [word.strip() for word in text.split(",") if word.strip()]
@@ -108,7 +153,8 @@ def named_file(text: str, predictor: str | None) -> tuple[str, Path]:
     Without a name: the control whose answers it holds; else the predictor's own, when no engine
     is given; else the name of the engine that made it.
     """
-    from immunopath.training.evaluation.run import MAIN, named
+    from immunopath.training.evaluation.request import MAIN
+    from immunopath.training.evaluation.run import named
     from immunopath.training.predictions import read_predictions
 
     name, rest = named(text)

@@ -60,7 +60,8 @@ class PredictionSet(Frozen):
     """The answers of one engine on one set of patients, and what produced them.
 
     control: ``none`` for the true images, ``blank`` or ``shuffled`` for the two controls;
-    conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied.
+    conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied;
+    calibrator: its digest, as in `Provenance`.
     """
 
     engine: str
@@ -68,6 +69,7 @@ class PredictionSet(Frozen):
     control: str = "none"
     conditioning: str | None = None
     calibrated: bool = False
+    calibrator: str | None = None
     answers: tuple[PatientAnswer, ...]
 
     @model_validator(mode="after")

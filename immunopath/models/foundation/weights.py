@@ -31,8 +31,8 @@ from immunopath.models.spec import EngineSpec
 
 SAFE_PATTERNS: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*")
 """What a transformers or peft checkpoint needs: no pickle, no code."""
-OWN_FILES: Final = ("immunopath*.json", "calibration.json")
-"""Records, probe results and calibrations that ImmunoPath puts beside weights: no weights."""
+OWN_FILES: Final = ("immunopath*.json", "calibration.json", "validation.json")
+"""Records, probe results, calibrations, validations: put beside weights, and no weights."""
 _HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
 _BLOCK: Final = 1 << 20
 _known: dict[tuple[str, int, int], str] = {}

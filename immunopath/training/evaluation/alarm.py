@@ -24,7 +24,8 @@ MOVED_LIMIT: Final = 0.05
 SHIFT_LIMIT: Final = 0.1
 """The same for numbers, in standard deviations of the truth."""
 MIN_PATIENTS: Final = 8
-ImageUse = Literal["depends", "ignores", "unclear", "not tested"]
+ImageUse = Literal["depends", "colours only", "ignores", "unclear", "not tested"]
+"""``colours only``: glass changes the answer, the same pixels rearranged do not."""
 
 
 class FieldAlarm(Frozen):
@@ -102,11 +103,17 @@ def alarm(fields: Sequence[FieldAlarm], evaluable: Sequence[str]) -> Alarm:
     messages = [_collapse_text(field) for field in counted if field.collapsed]
     messages += [_ignored_text(field) for field in counted if field.image == "ignores"]
     untested = [field.field for field in counted if field.image == "not tested"]
+    colours = [field.field for field in counted if field.image == "colours only"]
     unclear = [field.field for field in counted if field.image == "unclear"]
     warnings = []
     if untested:
         warnings.append(
             f"whether the image matters was not tested on {', '.join(untested)}: no control was run"
+        )
+    if colours:
+        warnings.append(
+            "nuclei and layout do not matter, rearranged pixels give the same answer: "
+            + ", ".join(colours)
         )
     if unclear:
         warnings.append(f"whether the image matters is unclear on {', '.join(unclear)}")
@@ -163,10 +170,14 @@ def _image_use(data: FieldData, moved: Mapping[str, Estimate]) -> ImageUse:
     limit = SHIFT_LIMIT if data.values is None else MOVED_LIMIT
     if len(data) < MIN_PATIENTS:
         return "unclear"
-    if all(change.high is not None and change.high < limit for change in moved.values()):
+    still = {k for k, v in moved.items() if v.high is not None and v.high < limit}
+    moving = {k for k, v in moved.items() if v.low is not None and v.low > limit}
+    if still == set(moved):
         return "ignores"
-    if all(change.low is not None and change.low > limit for change in moved.values()):
+    if moving == set(moved):
         return "depends"
+    if "blank" in moving and "shuffled" in still:
+        return "colours only"
     return "unclear"
 
 

@@ -62,15 +62,16 @@ def ece_if_calibrated(
 ) -> tuple[float, float]:
     """Return mean and 95th percentile of the ECE that this table has when it tells the truth.
 
-    Truths are drawn from the table itself: what remains is the noise of n patients. `table`:
-    (n, k), rows sum to 1.
+    Whether each stated confidence comes true is drawn from it: what remains is the noise of n
+    patients. `table`: (n, k), rows sum to 1.
     """
+    said, _ = confidence_of(np.zeros(len(table), np.int64), table)
     rng = np.random.default_rng(seed)
-    steps = np.cumsum(table, axis=1)[:, None, :-1]
-    uniform = rng.random((len(table), draws, 1))
-    truths = (uniform > steps).sum(axis=2)
-    found = [ece(*confidence_of(truths[:, draw], table), bins) for draw in range(draws)]
-    return float(np.mean(found)), float(np.quantile(found, 0.95))
+    seen = (rng.random((draws, len(table))) < said).astype(np.float64)
+    where = _bins(said, np.ones((1, len(table))), bins)[0]
+    member = np.eye(bins)[where]
+    found = np.abs((said - seen) @ member).sum(axis=1) / len(table)
+    return float(found.mean()), float(np.quantile(found, 0.95))
 
 
 def reliability(said: Floats, seen: Floats, bins: int = BINS) -> tuple[ReliabilityPoint, ...]:

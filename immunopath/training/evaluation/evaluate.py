@@ -43,6 +43,7 @@ class SetScore(Frozen):
     control: str
     conditioning: str | None
     calibrated: bool
+    calibrator: str | None
     n_tiles: float
     """Mean tiles per patient."""
     fields: dict[str, FieldScore]
@@ -172,6 +173,7 @@ def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) 
         control=found.control,
         conditioning=found.conditioning,
         calibrated=found.calibrated,
+        calibrator=found.calibrator,
         n_tiles=sum(tiles) / len(tiles) if tiles else 0.0,
         fields={name: score(own, plan) for name, own in data.items()},
     )

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 from immunopath.domain.base import Frozen
 from immunopath.training.evaluation.collect import FieldData
-from immunopath.training.evaluation.resample import DEFAULT, Estimate, Plan
-from immunopath.training.evaluation.score import score
+from immunopath.training.evaluation.resample import DEFAULT, Estimate, Plan, resamples
+from immunopath.training.evaluation.score import measured, why_not_evaluable
 from immunopath.training.samples import Sample
 
 By = Literal["site", "cancer_type"]
@@ -40,8 +40,9 @@ def group_scores(
             members = [s.patient_id for s in scored if getattr(s, by) == group]
             for own in data.values():
                 part = own.of(members)
-                result = score(part, plan)
-                metrics = {k: v for k, v in result.metrics.items() if k in SHOWN}
+                reason = why_not_evaluable(part)
+                figures = {} if reason else measured(part, resamples(len(part), plan))
+                metrics = {k: v for k, v in figures.items() if k in SHOWN}
                 found.append(
                     GroupScore(
                         by=by,
@@ -49,7 +50,7 @@ def group_scores(
                         field=own.field,
                         n=len(part),
                         metrics=metrics,
-                        reason=result.reason,
+                        reason=reason,
                     )
                 )
     return tuple(found)

@@ -1,69 +1,39 @@
 """``immunopath evaluate``: from engines and files to sets of answers, and what is written."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
-from immunopath.domain.errors import EngineSpecError, InputError
-from immunopath.domain.files import write_text
+from immunopath.domain.errors import EngineError, EngineSpecError, InputError
 from immunopath.models.protocols import Predictor
 from immunopath.models.registry import build_engine, check_spec
 from immunopath.models.spec import EngineSpec
+from immunopath.models.validation import FILE as VALIDATION
+from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
-from immunopath.training.evaluation.evaluate import CONTROLS, Evaluation, evaluate_sets
-from immunopath.training.evaluation.markdown import render_markdown
-from immunopath.training.evaluation.resample import DEFAULT, Plan
-from immunopath.training.evaluation.runner import Notify, Shown, predict
+from immunopath.training.evaluation.cards import NO_EXTERNAL, require_other_cohort
+from immunopath.training.evaluation.evaluate import CONTROLS, evaluate_sets
+from immunopath.training.evaluation.request import (
+    MAIN,
+    WITHOUT_IMAGE,
+    Asked,
+    Request,
+    Result,
+)
+from immunopath.training.evaluation.runner import Shown, predict
+from immunopath.training.evaluation.write import ANSWERS, write_all
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
-from immunopath.training.samples import SAMPLES, Sample, Split, read_samples, write_samples
+from immunopath.training.samples import SAMPLES, Sample, read_samples
 from immunopath.training.tile_source import Control, read_cohort_folder
-
-MAIN: Final = "predictor"
-EVALUATION: Final = "evaluation.json"
-ANSWERS: Final = "predictions"
-WITHOUT_IMAGE: Final = (baselines.CONSTANT, baselines.MAJORITY, baselines.CLINICAL)
-"""Predictors by name that look at no image: to be put through the same command."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for.
-
-    predictor: an engine string, one of `WITHOUT_IMAGE`, or None when its answers come from a file;
-    controls: of ``blank`` and ``shuffled``; engines and files: further sets by name, files also the
-    predictor's own under `MAIN`; free_texts: how many patients are asked without a forced answer
-    too.
-    """
-
-    cohort: Path
-    out: Path
-    predictor: str | None = None
-    split: Split = "test"
-    controls: tuple[Control, ...] = ()
-    engines: tuple[tuple[str, str], ...] = ()
-    files: tuple[tuple[str, Path], ...] = ()
-    device: str = "cpu"
-    free_texts: int = 0
-    plan: Plan = DEFAULT
-    notify: Notify = field(default=lambda _: None)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The evaluation and the sets of answers behind it, by name."""
-
-    evaluation: Evaluation
-    sets: dict[str, PredictionSet]
 
 
 def run(request: Request) -> Result:
-    """Run what is asked for, write every set of answers, and measure.
+    """Run what is asked for, write every set of answers, measure, and write what was found.
 
     Raises `InputError` and its kin before any engine is loaded for what can be known then.
     """
-    sets = {name: read_predictions(path) for name, path in request.files}
-    require_sensible(request, sets)
+    files = {name: read_predictions(path) for name, path in request.files}
+    require_sensible(request, files)
     samples = read_samples(request.cohort / SAMPLES)
     scored = [sample for sample in samples if sample.split == request.split]
     if not scored:
@@ -71,28 +41,53 @@ def run(request: Request) -> Result:
             f"{request.cohort / SAMPLES}: no patient is in the split {request.split!r}; make the "
             "splits first or choose another"
         )
+    require_external(request, scored)
+    asked = _ask_all(request, files, samples, scored)
+    evaluation = evaluate_sets(
+        samples,
+        asked.sets[MAIN],
+        {name: found for name, found in asked.sets.items() if name != MAIN},
+        split=request.split,
+        cohort=request.cohort.resolve().name,
+        not_run=_why_not(request) | asked.failed,
+        plan=request.plan,
+    )
+    return write_all(request, evaluation, asked, scored)
+
+
+def _ask_all(
+    request: Request,
+    files: Mapping[str, PredictionSet],
+    samples: Sequence[Sample],
+    scored: Sequence[Sample],
+) -> Asked:
+    sets, info, place = dict(files), None, None
     if request.predictor in WITHOUT_IMAGE:
         sets[MAIN] = _without_image(request.predictor, samples, scored)
     elif request.predictor is not None:
-        sets |= _asked(request, MAIN, request.predictor, scored, ("none", *request.controls))
+        main = _asked(request, MAIN, request.predictor, scored, ("none", *request.controls))
+        sets, info, place = sets | main.sets, main.info, main.validation
+    failed = {}
     for name, text in request.engines:
-        sets |= _asked(request, name, text, scored, ("none",))
-    for name, found in sets.items():
-        write_predictions(request.out / ANSWERS / f"{name}.json", found)
-    others = {name: found for name, found in sets.items() if name != MAIN}
-    evaluation = evaluate_sets(
-        samples,
-        sets[MAIN],
-        others,
-        split=request.split,
-        cohort=request.cohort.resolve().name,
-        not_run=_why_not(request),
-        plan=request.plan,
-    )
-    write_samples(request.out / SAMPLES, scored)
-    write_text(request.out / EVALUATION, evaluation.model_dump_json(indent=1) + "\n")
-    write_text(request.out / "evaluation.md", render_markdown(evaluation))
-    return Result(evaluation, sets)
+        try:
+            sets |= _asked(request, name, text, scored, ("none",)).sets
+        except EngineError as error:  # the predictor's own answers are not lost for a baseline
+            failed[name] = str(error)
+    if request.checkpoint is not None:
+        place = request.checkpoint / VALIDATION
+    return Asked(sets, info, place, failed)
+
+
+def require_external(request: Request, scored: Sequence[Sample]) -> None:
+    """Raise `InputError` for a claim of external validation that can be refuted."""
+    if not request.external:
+        return
+    if any(sample.origin == SYNTHETIC for sample in scored):
+        raise InputError(NO_EXTERNAL)
+    spec = EngineSpec.parse(request.predictor) if request.predictor is not None else None
+    named = [] if spec is None else [spec.options.get("adapter"), spec.source]
+    for folder in (request.checkpoint, *(Path(text).expanduser() for text in named if text)):
+        require_other_cohort(request.cohort, folder)
 
 
 def require_sensible(request: Request, sets: dict[str, PredictionSet]) -> None:
@@ -131,8 +126,8 @@ def _asked(
     text: str,
     scored: Sequence[Sample],
     controls: Sequence[Control],
-) -> dict[str, PredictionSet]:
-    """Return the answers of one engine, and those to controls under their own names."""
+) -> Asked:
+    """Return what one engine answers, answers to controls under their own names."""
     _, tiles = read_cohort_folder(request.cohort)
     spec = EngineSpec.parse(text)
     engine = cast("Predictor", build_engine("predictor", spec, request.device))
@@ -150,9 +145,18 @@ def _asked(
             )
             key = name if control == "none" else control
             found[key] = predict(engine, str(spec), scored, shown)
+            write_predictions(request.out / ANSWERS / f"{key}.json", found[key])
+        return Asked(found, engine.info, _validation_path(engine, spec))
     finally:
         close()
-    return found
+
+
+def _validation_path(engine: Predictor, spec: EngineSpec) -> Path | None:
+    """Return where the cards of an engine belong; None for one without a checkpoint."""
+    own: Path | None = getattr(engine, "validation_path", None)
+    if own is None and spec.source is not None and Path(spec.source).expanduser().is_dir():
+        return Path(spec.source).expanduser() / VALIDATION
+    return own
 
 
 def _without_image(

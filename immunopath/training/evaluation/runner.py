@@ -48,7 +48,7 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
     """
     answers: list[PatientAnswer] = []
     settings: set[str | None] = set()
-    calibrated = False
+    calibrators: set[str] = set()
     misfit: ImageSizeError | None = None
     for number, sample in enumerate(samples):
         rows = shown.tiles.get(sample.patient_id, ())
@@ -66,7 +66,7 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
         answers.append(answer_of(sample, result, text))
         fields = dict(result.profile.items()).values()
         settings |= {f.conditioning for f in fields if f.probabilities is not None}
-        calibrated = calibrated or any(f.calibrated for f in fields)
+        calibrators |= {f.source.calibrator_digest or "" for f in fields if f.calibrated}
         shown.notify(f"{shown.control}: {number + 1} of {len(samples)} patients")
     if misfit is not None and all(a.n_tiles == 0 for a in answers):
         raise misfit
@@ -76,7 +76,8 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
         digest=info.weights_digest or info.revision,
         control=shown.control,
         conditioning=next(iter(settings)) if len(settings) == 1 else None,
-        calibrated=calibrated,
+        calibrated=bool(calibrators),
+        calibrator=next(iter(calibrators)) or None if len(calibrators) == 1 else None,
         answers=tuple(answers),
     )
 

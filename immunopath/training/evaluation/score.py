@@ -90,15 +90,20 @@ def score(data: FieldData, plan: Plan = DEFAULT) -> FieldScore:
     if reason:
         return bare
     weights = resamples(len(data), plan)
-    metrics = estimates(metric_rows(data, weights), centred=CENTRED)
-    if kind == "number" and numbers.is_flat(data.value):
-        metrics |= {
-            name: Estimate(value=0.0, low=0.0, high=0.0, constant=True) for name in _CORRELATIONS
-        }
-    more: dict[str, object] = {"metrics": metrics}
+    more: dict[str, object] = {"metrics": measured(data, weights)}
     if data.values is not None:
         more["by_class"] = _by_class(data, weights)
     return bare.model_copy(update=more | _reliability(data, plan.seed))
+
+
+def measured(data: FieldData, weights: Floats) -> dict[str, Estimate]:
+    """Return every metric of a field with its interval; the field must be evaluable."""
+    metrics = estimates(metric_rows(data, weights), centred=CENTRED)
+    if data.values is None and numbers.is_flat(data.value):
+        metrics |= {
+            name: Estimate(value=0.0, low=0.0, high=0.0, constant=True) for name in _CORRELATIONS
+        }
+    return metrics
 
 
 def why_not_evaluable(data: FieldData) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from immunopath.training.evaluation.compare import Difference
 from immunopath.training.evaluation.compliance import Compliance
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, SetScore
 from immunopath.training.evaluation.resample import Estimate
@@ -115,6 +116,14 @@ def compliance_text(free: Compliance) -> str:
     )
 
 
+SHORT_SETS: Final = {
+    "majority": "majority",
+    "clinical": "clinical only",
+    "mil": "MIL head",
+    "zero_shot": "zero-shot base",
+    "blank": "blank images",
+    "shuffled": "shuffled images",
+}
 SUMMARY: Final = ("constant", "clinical", "mil", "blank", "shuffled")
 SHORT: Final = {
     "balanced_accuracy": "bal. acc.",
@@ -148,3 +157,18 @@ def summary_rows(found: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ..
 def not_evaluable(found: Evaluation) -> tuple[tuple[str, str], ...]:
     """Return the fields without figures, and why."""
     return tuple((n, f.reason) for n, f in found.main.fields.items() if not f.evaluable)
+
+
+def comparison_row(found: Difference) -> tuple[str, ...]:
+    """Return field, metric, n, both values, their difference with interval, and p."""
+    apart = number(Estimate(value=found.value, low=found.low, high=found.high))
+    p = "–" if found.p is None else plain(found.p)
+    return (
+        found.field,
+        NAMES[found.metric],
+        str(found.n),
+        plain(found.one),
+        plain(found.other),
+        apart,
+        p,
+    )

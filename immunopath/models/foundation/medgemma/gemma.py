@@ -35,6 +35,9 @@ MODEL_TYPE: Final = "gemma3"
 ATTENTION: Final = "sdpa"
 """Not flash attention 2: it ignores the mask function, so image blocks would become causal."""
 
+MAX_NEW_TOKENS: Final = 300
+"""Of a free answer; the contract's longest is about a hundred tokens."""
+
 
 @dataclass(frozen=True)
 class Gemma:
@@ -197,3 +200,26 @@ def encode(gemma: Gemma, images: Sequence[RGB], text: str) -> EncodedPrompt:
             f"{expected}; put the processor files of this very model beside its weights"
         )
     return EncodedPrompt(batch["input_ids"], batch["token_type_ids"], pixels)
+
+
+def generate(gemma: Gemma, images: Sequence[RGB], text: str) -> str:
+    """Return the greedy, unforced answer to one prompt, at most `MAX_NEW_TOKENS` tokens.
+
+    It runs the model in the caller's thread, so nothing else may ask the model meanwhile.
+    """
+    import torch
+
+    prompt = encode(gemma, images, text)
+    pixels = prompt.pixel_values
+    if pixels is not None:
+        pixels = pixels.to(gemma.device, gemma.model.dtype)
+    with torch.inference_mode():
+        written = gemma.model.generate(
+            input_ids=prompt.input_ids.to(gemma.device),
+            token_type_ids=prompt.token_type_ids.to(gemma.device),
+            pixel_values=pixels,
+            max_new_tokens=MAX_NEW_TOKENS,
+            do_sample=False,
+        )
+    own = written[0, prompt.input_ids.shape[1] :]
+    return str(gemma.tokenizer.decode(own, skip_special_tokens=True))

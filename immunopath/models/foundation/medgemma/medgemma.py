@@ -8,11 +8,17 @@ goes with every result.
 import copy
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from immunopath.domain.prediction import EngineCaution, ModelAnswer, PredictorResult
+from immunopath.domain.prediction import (
+    EngineCaution,
+    ModelAnswer,
+    PredictorResult,
+    ValidationCard,
+)
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.calibrated import calibrated_profile, calibration_cautions
@@ -21,15 +27,17 @@ from immunopath.models.foundation.batcher import Batcher
 from immunopath.models.foundation.decoding.decoded import DecodedAnswer, conditioning_name
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
-from immunopath.models.foundation.medgemma.gemma import Gemma, encode
+from immunopath.models.foundation.medgemma.gemma import Gemma, encode, generate
 from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile, rounded
 from immunopath.models.foundation.medgemma.patches import Unit, cut_patches, units_of
 from immunopath.models.foundation.medgemma.probe import ProbeSetup
+from immunopath.models.foundation.medgemma.probe_files import validation_path
 from immunopath.models.foundation.medgemma.prompts import CANCER_TYPES, UNKNOWN_CANCER_TYPE
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision
 from immunopath.models.foundation.weights import Weights
 from immunopath.models.protocols import RGB, EngineInfo, Prediction, TileSource
+from immunopath.models.validation import validated_profile
 
 NAME: Final = "medgemma"
 ENCODED: Final = 16
@@ -60,9 +68,11 @@ class MedGemmaPredictor:
         serving: Serving,
         cautions: Sequence[EngineCaution] = (),
         calibrator: Calibrator | None = None,
+        cards: Mapping[str, ValidationCard] | None = None,
     ) -> None:
         self.record, self.serving, self.calibrator = record, serving, calibrator
         self._gemma, self._adapter, self._cautions = gemma, adapter, tuple(cautions)
+        self._cards = dict(cards or {})
         self._encoding = threading.Lock()
         # The decoder works in the batcher's thread: a fast tokenizer cannot be borrowed twice.
         self._decoder = SlotDecoder(
@@ -90,6 +100,11 @@ class MedGemmaPredictor:
     def trained(self) -> Weights:
         """The weights that carry the record: the adapter's, else the base's."""
         return self._gemma.weights if self._adapter is None else self._adapter.weights
+
+    @property
+    def validation_path(self) -> Path:
+        """Where ``immunopath evaluate`` puts what it found of this engine."""
+        return validation_path(self.trained, self.digest)
 
     @property
     def info(self) -> EngineInfo:
@@ -149,7 +164,7 @@ class MedGemmaPredictor:
             profile = calibrated_profile(profile, self.calibrator)
             cautions += calibration_cautions(self.calibrator, facts.conditioning, len(tile_ids))
         result = PredictorResult(
-            profile=profile,
+            profile=validated_profile(profile, self._cards),
             cut_points=record.cut_points,
             cautions=tuple(cautions),
             answers=tuple(_answer(a, u) for a, u in zip(answers, units, strict=True)),
@@ -167,6 +182,19 @@ class MedGemmaPredictor:
             part = images[start : start + chunk]
             answers += self._batcher.map([self._encode(pictures, text) for pictures in part])
         return answers
+
+    def write_freely(self, source: TileSource, histology: str | None) -> str:
+        """Return what the model writes about the first patches when nothing is forced, greedily.
+
+        Evaluation counts how often that is JSON and follows the schema; no value is read from it.
+        """
+        record = self.record
+        patches = cut_patches(source, record.mpp, record.patch_px, self.serving.patches)
+        units = units_of(patches, record.images)
+        if not units:
+            return ""
+        text = record.the_prompt.filled(CANCER_TYPES.get(histology or ""))
+        return generate(self._gemma, [patch.pixels for patch in units[0].patches], text)
 
     def close(self) -> None:
         """Cancel what waits and let the worker end."""

@@ -19,7 +19,12 @@ from immunopath.models.foundation.medgemma.medgemma import (
     setup_of,
 )
 from immunopath.models.foundation.medgemma.probe import ProbeResult
-from immunopath.models.foundation.medgemma.probe_files import probe_caution, probe_path, read_probe
+from immunopath.models.foundation.medgemma.probe_files import (
+    probe_caution,
+    probe_path,
+    read_probe,
+    validation_path,
+)
 from immunopath.models.foundation.medgemma.published import BASE, PUBLISHED, SHORT_NAMES, V31
 from immunopath.models.foundation.medgemma.record import (
     FILE,
@@ -33,6 +38,7 @@ from immunopath.models.foundation.medgemma.record import (
 from immunopath.models.foundation.precision import choose_precision
 from immunopath.models.foundation.weights import Source, Weights
 from immunopath.models.spec import EngineSpec
+from immunopath.models.validation import Evidence, evidence_of
 
 OPTIONS: Final = (
     "adapter", "revision", "adapter_revision", "record", *OVERRIDES, "quant", "dtype", "device",
@@ -99,14 +105,17 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     record = choose_record(request, base, adapter)
     caution = find_probe(request, base, adapter)[1]
     calibrator = find_calibrator(request, base, adapter)
-    cautions = [*record.cautions, *([] if caution is None else [caution])]
+    evidence = find_evidence(request, base, adapter, calibrator)
+    cautions = [*record.cautions, *(c for c in (caution, evidence.caution) if c is not None)]
     gemma = load_gemma(base, precision, request.device)
     loaded = None if adapter is None else load_adapter(gemma, adapter, merge=request.merge)
     if request.compiled:
         compile_layers(gemma.model)
     if loaded is not None and not loaded.base_confirmed:
         cautions.append(_unconfirmed(loaded))
-    return MedGemmaPredictor(gemma, loaded, record, request.serving, cautions, calibrator)
+    return MedGemmaPredictor(
+        gemma, loaded, record, request.serving, cautions, calibrator, evidence.cards
+    )
 
 
 def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
@@ -173,6 +182,19 @@ def find_calibrator(request: Request, base: Weights, adapter: Weights | None) ->
     found = load_calibrator(path)
     found.require(engine_digest(base.digest, adapter.digest if adapter else None), str(path))
     return found
+
+
+def find_evidence(
+    request: Request, base: Weights, adapter: Weights | None, calibrator: Calibrator | None
+) -> Evidence:
+    """Return what ``immunopath evaluate`` left beside the trained weights, if it is of them."""
+    digest = engine_digest(base.digest, adapter.digest if adapter else None)
+    path = validation_path(adapter or base, digest)
+    marginal = request.serving.marginal
+    conditioning = f"marginal:{marginal}" if marginal else "greedy"
+    return evidence_of(
+        path, digest, None if calibrator is None else calibrator.digest, conditioning
+    )
 
 
 def _unconfirmed(loaded: LoadedAdapter) -> EngineCaution:

@@ -1,4 +1,4 @@
-"""Where probe results lie, and what a report must say about them."""
+"""Where probe results and validations lie, and what a report must say about them."""
 
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.weights import Weights
+from immunopath.models.validation import FILE as VALIDATION
 
 FILE: Final = "immunopath-probe.json"
 _COMPARED: Final = ("images", "format", "mpp", "dtype", "quant")
@@ -26,6 +27,13 @@ def probe_path(weights: Weights, digest: str) -> Path:
     if weights.repo_id is None:
         return weights.folder / FILE
     return state_folder() / "probes" / f"{digest}.json"
+
+
+def validation_path(weights: Weights, digest: str) -> Path:
+    """Return where the validation of an engine belongs; see `probe_path`."""
+    if weights.repo_id is None:
+        return weights.folder / VALIDATION
+    return state_folder() / "validations" / f"{digest}.json"
 
 
 def write_probe(result: ProbeResult, path: Path) -> None:

@@ -1,0 +1,124 @@
+"""From an evaluation to the cards that the trust gate reads (`guidelines.md` 3.2)."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from immunopath.domain.errors import InputError
+from immunopath.domain.prediction import FIELD_VALUES, ValidationCard
+from immunopath.models.validation import SYNTHETIC, ValidationFile
+from immunopath.training.evaluation.evaluate import Evaluation
+from immunopath.training.evaluation.score import FieldScore
+from immunopath.training.samples import SAMPLES
+
+RECORDS: Final = ("immunopath.json", "mil.json")
+NO_EXTERNAL: Final = (
+    "--external: rendered images are no external validation, whatever their labels; leave it out"
+)
+
+
+def validation_file(found: Evaluation, *, external: bool = False) -> ValidationFile:
+    """Return the cards of an evaluation, one for every field that could be evaluated.
+
+    Two classes: AUROC (null 0.5), without tables balanced accuracy. More classes: accuracy, against
+    1 / k or the share of the most frequent label, whichever is higher. Numbers: Spearman (null 0).
+    Rendered images are never external. Raises `InputError` for a split that the checkpoint may have
+    been trained on and for an external claim on a synthetic cohort.
+    """
+    if found.split != "test" and not external:
+        raise InputError(
+            f"answers on the split {found.split} are no validation; evaluate the split test"
+        )
+    if external and found.origin == SYNTHETIC:
+        raise InputError(NO_EXTERNAL)
+    cards = {}
+    for name, field in found.main.fields.items():
+        card = _card(found, name, field, external)
+        if card is not None:
+            cards[name] = card
+    text = found.model_dump_json(indent=1) + "\n"
+    return ValidationFile(
+        checkpoint=found.main.digest,
+        calibrator=found.main.calibrator,
+        conditioning=found.main.conditioning,
+        origin=found.origin,
+        split=found.split,
+        evaluation=hashlib.sha256(text.encode()).hexdigest(),
+        cards=cards,
+    )
+
+
+def require_other_cohort(cohort: Path, checkpoint: Path | None) -> None:
+    """Raise `InputError` when the checkpoint's record says that it was trained on this cohort.
+
+    What `--external` claims can be refuted only so far: another table with the same patients is
+    the caller's to know.
+    """
+    if checkpoint is None:
+        return
+    own = hashlib.sha256((cohort / SAMPLES).read_bytes()).hexdigest()
+    for name in RECORDS:
+        path = checkpoint / name
+        if path.is_file() and own in _digests(path):
+            raise InputError(
+                f"--external: {path} says that the checkpoint was trained on this very cohort; "
+                "leave it out, or evaluate another cohort"
+            )
+
+
+def _digests(path: Path) -> set[str]:
+    """Return every string in a record that could be a SHA-256."""
+    try:
+        found: Any = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON; it should say what the checkpoint is") from error
+    stack, digests = [found], set()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        elif isinstance(item, str) and len(item) == 64:
+            digests.add(item)
+    return digests
+
+
+def _card(found: Evaluation, name: str, field: FieldScore, external: bool) -> ValidationCard | None:
+    metric, null = _metric(name, field)
+    estimate = field.metrics.get(metric)
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return None
+    ece = field.metrics.get("ece")
+    return ValidationCard(
+        cohort=_cohort(found),
+        n=field.answered,
+        metric=metric,
+        value=_rounded(estimate.value),
+        ci_low=_rounded(estimate.low),
+        ci_high=_rounded(estimate.high),
+        null_value=_rounded(null),
+        external=external,
+        ece=None if ece is None else _rounded(ece.value),
+    )
+
+
+def _metric(name: str, field: FieldScore) -> tuple[str, float]:
+    values = FIELD_VALUES[name]
+    if values is None:
+        return "spearman", 0.0
+    if len(values) == 2:
+        return ("auroc" if "auroc" in field.metrics else "balanced_accuracy"), 0.5
+    most = max(field.counts.values()) / field.n if field.n else 0.0
+    return "accuracy", max(1 / len(values), most)
+
+
+def _cohort(found: Evaluation) -> str:
+    label = found.cohort or "not named"
+    kind = f"{SYNTHETIC}, not tissue" if found.origin == SYNTHETIC else f"labels: {found.origin}"
+    return f"{label} ({kind}; split {found.split})"
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)

@@ -1,0 +1,198 @@
+"""The evaluation as one self-contained page: no script, no request, everything escaped."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.training.evaluation.evaluate import Evaluation
+from immunopath.training.evaluation.page import plots
+from immunopath.training.evaluation.resample import Estimate
+from immunopath.training.evaluation.score import PRIMARY, FieldScore
+from immunopath.training.evaluation.words import (
+    NAMES,
+    NOTE,
+    SET_NAMES,
+    SHORT_SETS,
+    SHOWN,
+    SYNTHETIC,
+    answered,
+    compliance_text,
+    facts,
+    number,
+    rows_of,
+    summary_rows,
+)
+
+Points = Mapping[str, Sequence[tuple[float, float]]]
+"""Label and answer of every patient, by number field."""
+_PACKAGE: Final = "immunopath.training.evaluation.page"
+_FOREST: Final = {
+    "class": (("balanced_accuracy", (0.0, 1.0)), ("auroc", (0.0, 1.0))),
+    "number": (("spearman", (-1.0, 1.0)), ("mae_skill", (-1.0, 1.0))),
+}
+_RESEARCH: Final = (
+    "Research use only. A prediction never treats: it may order a confirmatory test, nothing else."
+)
+
+
+def render_page(found: Evaluation, points: Points | None = None) -> str:
+    """Return the page; `points` adds the scatter plots of number fields.
+
+    The content policy allows this page's own style sheet (by digest) and nothing else.
+    """
+    style = files(_PACKAGE).joinpath("templates/evaluation.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template("evaluation.html.j2")
+        .render(
+            page=found,
+            facts=facts(found),
+            banner=SYNTHETIC if found.origin == "synthetic" else _RESEARCH,
+            sections=[_section(found, name, points or {}) for name in found.main.fields],
+            overview=_overview(found),
+            groups=_groups(found),
+            differences=_differences(found),
+            free=None if found.compliance is None else compliance_text(found.compliance),
+            note=NOTE.format(draws=found.draws, seed=found.seed).replace("*", ""),
+            style=Markup(style),  # noqa: S704 - the package's own file
+            style_digest=digest,
+        )
+    )
+
+
+def _section(found: Evaluation, name: str, points: Points) -> dict[str, Any]:
+    field = found.main.fields[name]
+    shown = SHOWN[field.kind]
+    alarm = found.alarm.fields.get(name)
+    return {
+        "name": name,
+        "answered": answered(field),
+        "reason": "" if field.evaluable else field.reason,
+        "headers": [NAMES[metric] for metric in shown],
+        "rows": _rows(found, name, shown) if field.evaluable else [],
+        "summary": NAMES[PRIMARY[field.kind]] + " " + _plain(number(field.primary)),
+        "pictures": _pictures(found, field, points.get(name, ())),
+        "floor": field.ece_floor,
+        "alarm": alarm,
+        "moved": [] if alarm is None else [(k, _plain(number(v))) for k, v in alarm.moved.items()],
+        "classes": [
+            (value, {k: _plain(number(v)) for k, v in own.items()})
+            for value, own in field.by_class.items()
+        ],
+    }
+
+
+def _rows(found: Evaluation, name: str, shown: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for who, scores, why in rows_of(found):
+        own = None if scores is None else scores.fields[name]
+        missing = f"not run: {why}" if own is None else ""
+        if own is not None and not own.evaluable:
+            missing = f"not evaluable: {own.reason}"
+        rows.append(
+            {
+                "label": _plain(SET_NAMES.get(who, who)),
+                "own": who == "predictor",
+                "missing": missing,
+                "cells": []
+                if missing or own is None
+                else [_cell(own.metrics.get(metric)) for metric in shown],
+            }
+        )
+    return rows
+
+
+def _pictures(
+    found: Evaluation, field: FieldScore, points: Sequence[tuple[float, float]]
+) -> list[tuple[str, Markup]]:
+    name = field.field
+    pictures = []
+    if field.evaluable:
+        for metric, scale in _FOREST[field.kind]:
+            if metric in field.metrics:
+                pictures.append((NAMES[metric], _forest(found, name, metric, scale)))
+    if field.confusion:
+        values = list(field.counts)
+        pictures.append(("Confusion", plots.confusion(values, field.confusion, name)))
+    if points:
+        pictures.append(("Answers against labels", plots.scatter(points, name)))
+    if field.reliability:
+        drawn = plots.reliability(field.reliability, number=field.kind == "number", name=name)
+        pictures.append(("Reliability", drawn))
+    if field.n:
+        pictures.append(("Distribution", plots.shares(field.counts, field.calls, name)))
+    return pictures
+
+
+def _forest(found: Evaluation, name: str, metric: str, scale: tuple[float, float]) -> Markup:
+    rows = []
+    for who, scores, _ in rows_of(found):
+        own = None if scores is None else scores.fields[name]
+        note = "not run" if own is None else ("not evaluable" if not own.evaluable else "no table")
+        estimate = None if own is None else own.metrics.get(metric)
+        rows.append(
+            plots.ForestRow(SHORT_SETS.get(who, who[:20]), estimate, note, who == "predictor")
+        )
+    return plots.forest(rows, scale, _null(name, metric), f"{NAMES[metric]} of {name}")
+
+
+def _null(name: str, metric: str) -> float:
+    values = FIELD_VALUES[name]
+    if values is None:
+        return 0.0
+    return 0.5 if metric == "auroc" else 1 / len(values)
+
+
+def _groups(found: Evaluation) -> list[tuple[str, str, str, int, str]]:
+    rows = []
+    for group in found.groups:
+        figures = "; ".join(f"{NAMES[k]} {_plain(number(v))}" for k, v in group.metrics.items())
+        text = figures or f"not evaluable: {group.reason}"
+        rows.append((group.by.replace("_", " "), group.group, group.field, group.n, text))
+    return rows
+
+
+def _differences(found: Evaluation) -> list[tuple[str, str, str, int, str, str]]:
+    rows = []
+    for d in found.differences:
+        if d.metric not in {PRIMARY["class"], PRIMARY["number"], "auroc", "mae"}:
+            continue
+        span = "" if d.low is None or d.high is None else f" [{d.low:.3f}, {d.high:.3f}]"
+        label = _plain(SET_NAMES.get(d.against, d.against))
+        p = "–" if d.p is None else f"{d.p:.3f}"
+        rows.append((d.field, NAMES[d.metric], label, d.n, f"{d.value:+.3f}{span}", p))
+    return rows
+
+
+def _cell(found: Estimate | None) -> tuple[str, str]:
+    """Return a metric and, for the line below it, its interval."""
+    value, _, interval = number(found).partition(" ")
+    return value, _plain(interval)
+
+
+def _overview(found: Evaluation) -> dict[str, Any]:
+    headers, rows = summary_rows(found)
+    return {"headers": headers, "rows": [[_plain(text) for text in row] for row in rows]}
+
+
+def _plain(text: str) -> str:
+    return text.replace("*", "")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,99 @@
+"""From an evaluation to the trust gate: open only with evidence."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+from evaluation_cases import cohort, of_split, same, seeing
+
+from immunopath.domain.errors import InputError
+from immunopath.domain.prediction import FieldPrediction
+from immunopath.domain.provenance import Provenance
+from immunopath.guidelines.trust import trust_gate
+from immunopath.training.evaluation.cards import require_other_cohort, validation_file
+from immunopath.training.evaluation.evaluate import Evaluation, evaluate_sets
+from immunopath.training.evaluation.resample import Plan
+from immunopath.training.samples import SAMPLES
+
+FEW = Plan(draws=200)
+
+
+@cache
+def evaluated(origin: str, *, collapsed: bool = False) -> Evaluation:
+    samples = cohort(120, origin=origin)  # type: ignore[arg-type]
+    test = of_split(samples, "test")
+    answers = same(test, til_fraction=0.4, tme_subtype="D") if collapsed else seeing(test)
+    return evaluate_sets(samples, answers, cohort="another hospital", plan=FEW)
+
+
+def gate(found: Evaluation, name: str, *, external: bool) -> tuple[bool, str]:
+    card = validation_file(found, external=external).cards[name]
+    shared = {
+        "quantity": "q", "n_tiles": 30, "qc_pass": True, "abstained": False, "validation": card,
+        "source": Provenance(engine="e", revision="1"),
+    }  # fmt: skip
+    field: FieldPrediction[str] | FieldPrediction[float]
+    if name == "til_fraction":
+        field = FieldPrediction[float].model_validate({**shared, "value": 0.4})
+    else:
+        field = FieldPrediction[str].model_validate({**shared, "value": "D"})
+    return trust_gate(name, field)
+
+
+def test_the_gate_opens_for_external_evidence_and_for_nothing_else() -> None:
+    real = evaluated("rna")
+    assert gate(real, "til_fraction", external=True)[0]
+    shut, why = gate(real, "til_fraction", external=False)
+    assert (shut, "not externally" in why) == (False, True)
+    assert not gate(evaluated("rna", collapsed=True), "til_fraction", external=True)[0]
+    assert not gate(evaluated("rna", collapsed=True), "tme_subtype", external=True)[0]
+
+
+def test_rendered_images_never_open_it() -> None:
+    synthetic = evaluated("synthetic")
+    with pytest.raises(InputError, match="no external validation"):
+        validation_file(synthetic, external=True)
+    assert not gate(synthetic, "til_fraction", external=False)[0]
+
+
+def test_the_metric_of_each_kind_and_what_guessing_reaches() -> None:
+    cards = validation_file(evaluated("rna")).cards
+    assert (cards["cd274_expression"].metric, cards["cd274_expression"].null_value) == (
+        "auroc",
+        0.5,
+    )
+    assert cards["til_fraction"].metric == "spearman"
+    assert cards["til_fraction"].ece is None
+    tme = cards["tme_subtype"]
+    counts = evaluated("rna").main.fields["tme_subtype"].counts
+    assert tme.metric == "accuracy"
+    assert tme.null_value == pytest.approx(max(counts.values()) / 120, abs=1e-4)
+    assert tme.ece is not None
+    assert "msi_status" not in cards
+    assert "cd8_infiltration" not in cards
+
+
+def test_the_cohort_of_training_is_not_external(tmp_path: Path) -> None:
+    table = tmp_path / "cohort" / SAMPLES
+    table.parent.mkdir()
+    table.write_text("{}\n")
+    digest = hashlib.sha256(table.read_bytes()).hexdigest()
+    checkpoint = tmp_path / "head"
+    checkpoint.mkdir()
+    require_other_cohort(table.parent, checkpoint)
+    record = {"training": {"cohort_digests": {"samples.jsonl": "0" * 64}}}
+    (checkpoint / "immunopath.json").write_text(json.dumps(record))
+    require_other_cohort(table.parent, checkpoint)
+    record["training"]["cohort_digests"]["samples.jsonl"] = digest
+    (checkpoint / "immunopath.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="trained on this very cohort"):
+        require_other_cohort(table.parent, checkpoint)
+
+
+def test_a_split_that_training_used_gives_no_card() -> None:
+    samples = cohort(120, origin="rna")
+    found = evaluate_sets(samples, seeing(of_split(samples, "val")), split="val", plan=FEW)
+    with pytest.raises(InputError, match="split val are no validation"):
+        validation_file(found)
