@@ -47,7 +47,7 @@ def calibrated_field(
     table = field.probabilities
     if field.abstained or field.calibrated or not table:
         return field
-    if field.conditioning is not None and field.conditioning != calibrator.conditioning:
+    if field.conditioning != calibrator.conditioning:
         return field
     stated = calibrator.field(name).apply(table)
     return _stated(field, stated, calibrator.digest) if stated.calibrated else field

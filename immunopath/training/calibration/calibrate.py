@@ -95,7 +95,7 @@ def _of_split(
         )
     chosen = {patient for patient in answered if splits[patient] == split}
     if not chosen:
-        others = sorted({str(splits[patient]) for patient in answered})
+        others = sorted({splits[patient] or "no split" for patient in answered})
         raise CaseFileError(
             f"{predictions}: none of {len(answered)} patients is of the split {split} "
             f"(they are of {', '.join(others)}); predict the {split} patients"

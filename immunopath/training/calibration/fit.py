@@ -144,9 +144,9 @@ def why_not(data: FieldData, counts: dict[str, int], options: FitOptions) -> str
 def divide(patients: Sequence[str], options: FitOptions) -> tuple[Ints, Ints]:
     """Return the places of the patients of either part; the order of the file does not matter."""
     order = np.argsort(np.asarray(patients), kind="stable")
-    mixed = order[np.random.default_rng(options.seed).permutation(len(order))]
+    mixed = np.random.default_rng(options.seed).permutation(len(order))
     cut = min(max(round(options.share * len(order)), 1), len(order) - 1)
-    return np.sort(mixed[:cut]), np.sort(mixed[cut:])
+    return order[np.sort(mixed[:cut])], order[np.sort(mixed[cut:])]
 
 
 def error_of(rows: Rows, truth: Floats, *, number: bool) -> float:
