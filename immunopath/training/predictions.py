@@ -60,13 +60,15 @@ class PredictionSet(Frozen):
     """The answers of one engine on one set of patients, and what produced them.
 
     control: ``none`` for the true images, ``blank`` or ``shuffled`` for the two controls;
-    conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied.
+    conditioning: as in `FieldPrediction`; preprocess: as in `Provenance`, empty when not known;
+    calibrated: whether a calibrator was applied.
     """
 
     engine: str
     digest: str
     control: str = "none"
     conditioning: str | None = None
+    preprocess: str = ""
     calibrated: bool = False
     answers: tuple[PatientAnswer, ...]
 

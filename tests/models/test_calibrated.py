@@ -4,16 +4,23 @@ from typing import Any
 
 import pytest
 
-from immunopath.domain.prediction import FIELD_VALUES, BiomarkerProfile, FieldPrediction
+from immunopath.domain.prediction import (
+    FIELD_VALUES,
+    BiomarkerProfile,
+    EngineCaution,
+    FieldPrediction,
+    PredictorResult,
+)
 from immunopath.domain.provenance import Provenance
 from immunopath.models.calibrated import (
     calibrated_field,
-    calibrated_profile,
+    calibrated_result,
     calibration_cautions,
 )
 from immunopath.models.calibration import GRID, Calibrator, FieldCalibration
 
 SOURCE = Provenance(engine="mil", revision="1", kind="model")
+OLD = EngineCaution(code="OLD", severity="note", message="m", action="a")
 TABLE = {"inflamed": 0.9, "excluded": 0.09, "desert": 0.01}
 
 
@@ -94,44 +101,70 @@ def test_a_field_that_is_not_evaluable_stays_uncalibrated() -> None:
     assert calibrated_field("msi_status", made, calibrator(rare)) == made
 
 
-def test_a_profile_is_calibrated_field_by_field() -> None:
+def profile(**stated: Any) -> BiomarkerProfile:
+    """Abstentions but for what is given."""
     silent = field(None, reason="r")
-    fields = dict.fromkeys(FIELD_VALUES, silent)
     number: Any = FieldPrediction[float]
-    for name in ("til_fraction", "immune_score"):
-        fields[name] = number.model_validate(silent.model_dump())
-    fields["immune_phenotype"] = field("inflamed", TABLE)
-    fields["tme_subtype"] = field(
-        "D", dict(zip(("IE", "IE/F", "F", "D"), (0, 0, 0, 1), strict=True))
-    )
-    profile = BiomarkerProfile(**fields)
-    found = calibrated_profile(profile, calibrator(entry("immune_phenotype")))
-    assert found.immune_phenotype.calibrated
-    assert found.tme_subtype == profile.tme_subtype
-    assert found.til_fraction == profile.til_fraction
+    fields = {
+        name: silent if values else number.model_validate(silent.model_dump())
+        for name, values in FIELD_VALUES.items()
+    }
+    return BiomarkerProfile(**fields | stated)
+
+
+def result(**stated: Any) -> PredictorResult:
+    return PredictorResult(profile=profile(**stated), cut_points=None, cautions=(OLD,))
+
+
+def test_a_result_is_calibrated_field_by_field_and_keeps_its_cautions() -> None:
+    tme = field("D", {"IE": 0.0, "IE/F": 0.0, "F": 0.0, "D": 1.0})
+    before = result(immune_phenotype=field("inflamed", TABLE), tme_subtype=tme)
+    found = calibrated_result(before, calibrator(entry("immune_phenotype")))
+    assert found.profile.immune_phenotype.calibrated
+    assert found.profile.tme_subtype == tme
+    assert found.profile.til_fraction == before.profile.til_fraction
+    assert found.cautions == (OLD,)
+
+
+def test_without_a_calibrator_nothing_changes() -> None:
+    before = result(immune_phenotype=field("inflamed", TABLE))
+    assert calibrated_result(before, None) is before
 
 
 def test_a_calibration_of_another_conditioning_is_not_applied_and_said() -> None:
     used = calibrator(entry("immune_phenotype"), conditioning="greedy", origins=("synthetic",))
-    (said,) = calibration_cautions(used, "marginal:8", 5)
-    assert said.code == "CALIBRATION_NOT_APPLIED"
-    assert "greedy conditioning, these have marginal:8" in said.message
-    made = field("inflamed", TABLE, conditioning="marginal:8")
-    assert not calibrated_field("immune_phenotype", made, used).calibrated
+    before = result(immune_phenotype=field("inflamed", TABLE, conditioning="marginal:8"))
+    found = calibrated_result(before, used)
+    assert found.profile == before.profile
+    assert [c.code for c in found.cautions] == ["OLD", "CALIBRATION_NOT_APPLIED"]
+    assert "conditioning marginal:8 instead of greedy" in found.cautions[1].message
+
+
+def test_a_calibration_of_another_prompt_is_not_applied_and_said() -> None:
+    used = calibrator(entry("immune_phenotype"), preprocess="px=512;prompt=card")
+    source = SOURCE.model_copy(update={"preprocess": "px=512;prompt=mine"})
+    before = result(immune_phenotype=field("inflamed", TABLE, source=source))
+    found = calibrated_result(before, used)
+    assert found.profile == before.profile
+    assert "prompt=mine instead of prompt=card" in found.cautions[1].message
+    asked_alike = calibrator(entry("immune_phenotype"), preprocess="px=512;prompt=mine")
+    assert calibrated_result(before, asked_alike).profile.immune_phenotype.calibrated
 
 
 def test_a_calibration_on_rendered_images_is_serious() -> None:
-    (said,) = calibration_cautions(calibrator(origins=("rna", "synthetic")), None)
+    stated = profile(immune_phenotype=field("inflamed", TABLE))
+    (said,) = calibration_cautions(stated, calibrator(origins=("rna", "synthetic")))
     assert (said.code, said.severity) == ("CALIBRATED_ON_SYNTHETIC", "serious")
 
 
-@pytest.mark.parametrize(
-    ("n", "told"), [(3, True), (4, False), (9, False), (10, True), (None, False)]
-)
-def test_other_numbers_of_tiles_than_in_the_calibration_are_said(n: int | None, told: bool) -> None:
-    found = calibration_cautions(calibrator(n_tiles=(4, 9)), None, n)
+@pytest.mark.parametrize(("n", "told"), [(3, True), (4, False), (9, False), (10, True)])
+def test_other_numbers_of_tiles_than_in_the_calibration_are_said(n: int, told: bool) -> None:
+    stated = profile(immune_phenotype=field("inflamed", TABLE, n_tiles=n))
+    found = calibration_cautions(stated, calibrator(n_tiles=(4, 9)))
     assert [c.code for c in found] == ["CALIBRATED_ON_OTHER_TILE_COUNTS"] * told
 
 
-def test_a_calibration_that_fits_needs_no_word() -> None:
-    assert calibration_cautions(calibrator(origins=("rna",)), None, 5) == ()
+def test_a_calibration_that_fits_or_has_nothing_to_do_needs_no_word() -> None:
+    stated = profile(immune_phenotype=field("inflamed", TABLE))
+    assert calibration_cautions(stated, calibrator(origins=("rna",))) == ()
+    assert calibration_cautions(profile(), calibrator(origins=("synthetic",))) == ()

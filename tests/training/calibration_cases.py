@@ -54,7 +54,8 @@ def answered(field: str, n: int, seed: int, sure: float = 2.5) -> FieldData:
 def data_of(field: str, table: Any, truth: Any) -> FieldData:
     """Tables and truths as one field's data; the value is not used by any calibration."""
     patients = tuple(f"p{i:05d}" for i in range(len(truth)))
-    return FieldData(field, patients, truth, truth, table, tuple(truth.tolist()), 0, 0)
+    labels = tuple(_word(field, code) for code in truth)
+    return FieldData(field, patients, truth, truth, table, labels, 0, 0)
 
 
 def write_case(

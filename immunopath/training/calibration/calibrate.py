@@ -41,6 +41,7 @@ def fit_calibrator(
         predictions=_sha256(predictions),
         samples=_sha256(samples),
         conditioning=found.conditioning,
+        preprocess=found.preprocess,
         split="val",
         origins=tuple(sorted({sample.origin for sample in patients})),
         n=len(patients),

@@ -76,6 +76,7 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
         digest=info.weights_digest or info.revision,
         control=shown.control,
         conditioning=next(iter(settings)) if len(settings) == 1 else None,
+        preprocess=info.preprocess,
         calibrated=calibrated,
         answers=tuple(answers),
     )
