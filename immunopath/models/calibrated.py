@@ -29,13 +29,16 @@ _SYNTHETIC: Final = "synthetic"
 def calibrated_result(result: PredictorResult, calibrator: Calibrator | None) -> PredictorResult:
     """Return what an engine says of a case with calibrated tables and what speaks against them.
 
-    Without a calibrator the result is returned as it is.
+    The result is returned as it is without a calibrator, and when it states no table at all.
     """
-    if calibrator is None:
+    stated = [field for _, field in result.profile.items() if field.probabilities]
+    if calibrator is None or not stated:
         return result
+    first, n_tiles = stated[0], max(field.n_tiles for field in stated)
+    said = calibration_cautions(calibrator, first.conditioning, n_tiles, first.source.preprocess)
     changed = {
         "profile": calibrated_profile(result.profile, calibrator),
-        "cautions": (*result.cautions, *calibration_cautions(result.profile, calibrator)),
+        "cautions": (*result.cautions, *said),
     }
     return result.model_copy(update=changed)
 
@@ -60,25 +63,28 @@ def calibrated_field(
     ``raw_value`` keeps the value that the table had before, where calibration moves it.
     """
     table = field.probabilities
-    if field.abstained or field.calibrated or not table or differences(field, calibrator):
+    if field.abstained or field.calibrated or not table:
+        return field
+    if differences(calibrator, field.conditioning, field.source.preprocess):
         return field
     stated = calibrator.field(name).apply(table)
     return _stated(field, stated, calibrator.digest) if stated.calibrated else field
 
 
 def differences(
-    field: FieldPrediction[str] | FieldPrediction[float], calibrator: Calibrator
+    calibrator: Calibrator, conditioning: str | None, preprocess: str | None
 ) -> tuple[str, ...]:
-    """Return in what the field was asked otherwise than in the calibration; empty when it fits."""
+    """Return in what tables were asked for otherwise than in the calibration; empty when alike.
+
+    conditioning: as in `FieldPrediction`, preprocess: as in `Provenance`; the latter is compared
+    where both sides know it.
+    """
     found = []
-    if field.conditioning != calibrator.conditioning:
-        found.append(
-            f"conditioning {field.conditioning or 'none'} instead of "
-            f"{calibrator.conditioning or 'none'}"
-        )
-    theirs, ours = calibrator.preprocess, field.source.preprocess or ""
-    if theirs and theirs != ours:
-        before, now = (set(text.split(";")) for text in (theirs, ours))
+    if conditioning != calibrator.conditioning:
+        theirs, ours = calibrator.conditioning or "none", conditioning or "none"
+        found.append(f"conditioning {ours} instead of {theirs}")
+    if preprocess and calibrator.preprocess and preprocess != calibrator.preprocess:
+        before, now = (set(text.split(";")) for text in (calibrator.preprocess, preprocess))
         found.append(
             f"{';'.join(sorted(now - before)) or 'nothing'} instead of "
             f"{';'.join(sorted(before - now)) or 'nothing'}"
@@ -103,27 +109,27 @@ def _stated(field: FieldPrediction[V], found: CalibratedTable, digest: str) -> F
 
 
 def calibration_cautions(
-    profile: BiomarkerProfile, calibrator: Calibrator
+    calibrator: Calibrator,
+    conditioning: str | None,
+    n_tiles: int | None = None,
+    preprocess: str | None = None,
 ) -> tuple[EngineCaution, ...]:
-    """Return what a report must say of a calibrator that serves this profile, not yet calibrated.
+    """Return what a report must say of a calibrator that serves a case of `n_tiles` tiles.
 
-    An engine that states no table at all needs no word.
+    conditioning, preprocess: of the case's tables, see `differences`.
     """
-    stated = [field for _, field in profile.items() if field.probabilities]
-    if not stated:
-        return ()
-    others = tuple(dict.fromkeys(text for f in stated for text in differences(f, calibrator)))
+    others = differences(calibrator, conditioning, preprocess)
     if others:
         return (_not_applied(others),)
     found = [] if _SYNTHETIC not in calibrator.origins else [_ON_SYNTHETIC]
-    (least, most), n = calibrator.n_tiles, max(field.n_tiles for field in stated)
-    if most > 0 and not least <= n <= most:
+    least, most = calibrator.n_tiles
+    if n_tiles is not None and most > 0 and not least <= n_tiles <= most:
         found.append(
             EngineCaution(
                 code="CALIBRATED_ON_OTHER_TILE_COUNTS",
                 severity="caution",
-                message=f"The case has {n} tiles; the calibration saw cases of {least} to {most}, "
-                "so its coverage is not known here.",
+                message=f"The case has {n_tiles} tiles; the calibration saw cases of {least} to "
+                f"{most}, so its coverage is not known here.",
                 action="Give the predictor as many tiles as in its calibration.",
             )
         )

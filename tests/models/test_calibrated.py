@@ -152,19 +152,19 @@ def test_a_calibration_of_another_prompt_is_not_applied_and_said() -> None:
 
 
 def test_a_calibration_on_rendered_images_is_serious() -> None:
-    stated = profile(immune_phenotype=field("inflamed", TABLE))
-    (said,) = calibration_cautions(stated, calibrator(origins=("rna", "synthetic")))
+    (said,) = calibration_cautions(calibrator(origins=("rna", "synthetic")), None)
     assert (said.code, said.severity) == ("CALIBRATED_ON_SYNTHETIC", "serious")
 
 
-@pytest.mark.parametrize(("n", "told"), [(3, True), (4, False), (9, False), (10, True)])
-def test_other_numbers_of_tiles_than_in_the_calibration_are_said(n: int, told: bool) -> None:
-    stated = profile(immune_phenotype=field("inflamed", TABLE, n_tiles=n))
-    found = calibration_cautions(stated, calibrator(n_tiles=(4, 9)))
+@pytest.mark.parametrize(
+    ("n", "told"), [(3, True), (4, False), (9, False), (10, True), (None, False)]
+)
+def test_other_numbers_of_tiles_than_in_the_calibration_are_said(n: int | None, told: bool) -> None:
+    found = calibration_cautions(calibrator(n_tiles=(4, 9)), None, n)
     assert [c.code for c in found] == ["CALIBRATED_ON_OTHER_TILE_COUNTS"] * told
 
 
 def test_a_calibration_that_fits_or_has_nothing_to_do_needs_no_word() -> None:
-    stated = profile(immune_phenotype=field("inflamed", TABLE))
-    assert calibration_cautions(stated, calibrator(origins=("rna",))) == ()
-    assert calibration_cautions(profile(), calibrator(origins=("synthetic",))) == ()
+    assert calibration_cautions(calibrator(origins=("rna",)), None, 5) == ()
+    silent = result()
+    assert calibrated_result(silent, calibrator(origins=("synthetic",))) is silent

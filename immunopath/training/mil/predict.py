@@ -54,7 +54,6 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
         engine=f"{NAME}:{folder}",
         digest=engine.digest,
         control=control,
-        preprocess=engine.info.preprocess,
         answers=tuple(
             answer_of(engine, sample, part) for sample, part in zip(samples, rows, strict=True)
         ),
