@@ -72,7 +72,7 @@ def require_checkpoint(calibrator: Calibrator, digest: str | None, where: Path) 
 def _require_raw(found: PredictionSet, path: Path) -> None:
     if found.calibrated:
         raise CaseFileError(
-            f"{path}: the answers are calibrated already; predict again without the calibrator"
+            f"{path}: the answers are calibrated already; predict again with calibration=none"
         )
     if found.control != "none":
         raise CaseFileError(

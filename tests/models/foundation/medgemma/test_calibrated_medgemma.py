@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from plain_tiles import PlainTiles
 from tiny_lora import field
 from tiny_medgemma import Folders
 
+from immunopath.domain.case import Case
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, PredictorResult
 from immunopath.models.calibration import FILE, Calibrator, FieldCalibration, write_calibrator
+from immunopath.models.foundation.checks import Check
+from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.foundation.medgemma.medgemma import engine_digest
 from immunopath.models.foundation.medgemma.medgemma_build import build
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.spec import EngineSpec
+from immunopath.pipeline.run import ImmunoPath
 
 DARK = [field(60, 7), field(85, 8)]
 Written = Callable[..., tuple[str, Calibrator]]
@@ -119,3 +124,32 @@ def test_a_named_file_is_used_or_missed(written: Written, tmp_path: Path) -> Non
     assert predict(f"{engine},calibration={moved}").profile.til_fraction.calibrated
     with pytest.raises(CaseFileError, match=r"none\.json: cannot be read"):
         build(EngineSpec.parse(f"{engine},calibration={tmp_path}/none.json"))
+
+
+def test_the_doctor_says_whose_calibration_is_there(written: Written) -> None:
+    def row(engine: str) -> Check:
+        found = check_engine("predictor", EngineSpec.parse(engine), "cpu")
+        return next(check for check in found if check.name.endswith(": calibration"))
+
+    engine, _ = written()
+    said = row(engine)
+    assert said.state == "ok"
+    assert said.detail.startswith("of 100 patients, 7 fields: cd274_expression, tme_subtype")
+    assert row(f"{engine},calibration=none").state == "note"
+    engine, _ = written(checkpoint="e" * 64)
+    assert row(engine).state == "missing"
+    assert "was fitted on a checkpoint with digest eeeeeeeeeeee" in row(engine).detail
+
+
+def test_a_report_shows_the_sets(written: Written, shared_images: Path) -> None:
+    engine, calibrator = written()
+    image = shared_images / "he_other/instanseg_tma_HE_0.5mpp.tif"
+    with ImmunoPath(predictor=f"{engine},patches=2") as path:
+        case = Case(case_id="a", images=(image,), mpp=0.5)
+        report = path.analyze(case, as_of=date(2026, 11, 28))
+    found = [field for _, field in report.profile.items() if field.calibrated]
+    assert found
+    for text in (report.to_markdown(), report.to_html()):
+        assert "80 % set: " in text or "80 % interval" in text
+        assert "calibrated" in text
+        assert f"calibration {calibrator.digest[:12]}" in text
