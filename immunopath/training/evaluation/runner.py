@@ -74,9 +74,9 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
     return PredictionSet(
         engine=name,
         digest=info.weights_digest or info.revision,
+        preprocess=info.preprocess,
         control=shown.control,
         conditioning=next(iter(settings)) if len(settings) == 1 else None,
-        preprocess=info.preprocess,
         calibrated=calibrated,
         answers=tuple(answers),
     )

@@ -15,7 +15,7 @@ from typing import Final
 from immunopath.domain.prediction import EngineCaution, ModelAnswer, PredictorResult
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
-from immunopath.models.calibrated import calibrated_result
+from immunopath.models.calibrated import calibrated_profile, calibration_cautions
 from immunopath.models.calibration import Calibrator
 from immunopath.models.foundation.batcher import Batcher
 from immunopath.models.foundation.decoding.answer import AnswerFormat
@@ -145,13 +145,20 @@ class MedGemmaPredictor:
             n_tiles=len(tile_ids),
             conditioning=answers[0].conditioning if answers else "greedy",
         )
+        profile = build_profile(answers, facts)
+        cautions = [*self._cautions, *self._case_cautions(units, cancer_type)]
+        if self.calibrator is not None:
+            profile = calibrated_profile(profile, self.calibrator)
+            cautions += calibration_cautions(
+                self.calibrator, facts.conditioning, len(tile_ids), self.info.preprocess
+            )
         result = PredictorResult(
-            profile=build_profile(answers, facts),
+            profile=profile,
             cut_points=record.cut_points,
-            cautions=(*self._cautions, *self._case_cautions(units, cancer_type)),
+            cautions=tuple(cautions),
             answers=tuple(_answer(a, u) for a, u in zip(answers, units, strict=True)),
         )
-        return Prediction(calibrated_result(result, self.calibrator))
+        return Prediction(result)
 
     def read(self, images: Sequence[Sequence[RGB]], text: str) -> list[DecodedAnswer]:
         """Return one answer per prompt; `images`: those of each prompt, (h, w, 3) uint8.
