@@ -64,7 +64,7 @@ def show(found: "Calibrator") -> None:
         "seen, at best: of tables that tell the truth"
     )
     show_table(
-        ("field", "n", "correction", "error before", "after", "at best", "sets"),
+        ("field", "n", "table", "before", "after", "at best", "set"),
         [_row(entry) for entry in found.fields if entry.evaluable],
     )
     for entry in found.fields:
@@ -73,7 +73,7 @@ def show(found: "Calibrator") -> None:
 
 
 def _row(entry: "FieldCalibration") -> tuple[str, ...]:
-    how = f"temperature {entry.temperature:.2f}" if entry.temperature else "isotonic"
+    how = f"T {entry.temperature:.2f}" if entry.temperature else "isotonic"
     errors = (entry.error_before, entry.error_after, entry.error_expected)
     return (
         entry.field,

@@ -1,12 +1,12 @@
-"""From a profile as an engine reads it to one with calibrated tables, for every engine alike.
+"""From a case's tables as an engine reads them to calibrated ones, for every engine alike.
 
-    calibrator = read_calibrator(folder)
+    calibrator = read_calibrator(folder)        # once, when the engine is built
     if calibrator is not None:
-        calibrator.require(digest)
-        profile = calibrated_profile(profile, calibrator)
-        cautions = (*cautions, *calibration_cautions(calibrator, conditioning, n_tiles))
+        calibrator.require(digest, str(folder))
+    ...
+    result = calibrated_result(result, calibrator)     # of every case
 
-Case tables are what is calibrated: after the tiles are aggregated, never before.
+The tables of a case are what is calibrated: after the tiles are aggregated, never before.
 """
 
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from immunopath.domain.prediction import (
     BiomarkerProfile,
     EngineCaution,
     FieldPrediction,
+    PredictorResult,
 )
 from immunopath.models.calibration import CalibratedTable, Calibrator
 
@@ -25,11 +26,28 @@ _DECIMALS: Final = 6
 _SYNTHETIC: Final = "synthetic"
 
 
+def calibrated_result(result: PredictorResult, calibrator: Calibrator | None) -> PredictorResult:
+    """Return what an engine says of a case with calibrated tables and what speaks against them.
+
+    The result is returned as it is without a calibrator, and when it states no table at all.
+    """
+    stated = [field for _, field in result.profile.items() if field.probabilities]
+    if calibrator is None or not stated:
+        return result
+    first, n_tiles = stated[0], max(field.n_tiles for field in stated)
+    said = calibration_cautions(calibrator, first.conditioning, n_tiles, first.source.preprocess)
+    changed = {
+        "profile": calibrated_profile(result.profile, calibrator),
+        "cautions": (*result.cautions, *said),
+    }
+    return result.model_copy(update=changed)
+
+
 def calibrated_profile(profile: BiomarkerProfile, calibrator: Calibrator) -> BiomarkerProfile:
     """Return the profile with every stated table calibrated that the calibrator can.
 
     Left as they are: abstentions (the fit had only cases with a value), fields without a table,
-    fields that are not evaluable, and everything asked under another conditioning.
+    fields that are not evaluable, and everything that was asked in another way (see `differences`).
     """
     changed: dict[str, Any] = {
         name: calibrated_field(name, getattr(profile, name), calibrator) for name in FIELD_VALUES
@@ -47,10 +65,31 @@ def calibrated_field(
     table = field.probabilities
     if field.abstained or field.calibrated or not table:
         return field
-    if field.conditioning is not None and field.conditioning != calibrator.conditioning:
+    if differences(calibrator, field.conditioning, field.source.preprocess):
         return field
     stated = calibrator.field(name).apply(table)
     return _stated(field, stated, calibrator.digest) if stated.calibrated else field
+
+
+def differences(
+    calibrator: Calibrator, conditioning: str | None, preprocess: str | None
+) -> tuple[str, ...]:
+    """Return in what tables were asked for otherwise than in the calibration; empty when alike.
+
+    conditioning: as in `FieldPrediction`, preprocess: as in `Provenance`; the latter is compared
+    where both sides know it.
+    """
+    found = []
+    if conditioning != calibrator.conditioning:
+        theirs, ours = calibrator.conditioning or "none", conditioning or "none"
+        found.append(f"conditioning {ours} instead of {theirs}")
+    if preprocess and calibrator.preprocess and preprocess != calibrator.preprocess:
+        before, now = (set(text.split(";")) for text in (calibrator.preprocess, preprocess))
+        found.append(
+            f"{';'.join(sorted(now - before)) or 'nothing'} instead of "
+            f"{';'.join(sorted(before - now)) or 'nothing'}"
+        )
+    return tuple(found)
 
 
 def _stated(field: FieldPrediction[V], found: CalibratedTable, digest: str) -> FieldPrediction[V]:
@@ -70,25 +109,19 @@ def _stated(field: FieldPrediction[V], found: CalibratedTable, digest: str) -> F
 
 
 def calibration_cautions(
-    calibrator: Calibrator, conditioning: str | None, n_tiles: int | None = None
+    calibrator: Calibrator,
+    conditioning: str | None,
+    n_tiles: int | None = None,
+    preprocess: str | None = None,
 ) -> tuple[EngineCaution, ...]:
     """Return what a report must say of a calibrator that serves a case of `n_tiles` tiles.
 
-    conditioning: of the case's tables, as in `FieldPrediction`; None for an engine without.
+    conditioning, preprocess: of the case's tables, see `differences`.
     """
-    if conditioning != calibrator.conditioning:
-        return (_other_conditioning(calibrator, conditioning),)
-    found = []
-    if _SYNTHETIC in calibrator.origins:
-        found.append(
-            EngineCaution(
-                code="CALIBRATED_ON_SYNTHETIC",
-                severity="serious",
-                message="The predictor was calibrated on rendered images with set labels, not on "
-                "patients.",
-                action="Calibrate it on patients with 'immunopath calibrate' before any use.",
-            )
-        )
+    others = differences(calibrator, conditioning, preprocess)
+    if others:
+        return (_not_applied(others),)
+    found = [] if _SYNTHETIC not in calibrator.origins else [_ON_SYNTHETIC]
     least, most = calibrator.n_tiles
     if n_tiles is not None and most > 0 and not least <= n_tiles <= most:
         found.append(
@@ -97,17 +130,25 @@ def calibration_cautions(
                 severity="caution",
                 message=f"The case has {n_tiles} tiles; the calibration saw cases of {least} to "
                 f"{most}, so its coverage is not known here.",
-                action="Give the predictor as many tiles as in its validation.",
+                action="Give the predictor as many tiles as in its calibration.",
             )
         )
     return tuple(found)
 
 
-def _other_conditioning(calibrator: Calibrator, conditioning: str | None) -> EngineCaution:
+_ON_SYNTHETIC: Final = EngineCaution(
+    code="CALIBRATED_ON_SYNTHETIC",
+    severity="serious",
+    message="The predictor was calibrated on rendered images with set labels, not on patients.",
+    action="Calibrate it on patients with 'immunopath calibrate' before any use.",
+)
+
+
+def _not_applied(others: tuple[str, ...]) -> EngineCaution:
     return EngineCaution(
         code="CALIBRATION_NOT_APPLIED",
         severity="caution",
-        message=f"The calibration was fitted on tables with {calibrator.conditioning or 'no'} "
-        f"conditioning, these have {conditioning or 'none'}: they stay uncalibrated.",
-        action="Ask as in the calibration (option marginal=), or calibrate again.",
+        message=f"The calibration was fitted on answers to another question ({', '.join(others)}): "
+        "the tables stay uncalibrated.",
+        action="Ask as in the calibration, or calibrate again.",
     )

@@ -59,12 +59,12 @@ class CalibratedTable:
 class FieldCalibration(Frozen):
     """One field of a calibrator.
 
-    counts: labels by value among the cases used (empty for a number); n_fit: cases for the table's
-    correction, n_conformal: the others, for the set; curve: knots of P(first value) before and
-    after, of isotonic regression; threshold: the conformal quantile of the scores (`lac`, `aps`:
-    in [0, 1]; `cqr`, `residual`: added to both sides, in [-1, 1]); error_before and error_after:
-    calibration error on the `n_conformal` cases, which the correction has not seen; error_expected:
-    what tables that tell the truth come to on as many cases, by drawing labels from them.
+    counts: labelled patients by value, answered or not (empty for a number). n_fit: cases for the
+    correction of the table; n_conformal: the others, for the set. curve: knots of P(first value)
+    before and after, of isotonic regression. threshold: the conformal quantile of the scores (`lac`
+    and `aps` in [0, 1]; `cqr` and `residual` in [-1, 1], added to both sides). error_before,
+    error_after: calibration error on the `n_conformal` cases, which the correction has not seen;
+    error_expected: that of tables that tell the truth on as many cases, by drawing labels.
     """
 
     field: str
@@ -168,11 +168,12 @@ class FieldCalibration(Frozen):
 class Calibrator(Frozen):
     """The calibration of one checkpoint.
 
-    version: of the immunopath that fitted it; engine: as the predictions name it; checkpoint: the
-    digest of what answered (the predictor's own weights digest); predictions and samples: SHA-256
-    of the files it was fitted on; conditioning: as in `FieldPrediction`; split: of the patients;
-    origins: where their labels come from (``synthetic`` never speaks for patients); n: patients
-    with an answer; n_tiles: least and greatest number of tiles of a case; seed: of the division
+    version: of the immunopath that fitted it. engine: as the predictions name it. checkpoint: the
+    digest of what answered (the predictor's own weights digest). predictions, samples: SHA-256 of
+    the files it was fitted on. conditioning: as in `FieldPrediction`. preprocess: how the engine
+    asked and what it was shown, as in `Provenance`; empty when the predictions do not say. split:
+    of the patients. origins: of their labels (``synthetic`` never speaks for patients). n: patients
+    with an answer. n_tiles: least and greatest number of tiles of a case. seed: of the division
     between correction and sets.
     """
 
@@ -183,6 +184,7 @@ class Calibrator(Frozen):
     predictions: str
     samples: str
     conditioning: str | None = None
+    preprocess: str = ""
     split: Split
     origins: tuple[str, ...] = ()
     n: int = Field(gt=0)

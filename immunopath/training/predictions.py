@@ -59,6 +59,7 @@ class PatientAnswer(Frozen):
 class PredictionSet(Frozen):
     """The answers of one engine on one set of patients, and what produced them.
 
+    preprocess: how it asked and what it was shown, as in `Provenance`; empty when not known.
     control: ``none`` for the true images, ``blank`` or ``shuffled`` for the two controls;
     conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied;
     calibrator: its digest, as in `Provenance`.
@@ -66,6 +67,7 @@ class PredictionSet(Frozen):
 
     engine: str
     digest: str
+    preprocess: str = ""
     control: str = "none"
     conditioning: str | None = None
     calibrated: bool = False

@@ -41,6 +41,7 @@ def fit_calibrator(
         predictions=_sha256(predictions),
         samples=_sha256(samples),
         conditioning=found.conditioning,
+        preprocess=found.preprocess,
         split="val",
         origins=tuple(sorted({sample.origin for sample in patients})),
         n=len(patients),
@@ -71,7 +72,7 @@ def require_checkpoint(calibrator: Calibrator, digest: str | None, where: Path) 
 def _require_raw(found: PredictionSet, path: Path) -> None:
     if found.calibrated:
         raise CaseFileError(
-            f"{path}: the answers are calibrated already; predict again without the calibrator"
+            f"{path}: the answers are calibrated already; predict again with calibration=none"
         )
     if found.control != "none":
         raise CaseFileError(
@@ -95,7 +96,7 @@ def _of_split(
         )
     chosen = {patient for patient in answered if splits[patient] == split}
     if not chosen:
-        others = sorted({str(splits[patient]) for patient in answered})
+        others = sorted({splits[patient] or "no split" for patient in answered})
         raise CaseFileError(
             f"{predictions}: none of {len(answered)} patients is of the split {split} "
             f"(they are of {', '.join(others)}); predict the {split} patients"

@@ -77,7 +77,7 @@ def fit_fields(
 def fit_field(data: FieldData, options: FitOptions) -> FieldCalibration:
     """Return the calibration of one field, or an entry that says why it is not evaluable."""
     counts = counts_of(data)
-    reason = why_not(data, counts, options)
+    reason = why_not(data, options)
     if reason or data.table is None:
         return FieldCalibration(field=data.field, evaluable=False, reason=reason, counts=counts)
     fit, rest = divide(data.patients, options)
@@ -116,16 +116,16 @@ def fit_field(data: FieldData, options: FitOptions) -> FieldCalibration:
 
 
 def counts_of(data: FieldData) -> dict[str, int]:
-    """Return how many answered patients carry each value; empty for a number."""
-    if data.values is None:
-        return {}
-    counted = Counter(data.truth.astype(int).tolist())
-    return {value: counted[code] for code, value in enumerate(data.values)}
+    """Return how many labelled patients carry each value, answered or not; empty for a number."""
+    counted = Counter(data.labels)
+    return {value: counted[value] for value in data.values or ()}
 
 
-def why_not(data: FieldData, counts: dict[str, int], options: FitOptions) -> str:
+def why_not(data: FieldData, options: FitOptions) -> str:
     """Return why a field cannot be calibrated, with counts, or an empty string."""
     n, least = len(data), options.min_cases
+    codes = Counter(data.truth.astype(int).tolist())
+    counts = {value: codes[code] for code, value in enumerate(data.values or ())}
     rare = min(counts, key=lambda value: counts[value]) if counts else ""
     checks = (
         (not data.labels, "no patient has a label"),
@@ -144,9 +144,9 @@ def why_not(data: FieldData, counts: dict[str, int], options: FitOptions) -> str
 def divide(patients: Sequence[str], options: FitOptions) -> tuple[Ints, Ints]:
     """Return the places of the patients of either part; the order of the file does not matter."""
     order = np.argsort(np.asarray(patients), kind="stable")
-    mixed = order[np.random.default_rng(options.seed).permutation(len(order))]
+    mixed = np.random.default_rng(options.seed).permutation(len(order))
     cut = min(max(round(options.share * len(order)), 1), len(order) - 1)
-    return np.sort(mixed[:cut]), np.sort(mixed[cut:])
+    return order[np.sort(mixed[:cut])], order[np.sort(mixed[cut:])]
 
 
 def error_of(rows: Rows, truth: Floats, *, number: bool) -> float:

@@ -74,6 +74,7 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
     return PredictionSet(
         engine=name,
         digest=info.weights_digest or info.revision,
+        preprocess=info.preprocess,
         control=shown.control,
         conditioning=next(iter(settings)) if len(settings) == 1 else None,
         calibrated=bool(calibrators),

@@ -19,6 +19,7 @@ from immunopath.models.foundation.medgemma.gemma import check_config
 from immunopath.models.foundation.medgemma.medgemma_build import (
     Request,
     choose_record,
+    find_calibrator,
     find_probe,
     parse,
 )
@@ -57,6 +58,7 @@ def check_request(head: str, spec: EngineSpec, device: str, *, loadable: bool) -
     if rows[0].state == "ok":
         rows += _memory(head, request, base, adapter)
     rows += _probe(head, request, base, adapter)
+    rows.append(_calibration(head, request, base, adapter))
     return rows
 
 
@@ -161,3 +163,16 @@ def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) 
         yield Check(label, "note", caution.message, "immunopath models probe ENGINE IMAGE…")
     else:
         yield Check(label, "ok", f"image: {result.verdict} ({result.n_units} prompts)")
+
+
+def _calibration(head: str, request: Request, base: Weights, adapter: Weights | None) -> Check:
+    """Say which fields will be stated as calibrated; another checkpoint's stops the engine."""
+    label = f"{head}: calibration"
+    try:
+        found = find_calibrator(request, base, adapter)
+    except ImmunoPathError as error:
+        return Check(label, "missing", str(error))
+    if found is None:
+        return Check(label, "note", "none: reports will call the tables uncalibrated")
+    fitted = [entry.field for entry in found.fields if entry.evaluable]
+    return Check(label, "ok", f"of {found.n} patients, {len(fitted)} fields: {', '.join(fitted)}")

@@ -162,7 +162,9 @@ class MedGemmaPredictor:
         cautions = [*self._cautions, *self._case_cautions(units, cancer_type)]
         if self.calibrator is not None:
             profile = calibrated_profile(profile, self.calibrator)
-            cautions += calibration_cautions(self.calibrator, facts.conditioning, len(tile_ids))
+            cautions += calibration_cautions(
+                self.calibrator, facts.conditioning, len(tile_ids), self.info.preprocess
+            )
         result = PredictorResult(
             profile=validated_profile(profile, self._cards),
             cut_points=record.cut_points,

@@ -1,0 +1,146 @@
+"""`immunopath calibrate`: what it writes, what it refuses, and the law of its file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from calibration_cases import DIGEST, write_case, write_checkpoint
+from typer.testing import CliRunner
+
+from immunopath.cli.main import app
+from immunopath.domain.errors import (
+    CalibratorMismatch,
+    CaseFileError,
+    CheckpointError,
+    ImmunoPathError,
+    InputError,
+)
+from immunopath.models.calibration import FILE, read_calibrator
+from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
+from immunopath.training.calibration.checkpoint import digest_of, require_folder
+
+
+def run(*words: object) -> str:
+    found = CliRunner().invoke(app, ["calibrate", *map(str, words)], catch_exceptions=False)
+    assert found.exit_code == 0
+    return found.output
+
+
+def test_a_checkpoint_gets_its_calibration(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path)
+    folder = write_checkpoint(tmp_path / "checkpoint")
+    said = run(predictions, "--samples", samples, "--checkpoint", folder, "--coverage", 0.8)
+    found = read_calibrator(folder)
+    assert found is not None
+    assert (found.checkpoint, found.engine, found.n) == (DIGEST, "simulated", 200)
+    assert (found.origins, found.n_tiles, found.split) == (("synthetic",), (4, 6), "val")
+    assert found.coverage == found.field("tme_subtype").coverage == 0.8
+    assert not found.field("msi_status").evaluable
+    assert "msi_status: not evaluable: 2 of 200 are MSI-H, at least 10 are needed" in said
+    assert "written, of checkpoint dddddddddddd" in said
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path)
+    folder = write_checkpoint(tmp_path / "checkpoint")
+    written = []
+    for _ in range(2):
+        run(predictions, "--samples", samples, "--checkpoint", folder)
+        written.append((folder / FILE).read_bytes())
+    assert written[0] == written[1]
+
+
+def test_only_the_patients_of_the_split_are_used(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 300, ("val", "test", "train"))
+    found = fit_calibrator(predictions, samples)
+    assert found.n == 100
+    assert found.field("tme_subtype").n_fit + found.field("tme_subtype").n_conformal == 100
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [("test", "say nothing of the calibration"), ("train", "has seen"), ("all", "no such split")],
+)
+def test_another_split_is_refused(tmp_path: Path, split: str, why: str) -> None:
+    predictions, samples = write_case(tmp_path, 60)
+    with pytest.raises(InputError, match=f"--split {split}: .*{why}"):
+        fit_calibrator(predictions, samples, split)
+
+
+@pytest.mark.parametrize(
+    ("splits", "named"),
+    [(("test",), "test"), (("train", "test"), "test, train"), ((None,), "no split")],
+)
+def test_answers_on_other_patients_are_refused(
+    tmp_path: Path, splits: tuple[str | None, ...], named: str
+) -> None:
+    predictions, samples = write_case(tmp_path, 60, splits)
+    with pytest.raises(CaseFileError, match=rf"none of 60 .*\(they are of {named}\)"):
+        fit_calibrator(predictions, samples)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"calibrated": True}, "calibrated already"),
+        ({"control": "blank"}, "answers to blank images"),
+        ({"answers": ()}, "holds no answer"),
+    ],
+)
+def test_answers_that_must_not_be_used(
+    tmp_path: Path, changes: dict[str, object], why: str
+) -> None:
+    predictions, samples = write_case(tmp_path, 60, **changes)
+    with pytest.raises(CaseFileError, match=why):
+        fit_calibrator(predictions, samples)
+
+
+def test_samples_of_other_patients_are_a_wrong_table(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 60)
+    lines = samples.read_text().splitlines()
+    samples.write_text("\n".join(lines[1:]))
+    with pytest.raises(CaseFileError, match="patient 'p00000' is not in"):
+        fit_calibrator(predictions, samples)
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    for folder, why in ((tmp_path, "is no checkpoint"), (tmp_path / "x", "no such folder")):
+        with pytest.raises(CheckpointError, match=why):
+            require_folder(folder)
+    (tmp_path / "immunopath.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="no weights"):
+        digest_of(tmp_path)
+
+
+def test_a_base_model_is_known_by_its_files_and_not_by_its_calibration(tmp_path: Path) -> None:
+    (tmp_path / "immunopath.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    before = digest_of(tmp_path)
+    (tmp_path / FILE).write_text("{}")
+    assert digest_of(tmp_path) == before
+
+
+def test_an_adapter_is_known_with_its_base(tmp_path: Path) -> None:
+    base, adapter = tmp_path / "base", write_checkpoint(tmp_path / "adapter")
+    base.mkdir()
+    (base / "model.safetensors").write_bytes(b"weights")
+    assert digest_of(adapter) is None
+    config = adapter / "adapter_config.json"
+    config.write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    first = digest_of(adapter)
+    (base / "model.safetensors").write_bytes(b"other weights")
+    assert first is not None
+    assert digest_of(adapter) != first
+
+
+def test_predictions_of_another_checkpoint_are_refused(tmp_path: Path) -> None:
+    found = fit_calibrator(*write_case(tmp_path, 60))
+    require_checkpoint(found, DIGEST, tmp_path)
+    require_checkpoint(found, None, tmp_path)
+    with pytest.raises(CalibratorMismatch, match="eeeeeeeeeeee…, the predictions are those of"):
+        require_checkpoint(found, "e" * 64, tmp_path)
+
+
+def test_errors_are_of_the_one_tree(tmp_path: Path) -> None:
+    with pytest.raises(ImmunoPathError, match="no such file"):
+        fit_calibrator(tmp_path / "nothing.json", tmp_path / "samples.jsonl")
