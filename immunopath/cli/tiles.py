@@ -19,6 +19,7 @@ from immunopath.training.tiles.inputs import collect
 from immunopath.training.tiles.record import SlideRecord, TilingRecord, TilingSettings
 from immunopath.training.tiles.run import tile_slides
 
+_OPTIONS = {"size_px": "size", "max_tiles": "max", "image_format": "format"}
 EXIT_UNREADABLE, EXIT_NO_TISSUE = 2, 3
 
 
@@ -28,7 +29,8 @@ def tiling_settings(**options: object) -> TilingSettings:
         return TilingSettings.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][-1]).replace("_", "-")
+        name = str(first["loc"][-1])
+        name = _OPTIONS.get(name, name.replace("_", "-"))
         raise InputError(f"--{name} {first['input']!r}: {first['msg']}") from error
 
 

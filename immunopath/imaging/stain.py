@@ -173,4 +173,5 @@ def _macenko(fit: StainFit, tissue: RGB) -> StainFit:
 def _remixed(rgb: RGB, fit: StainFit) -> F64:
     amounts = _densities(rgb, fit.white) @ np.linalg.pinv(np.array(fit.stains))
     scaled = np.maximum(amounts, 0) * (np.array(MACENKO_STRENGTH) / fit.strength)
-    return (MACENKO_GLASS + 1) * np.exp(-scaled @ np.array(MACENKO_STAINS)) - 1
+    remixed: F64 = (MACENKO_GLASS + 1) * np.exp(-scaled @ np.array(MACENKO_STAINS)) - 1
+    return remixed

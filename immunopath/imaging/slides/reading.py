@@ -30,7 +30,13 @@ AHEAD = 3
 """Batches in flight per process: one is read, the others wait for it."""
 _CODES = {"ink": "pen", "red": "blood or red ink", "tissue_share": "pale"}
 """Codes of quality control by the name that users know; ``pale`` is tissue too faint to judge."""
-JPEG_QUALITY = 95
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]
+"""Colour at full resolution: stain detail is what the tiles are for."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def _judged(job: Job, place: GridTile, rgb: RGB) -> tuple[str, float, float]:
 
 def _written(path: Path, rgb: RGB) -> str:
     """Write a tile as what its name says, atomically; returns the SHA-256 of the file."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
+    options = _JPEG if path.suffix == ".jpg" else []
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ImageReadError(f"{path}: the tile cannot be encoded")

@@ -1,10 +1,11 @@
 """Tiling of many slides into one folder: tiles, manifest, thumbnails, record."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from immunopath import __version__
-from immunopath.domain.errors import InputError, OutputError
+from immunopath.domain.errors import EngineUnavailable, InputError, OutputError
 from immunopath.domain.files import write_text
 from immunopath.imaging.slides.reading import Readers
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
@@ -28,8 +29,10 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
 
     Writes ``tiles/<slide>/<column>_<row>.png``, ``thumbnails/<slide>.png``, ``tiles.parquet`` and
     ``tiles.json``; the same slides and settings give the same bytes, whatever `workers` is.
-    Raises `OutputError` when the folder already holds tiles.
+    Raises `OutputError` when the folder already holds tiles, `EngineUnavailable` when a package is
+    missing.
     """
+    _require_packages(settings)
     if (folder / TILES).exists() or (folder / RECORD).exists() or (folder / "tiles").exists():
         raise OutputError(f"{folder}: already holds tiles; name another folder")
     records: list[SlideRecord] = []
@@ -56,6 +59,16 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
     write_tiles(folder / TILES, rows)
     write_text(folder / RECORD, record_of_run.model_dump_json(indent=2) + "\n")
     return record_of_run
+
+
+def _require_packages(settings: TilingSettings) -> None:
+    """Find out now, not after the last slide."""
+    needed = ("pyarrow",) if settings.max_tiles is None else ("pyarrow", "sklearn")
+    missing = next((name for name in needed if find_spec(name) is None), None)
+    if missing is not None:
+        raise EngineUnavailable(
+            f"the package {missing!r} is not installed: pip install 'immunopath[train]'"
+        )
 
 
 def _refused(slide: SlideInput, error: InputError) -> SlideRecord:

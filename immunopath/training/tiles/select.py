@@ -24,7 +24,8 @@ class Describe:
         from immunopath.domain.units import WORKING_MPP
 
         seen = resample(rgb, self._mpp, WORKING_MPP)
-        return shipped().apply(describe(seen)[None].astype(np.float32))[0]
+        vectors = shipped().apply(describe(seen)[None].astype(np.float32))
+        return np.asarray(vectors[0], np.float32)
 
 
 def cluster(vectors: FloatMap, clusters: int, seed: int) -> npt.NDArray[np.int64]:
