@@ -25,7 +25,8 @@ class TileRow(Frozen):
     `MppSource`); target_mpp, size_px: what the tile is resampled to; tissue: share of tissue in
     [0, 1]; blur: variance of the Laplacian (None = not measured); pen: share of pen in [0, 1];
     cluster: of the diversity selection, None when there was none; file: the rendered tile, when it
-    was written, relative to the manifest; sha256: of that file, or of the source.
+    was written, relative to the manifest; sha256: of that file, or of the source; stain: the
+    normalisation that the rendered tile went through (a `StainMethod`).
     """
 
     tile_id: str = Field(min_length=1)
@@ -47,6 +48,7 @@ class TileRow(Frozen):
     selected: bool = True
     file: str | None = None
     sha256: str = ""
+    stain: str = "none"
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -99,6 +101,7 @@ def write_tiles(path: Path, rows: Iterable[TileRow]) -> None:
             pa.field("selected", pa.bool_()),
             pa.field("file", pa.string()),
             pa.field("sha256", pa.string()),
+            pa.field("stain", pa.string()),
         ],
         metadata={"immunopath.tile_manifest": VERSION},
     )

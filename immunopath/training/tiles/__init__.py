@@ -1,0 +1,1 @@
+"""From slides to the tiles that training and cohort runs read."""
