@@ -10,6 +10,7 @@ import typer
 from immunopath.domain.errors import InputError
 
 if TYPE_CHECKING:
+    from immunopath.training.cohort.manifest import ManifestRow
     from immunopath.training.labels.agreement import Agreement, Estimate
     from immunopath.training.labels.build import BuildOptions, Sources
 
@@ -101,6 +102,8 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     ] = False,
 ) -> None:
     """Split the patients, fit label constants on the training ones, and write samples.jsonl."""
+    from immunopath.training.cohort.barcodes import patient_key
+    from immunopath.training.cohort.manifest import read_manifest
     from immunopath.training.labels.build import BuildOptions, Sources
     from immunopath.training.labels.calls import read_calls
     from immunopath.training.labels.expression import read_matrix
@@ -112,27 +115,28 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         without=without or (), allow_missing=allow_missing_genes, skip_unreadable=skip_unreadable,
         classifier=classifier, unit=unit,
     )  # fmt: skip
+    rows = read_manifest(manifest)
     sources = Sources(
         root=manifest.parent if rna is None else rna,
         matrix=None if matrix is None else read_matrix(matrix, options.unit),
-        calls=read_calls(calls or ()),
+        calls=read_calls(calls or (), {patient_key(row.patient_id) for row in rows}),
         gmt=None if gmt is None else read_gmt(gmt),
         recipe=None if constants is None else read_recipe(constants),
     )
-    _build(manifest, sources, options, out)
+    _build(rows, sources, options, out)
 
 
-def _build(manifest: Path, sources: "Sources", options: "BuildOptions", out: Path) -> None:
+def _build(
+    rows: "tuple[ManifestRow, ...]", sources: "Sources", options: "BuildOptions", out: Path
+) -> None:
     """Build, write and say what came out."""
     from rich.console import Console
     from rich.progress import Progress
 
     from immunopath.cli.inspect import show_table
-    from immunopath.training.cohort.manifest import read_manifest
     from immunopath.training.labels.build import build_cohort
     from immunopath.training.labels.folder import write_cohort
 
-    rows = read_manifest(manifest)
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("expression", total=len(rows))

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError, DuplicatePatient
 from immunopath.domain.files import write_text
-from immunopath.training.cohort.barcodes import patient_key
+from immunopath.training.cohort.barcodes import barcode_in, patient_key
 from immunopath.training.samples import Split
 from immunopath.training.tables import MISSING, number_of, read_table
 
@@ -36,7 +36,8 @@ _BETWEEN: Final = ";"
 class ManifestRow(Frozen):
     """One patient; "" or () where nothing is known.
 
-    site: tissue-source site; slides, expression: files; aliquot: barcode of what was sequenced.
+    site: tissue-source site, read from a TCGA barcode where the column is empty; slides,
+    expression: files; aliquot: barcode of what was sequenced.
     """
 
     patient_id: str = Field(min_length=1)
@@ -84,7 +85,9 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
 def _row(row: dict[str, str]) -> ManifestRow:
     known = {name: cell for name, cell in row.items() if cell.lower() not in MISSING}
     slides = tuple(s.strip() for s in known.pop("slides", "").split(_BETWEEN) if s.strip())
-    return ManifestRow.model_validate({**known, "slides": slides})
+    barcode = barcode_in(known.get("patient_id", ""))
+    site = {} if barcode is None else {"site": barcode.tss}
+    return ManifestRow.model_validate({**site, **known, "slides": slides})
 
 
 def _require_distinct(path: Path, lines: Sequence[int], rows: Sequence[ManifestRow]) -> None:

@@ -5,7 +5,7 @@ Read as they are: the annotation table of Bagaev 2021 (first column unnamed, MFP
 patient column and columns named as below.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError, DuplicatePatient
-from immunopath.training.cohort.barcodes import patient_key
+from immunopath.training.cohort.barcodes import barcode_in, patient_key
 from immunopath.training.labels.msi import MsiCall, MsiEvidence, call_msi
 from immunopath.training.tables import first_of, number_of, read_table
 
@@ -45,16 +45,18 @@ class Calls(Frozen):
 NO_CALLS: Final = Calls(msi=call_msi(MsiEvidence()))
 
 
-def read_calls(paths: Iterable[Path]) -> dict[str, Calls]:
+def read_calls(paths: Iterable[Path], only: Container[str] | None = None) -> dict[str, Calls]:
     """Return the calls by patient, gathered from several tables; the first that speaks counts.
 
-    Raises `DuplicatePatient` for a patient with two rows in one table that say different things,
-    and `CohortError` for a table without patient column or without any column of calls.
+    only: patients to read, so that a fault of another cohort in the table stops nothing; None
+    reads all. Rows of TCGA samples that are no primary tumour are left out. Raises
+    `DuplicatePatient` for a patient with two rows in one table that say different things, and
+    `CohortError` for a table without patient column or without any column of calls.
     """
     evidence: dict[str, MsiEvidence] = {}
     subtypes: dict[str, str] = {}
     for path in paths:
-        for patient, (msi, tme) in _table(path).items():
+        for patient, (msi, tme) in _table(path, only).items():
             known = evidence.get(patient, MsiEvidence())
             evidence[patient] = MsiEvidence(
                 published=known.published or msi.published,
@@ -74,7 +76,7 @@ def _calls(msi: MsiEvidence, word: str) -> Calls:
     return Calls(msi=call, tme=tme, unread=unread)
 
 
-def _table(path: Path) -> dict[str, tuple[MsiEvidence, str]]:
+def _table(path: Path, only: Container[str] | None) -> dict[str, tuple[MsiEvidence, str]]:
     rows = read_table(path, "a table of published calls")
     columns = rows[0][1]
     patient_at = next((name for name in PATIENT if name in columns), None)
@@ -88,6 +90,8 @@ def _table(path: Path) -> dict[str, tuple[MsiEvidence, str]]:
     for number, row in rows:
         where = f"{path}: line {number}"
         patient = patient_key(row[patient_at])
+        if (only is not None and patient not in only) or _other_sample(row[patient_at]):
+            continue
         entry = (
             MsiEvidence(
                 published=first_of(row, PUBLISHED_MSI),
@@ -104,3 +108,9 @@ def _table(path: Path) -> dict[str, tuple[MsiEvidence, str]]:
         found[patient] = entry
         lines.setdefault(patient, number)
     return found
+
+
+def _other_sample(text: str) -> bool:
+    """True for a TCGA sample that is not the primary tumour."""
+    found = barcode_in(text)
+    return found is not None and bool(found.sample) and not found.is_primary

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError, OneClassField
-from immunopath.domain.prediction import Quantity
+from immunopath.domain.prediction import CutPoints, Quantity
 from immunopath.training.samples import Label
 
 Variant = Literal["card", "run-v3.1"]
@@ -86,10 +86,10 @@ class LabelConstants(Frozen):
     low_cut: float = -CUT
     high_cut: float = CUT
 
-    @property
-    def minmax_cuts(self) -> tuple[float, float]:
-        """The density cuts on the min-max scale of ``til_fraction`` (v3.1: 0.310 and 0.522)."""
-        return self.til.share(self.low_cut), self.til.share(self.high_cut)
+    def cut_points(self, variant: Variant) -> CutPoints:
+        """Return the density cuts on the scale of ``til_fraction`` (v3.1: 0.310 and 0.522)."""
+        low, high = (til_fraction(cut, self, variant) for cut in (self.low_cut, self.high_cut))
+        return CutPoints(low=low, high=high)
 
 
 def fit_constants(scores: Mapping[str, PatientScores], train_ids: Iterable[str]) -> LabelConstants:

@@ -58,6 +58,7 @@ def summarise(built: Built, calls: Mapping[str, Calls]) -> dict[str, Any]:
         "sites": len({sample.site for sample in built.samples if sample.site}),
         "variant": built.recipe.variant,
         "quantity": built.recipe.quantity.value,
+        "cut_points": built.recipe.constants.cut_points(built.recipe.variant).model_dump(),
         "labels_of": "train" if splits["train"] else "all",
         "labels": [field.model_dump() for field in built.counts],
         "msi": count_msi(

@@ -141,36 +141,39 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
     `allow_missing` do they say which genes are there); gmt: gene sets of the subtype classifier,
     None for none. Raises `LabelError`, `GeneMissing` or `OneClassField`.
     """
-    calls = calls or {}
     ids = sorted(set(train_ids))
     absent = [i for i in ids if i not in cohort]
     if absent:
         raise LabelError(f"training patients without expression: {', '.join(absent[:5])}")
-    unknown = sorted(set(without) - FIELD_VALUES.keys())
-    if unknown:
-        raise LabelError(
-            f"{', '.join(unknown)}: no such field; choose of {', '.join(FIELD_VALUES)}"
-        )
+    left_out = _known_fields(without)
     signatures = fit_signatures(
         {patient: rna.genes for patient, rna in cohort.items()},
         ids,
         sets or load_gene_sets(),
         allow_missing=allow_missing,
     )
-    subtypes = None
-    if gmt is not None:
-        published = {i: c.tme for i, c in calls.items() if c.tme is not None}
-        train_sets = {i: cohort[i].sets for i in ids}
-        subtypes = fit_subtypes(train_sets, published, gmt, kind=classifier, seed=seed)
+    published = {i: c.tme for i, c in (calls or {}).items() if c.tme is not None}
+    train_sets = {i: cohort[i].sets for i in ids}
     scores = {i: _scores(signatures, cohort[i], i) for i in ids}
     return LabelRecipe(
         variant=variant,
         train_digest=hashlib.sha256("".join(i + "\n" for i in ids).encode()).hexdigest(),
         signatures=signatures,
         constants=fit_constants(scores, ids),
-        subtypes=subtypes,
-        without=tuple(name for name in FIELD_VALUES if name in set(without)),
+        subtypes=None
+        if gmt is None
+        else fit_subtypes(train_sets, published, gmt, kind=classifier, seed=seed),
+        without=left_out,
     )
+
+
+def _known_fields(names: Iterable[str]) -> tuple[str, ...]:
+    unknown = sorted(set(names) - FIELD_VALUES.keys())
+    if unknown:
+        raise LabelError(
+            f"{', '.join(unknown)}: no such field; choose of {', '.join(FIELD_VALUES)}"
+        )
+    return tuple(name for name in FIELD_VALUES if name in set(names))
 
 
 def _scores(signatures: SignatureModel, rna: Rna, patient: str) -> PatientScores:

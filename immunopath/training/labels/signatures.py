@@ -76,16 +76,8 @@ def fit_signatures(
     if missing and not allow_missing:
         for patient in sorted(cohort):
             require_genes(cohort[patient], wanted, f"patient {patient}")
-    moments: dict[str, Moments] = {}
-    flat: list[str] = []
-    for gene in wanted:
-        if gene in missing:
-            continue
-        mean, sd = moments_of([cohort[i][gene] for i in ids])
-        if sd > 0:
-            moments[gene] = Moments(mean=mean, sd=sd)
-        else:
-            flat.append(gene)
+    found = {g: moments_of([cohort[i][g] for i in ids]) for g in wanted if g not in missing}
+    moments = {gene: Moments(mean=mean, sd=sd) for gene, (mean, sd) in found.items() if sd > 0}
     signatures = {n: tuple(g for g in sets.sets[n] if g in moments) for n in LABEL_SETS}
     _require_enough(signatures, moments, sets)
     return SignatureModel(
@@ -93,7 +85,7 @@ def fit_signatures(
         genes=moments,
         signatures=signatures,
         missing=tuple(missing),
-        flat=tuple(flat),
+        flat=tuple(gene for gene in found if gene not in moments),
     )
 
 

@@ -27,6 +27,7 @@ NEIGHBOURS: Final = 35
 """As published."""
 CLIP: Final = 2.0
 """Scaled scores are clipped to ±2, as published for the classifier."""
+MIN_PATIENTS: Final = 10
 _FOLDS: Final = 5
 
 
@@ -105,15 +106,8 @@ def fit_subtypes(
     published code (35), or a tenth of the patients when that is less.
     """
     ids = sorted(patient for patient in scores if patient in published)
-    if len(ids) < 10:
-        raise LabelError(
-            f"{len(ids)} training patients have a published subtype; the classifier needs 10"
-        )
-    counts = Counter(published[i] for i in ids)
-    if len(counts) < 2:
-        raise OneClassField(
-            f"tme_subtype: all {len(ids)} training patients are {published[ids[0]]}"
-        )
+    classes = [published[i] for i in ids]
+    _require_classes(classes)
     columns = {name: [scores[i][name] for i in ids] for name in sets}
     flat = [name for name, values in columns.items() if mean_absolute_deviation(values) <= 0]
     if flat:
@@ -121,7 +115,6 @@ def fit_subtypes(
     centre = tuple(median(values) for values in columns.values())
     spread = tuple(mean_absolute_deviation(values) for values in columns.values())
     points = _scale([[scores[i][name] for name in sets] for i in ids], centre, spread)
-    classes = [published[i] for i in ids]
     neighbours = min(NEIGHBOURS, max(1, len(ids) // 10))
     quality = _quality(points, classes, kind, neighbours, seed)
     kept, names = (points, classes) if kind == "knn" else _centroids(points, classes)
@@ -135,6 +128,16 @@ def fit_subtypes(
         neighbours=neighbours,
         quality=quality,
     )
+
+
+def _require_classes(classes: list[Tme]) -> None:
+    if len(classes) < MIN_PATIENTS:
+        raise LabelError(
+            f"{len(classes)} training patients have a published subtype; the classifier needs "
+            f"{MIN_PATIENTS}"
+        )
+    if len(set(classes)) < 2:
+        raise OneClassField(f"tme_subtype: all {len(classes)} training patients are {classes[0]}")
 
 
 def _scale(

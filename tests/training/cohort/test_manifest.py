@@ -17,6 +17,11 @@ def given(tmp_path: Path, text: str) -> Path:
     return path
 
 
+def test_the_site_of_a_barcode_is_filled_in(tmp_path: Path) -> None:
+    rows = read_manifest(given(tmp_path, "patient_id,site\nTCGA-05-4244,\nTCGA-44-2668,9\n7,\n"))
+    assert [row.site for row in rows] == ["05", "9", ""]
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     rows = (
         ManifestRow(

@@ -48,9 +48,9 @@ V31 = LabelConstants(
 
 
 def test_the_cuts_of_the_published_run_come_out() -> None:
-    low, high = V31.minmax_cuts
-    assert round(low, 3) == 0.310
-    assert round(high, 3) == 0.522
+    run, card = V31.cut_points("run-v3.1"), V31.cut_points("card")
+    assert (round(run.low, 3), round(run.high, 3)) == (0.310, 0.522)
+    assert (round(card.low, 3), round(card.high, 3)) == (0.378, 0.622)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,15 @@ def test_fields_are_always_a_valid_sample_in_contract_order(
     fields = label_fields(scores, V31, variant)
     assert tuple(fields) == tuple(FIELD_VALUES)
     assert Sample(patient_id="p", labels=fields, origin="rna").labels == fields
+
+
+@given(SCORE, VARIANT)
+def test_the_cut_points_agree_with_the_density_class(til: float, variant: Variant) -> None:
+    """On the scale before rounding; min-max is clipped, but its cuts lie inside."""
+    exact = til_fraction(til, V31, variant)
+    cuts = V31.cut_points(variant)
+    if min(abs(exact - cuts.low), abs(exact - cuts.high)) > 1e-9:
+        assert cuts.density_class(exact) == label_fields(patient(til), V31, variant)["til_density"]
 
 
 @given(SCORES)

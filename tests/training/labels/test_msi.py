@@ -104,6 +104,14 @@ def test_bad_tables_are_named(
         read_calls([table(tmp_path, "c.csv", text)])
 
 
+def test_another_cohort_in_the_table_stops_nothing(tmp_path: Path) -> None:
+    rows = "patient_id,mfp\nTCGA-05-4244-01A,IE\nTCGA-05-4244-06A,D\nTCGA-EE-0001,F\n"
+    path = table(tmp_path, "c.csv", rows + "TCGA-EE-0001,D\n")
+    assert read_calls([path], {"TCGA-05-4244"})["TCGA-05-4244"].tme == "IE"
+    with pytest.raises(DuplicatePatient, match="TCGA-EE-0001"):
+        read_calls([path])
+
+
 def test_the_same_row_twice_is_no_contradiction(tmp_path: Path) -> None:
     calls = read_calls([table(tmp_path, "c.csv", "patient_id,mfp\n1,IE\n1,IE\n")])
     assert calls["1"].tme == "IE"
