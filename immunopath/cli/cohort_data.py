@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from immunopath.domain.errors import InputError
+from immunopath.domain.errors import InputError, SplitError
 
 if TYPE_CHECKING:
     from immunopath.training.cohort.manifest import ManifestRow
@@ -91,6 +91,9 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     ] = False,
     fractions: Annotated[str, typer.Option(help="Train, val, test.")] = "0.8,0.1,0.1",
     seed: Annotated[int, typer.Option(min=0, help="Of the split.")] = 42,
+    splits: Annotated[
+        Path | None, typer.Option(help="Keep this split: a folder of train, val and test.txt.")
+    ] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="Leave a field unknown; may be repeated.")
     ] = None,
@@ -103,12 +106,13 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
 ) -> None:
     """Split the patients, fit label constants on the training ones, and write samples.jsonl."""
     from immunopath.training.cohort.barcodes import patient_key
-    from immunopath.training.cohort.manifest import read_manifest
+    from immunopath.training.cohort.manifest import read_manifest, with_split
     from immunopath.training.labels.build import BuildOptions, Sources
     from immunopath.training.labels.calls import read_calls
     from immunopath.training.labels.expression import read_matrix
     from immunopath.training.labels.recipe import read_recipe
     from immunopath.training.labels.ssgsea import read_gmt
+    from immunopath.training.splits import read_split
 
     options = _checked(
         BuildOptions, variant=variant, seed=seed, fractions=_fractions(fractions), by_site=by_site,
@@ -116,6 +120,8 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         classifier=classifier, unit=unit,
     )  # fmt: skip
     rows = read_manifest(manifest)
+    if splits is not None:
+        rows = with_split(rows, read_split(splits))
     sources = Sources(
         root=manifest.parent if rna is None else rna,
         matrix=None if matrix is None else read_matrix(matrix, options.unit),
@@ -171,9 +177,11 @@ def check(
     samples = read_samples(folder / SAMPLES)
     tiles = read_tiles(folder / TILES) if (folder / TILES).exists() else ()
     rows = placed(samples, tiles)
+    if not rows:
+        raise SplitError(f"{folder / SAMPLES}: no patient lies in a split; nothing can be checked")
     require_no_leak(rows, by_site=by_site)
     require_classes(s.labels for s in samples if s.split == "train")
-    what = f"{len(rows)} patients in a split, {len(tiles)} tiles"
+    what = f"{len(rows)} of {len(samples)} patients in a split, {len(tiles)} tiles"
     typer.echo(f"no leak between splits ({what}{', by site' if by_site else ''})")
 
 
@@ -225,7 +233,7 @@ def _agreement_row(row: "Agreement") -> tuple[str, ...]:
         "not known" if row.shared_genes is None else str(row.shared_genes),
     )
     if ranked is None:
-        return (*start, "constant", "", "")
+        return (*start, "too few" if row.too_few else "constant", "", "")
     first = ("AUROC " if row.auroc else "") + _estimate(ranked)
     return (*start, first, _estimate(row.pearson), f"{ranked.null:g} ± {ranked.chance:.2f}")
 

@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, CohortError
 from immunopath.domain.files import require_file
@@ -36,20 +36,40 @@ def read_table(path: Path, what: str, *, comment: str = "#") -> list[tuple[int, 
     ]
     if len(lines) < 2:
         raise CohortError(f"{path}: holds no row; name {what}")
-    sep = "\t" if "\t" in lines[0][1] else ","
-    rows = list(csv.reader((line for _, line in lines), delimiter=sep))
-    names = [cell.strip().lower() for cell in rows[0]]
+    rows = _cells(path, [line for _, line in lines])
+    names = [cell.lower() for cell in rows[0]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CohortError(f"{path}: column {', '.join(twice)} stands there twice")
     found: list[tuple[int, dict[str, str]]] = []
-    for (number, _), cells in zip(lines[1:], rows[1:], strict=False):
+    for (number, _), cells in zip(lines[1:], rows[1:], strict=True):
         if len(cells) != len(names):
             raise CohortError(
                 f"{path}: line {number}: {len(cells)} columns where the header has {len(names)}"
             )
-        found.append((number, {n: c.strip() for n, c in zip(names, cells, strict=True)}))
+        found.append((number, dict(zip(names, cells, strict=True))))
     return found
+
+
+def _cells(path: Path, lines: list[str]) -> list[list[str]]:
+    """Divide lines into cells; in tab tables a quotation mark is a character like any other."""
+    tabs = "\t" in lines[0]
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter="\t" if tabs else ",", quoting=quoting)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise CohortError(f"{path}: is no table ({error})") from error
+    if len(rows) != len(lines):
+        raise CohortError(f"{path}: a quoted cell goes over the end of a line; write it on one")
+    return [[_bare(cell) if tabs else cell.strip() for cell in row] for row in rows]
+
+
+def _bare(cell: str) -> str:
+    """Return a cell of a tab table without the quotation marks around it."""
+    text = cell.strip()
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1].strip() if quoted else text
 
 
 def first_of(row: Row, names: Sequence[str]) -> str:

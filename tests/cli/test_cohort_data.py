@@ -11,7 +11,7 @@ from rna_cohort import hit, make_cohort, write_calls, write_files, write_metadat
 from typer.testing import CliRunner, Result
 
 from immunopath.cli.main import app
-from immunopath.training.samples import read_samples
+from immunopath.training.samples import Sample, read_samples, write_samples
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests/data/rna/open_labels_cut.tsv"
@@ -70,12 +70,30 @@ def test_a_cohort_is_built_checked_and_labelled_anew(folder: Path, tmp_path: Pat
     assert "8 MSI-H, 32 MSS, 0 unknown" in first.output
     checked = inside("check", tmp_path / "a")
     assert checked.exit_code == 0
-    assert "no leak between splits (40 patients in a split, 0 tiles)" in checked.output
+    assert "no leak between splits (40 of 40 patients in a split, 0 tiles)" in checked.output
     stored = build(folder, tmp_path / "b", "--constants", tmp_path / "a/labels.json")
     assert stored.exit_code == 0, stored.output
     old, new = (read_samples(tmp_path / name / "samples.jsonl") for name in "ab")
     assert [s.labels for s in old] == [s.labels for s in new]
     assert {s.split for s in new} == {"test"}
+
+
+def test_a_split_is_kept_for_other_labels(folder: Path, tmp_path: Path) -> None:
+    assert build(folder, tmp_path / "a").exit_code == 0
+    kept = build(
+        folder, tmp_path / "b", "--splits", tmp_path / "a/splits", "--variant", "card", "--seed", 9
+    )
+    assert kept.exit_code == 0, kept.output
+    old, new = (read_samples(tmp_path / name / "samples.jsonl") for name in "ab")
+    assert [s.split for s in old] == [s.split for s in new]
+    assert [s.label("til_fraction") for s in old] != [s.label("til_fraction") for s in new]
+    assert [s.label("til_density") for s in old] == [s.label("til_density") for s in new]
+
+
+def test_a_cohort_without_split_cannot_be_checked(tmp_path: Path) -> None:
+    write_samples(tmp_path / "samples.jsonl", [Sample(patient_id="a", labels={})])
+    done = inside("check", tmp_path)
+    assert "no patient lies in a split" in str(done.exception)
 
 
 def test_a_site_in_two_splits_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:

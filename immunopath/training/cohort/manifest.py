@@ -108,6 +108,20 @@ def _sequenced(row: ManifestRow) -> tuple[tuple[str, str], ...]:
     return (("expression file", row.expression), ("aliquot", row.aliquot))
 
 
+def with_split(rows: Sequence[ManifestRow], of: Mapping[str, Split]) -> tuple[ManifestRow, ...]:
+    """Return the rows in the splits that `of` gives; raises `CohortError` for a patient it lacks.
+
+    Patients of `of` that are no rows are ignored: a split may be that of a larger cohort.
+    """
+    missing = [row.patient_id for row in rows if row.patient_id not in of]
+    if missing:
+        raise CohortError(
+            f"{len(missing)} patients are in no split file ({', '.join(missing[:5])}); add them or "
+            "take them out of the manifest"
+        )
+    return tuple(row.model_copy(update={"split": of[row.patient_id]}) for row in rows)
+
+
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write a manifest as CSV."""
     table = [

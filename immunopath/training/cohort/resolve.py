@@ -85,9 +85,14 @@ def resolve(
     """Choose one expression file and the slide or slides of each patient.
 
     areas: tissue area by slide file name, file id or slide barcode, in any one unit. Raises
-    `CohortError` when no patient is left, saying why.
+    `CohortError` when no patient is left, saying why, or when no area belongs to a slide.
     """
     records = tuple(records)
+    if areas and not any(_area(r, areas) is not None for r in records if r.kind == "slide"):
+        raise CohortError(
+            f"none of the {len(areas)} tissue areas belongs to a listed slide; name slides by file "
+            "name, file id or barcode"
+        )
     dropped: list[Dropped] = []
     slides: dict[str, list[FileRecord]] = defaultdict(list)
     counts: dict[str, list[FileRecord]] = defaultdict(list)

@@ -51,6 +51,8 @@ class Agreement(Frozen):
     pearson: Estimate | None = None
     auroc: Estimate | None = None
     constant: bool = False
+    too_few: bool = False
+    """True with fewer than ten patients who have both."""
 
 
 class Values(Frozen):
@@ -75,7 +77,7 @@ def agree(
 ) -> tuple[Agreement, ...]:
     """Compare each score with each measure in each group of patients who have both.
 
-    Raises `LabelError` when a comparison has fewer than ten patients.
+    Raises `LabelError` when no comparison has ten patients.
     """
     import numpy as np
 
@@ -86,15 +88,15 @@ def agree(
         for score in scores:
             for measure in measures:
                 ids = sorted(members & score.of.keys() & measure.of.keys())
-                if len(ids) < MIN_PATIENTS:
-                    raise LabelError(
-                        f"{score.name} against {measure.name} in {group}: {len(ids)} patients "
-                        f"have both; {MIN_PATIENTS} are needed"
-                    )
                 one = np.array([score.of[i] for i in ids])
                 other = np.array([measure.of[i] for i in ids])
                 rng = np.random.default_rng(seed)
                 found.append(_compare(score, measure, group, (one, other), (bootstraps, rng)))
+    if all(row.too_few for row in found):
+        most = max((row.n for row in found), default=0)
+        raise LabelError(
+            f"{most} patients have both a score and a published measure; {MIN_PATIENTS} are needed"
+        )
     return tuple(found)
 
 
@@ -105,6 +107,8 @@ def _compare(
     columns: "tuple[Array, Array]",
     bootstrap: "tuple[int, np.random.Generator]",
 ) -> Agreement:
+    import numpy as np
+
     one, other = columns
     times, rng = bootstrap
     n = len(one)
@@ -114,9 +118,10 @@ def _compare(
         group=group,
         n=n,
         shared_genes=_shared(score, measure),
-        constant=bool(one.min() == one.max() or other.min() == other.max()),
+        too_few=n < MIN_PATIENTS,
+        constant=n >= MIN_PATIENTS and bool(np.ptp(one) == 0 or np.ptp(other) == 0),
     )
-    if base.constant:
+    if base.constant or base.too_few:
         return base
     picks = rng.integers(0, n, size=(times, n))
     if measure.binary:

@@ -5,7 +5,7 @@ Read as they are: the annotation table of Bagaev 2021 (first column unnamed, MFP
 patient column and columns named as below.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -45,13 +45,14 @@ class Calls(Frozen):
 NO_CALLS: Final = Calls(msi=call_msi(MsiEvidence()))
 
 
-def read_calls(paths: Iterable[Path], only: Container[str] | None = None) -> dict[str, Calls]:
+def read_calls(paths: Sequence[Path], only: Container[str] | None = None) -> dict[str, Calls]:
     """Return the calls by patient, gathered from several tables; the first that speaks counts.
 
     only: patients to read, so that a fault of another cohort in the table stops nothing; None
     reads all. Rows of TCGA samples that are no primary tumour are left out. Raises
     `DuplicatePatient` for a patient with two rows in one table that say different things, and
-    `CohortError` for a table without patient column or without any column of calls.
+    `CohortError` for a table without patient column or without any column of calls, and
+    when no patient is named at all.
     """
     evidence: dict[str, MsiEvidence] = {}
     subtypes: dict[str, str] = {}
@@ -64,6 +65,8 @@ def read_calls(paths: Iterable[Path], only: Container[str] | None = None) -> dic
                 sensor=msi.sensor if known.sensor is None else known.sensor,
             )
             subtypes[patient] = subtypes.get(patient, "") or tme
+    if paths and not evidence:
+        raise CohortError(f"{', '.join(map(str, paths))}: names no patient of the cohort")
     return {p: _calls(evidence[p], subtypes[p]) for p in sorted(evidence)}
 
 

@@ -7,6 +7,7 @@ from immunopath.training.cohort.manifest import (
     ManifestRow,
     read_areas,
     read_manifest,
+    with_split,
     write_manifest,
 )
 
@@ -44,6 +45,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_an_own_cohort_needs_only_a_patient_column(tmp_path: Path) -> None:
     rows = read_manifest(given(tmp_path, "patient_id\texpression\n7\tx.tsv\n8\tNA\n"))
     assert [(r.patient_id, r.expression) for r in rows] == [("7", "x.tsv"), ("8", "")]
+
+
+def test_a_given_split_is_taken_over() -> None:
+    rows = (ManifestRow(patient_id="a"), ManifestRow(patient_id="b"))
+    placed = with_split(rows, {"a": "val", "b": "train", "more": "test"})
+    assert [row.split for row in placed] == ["val", "train"]
+    with pytest.raises(CohortError, match=r"1 patients are in no split file \(b\)"):
+        with_split(rows, {"a": "val"})
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ def test_a_known_area_comes_before_an_unknown_one() -> None:
     assert found.rows[0].slide_ids == (f"{P}-01Z-00-DX2",)
 
 
+def test_areas_that_belong_to_no_slide_are_refused() -> None:
+    with pytest.raises(CohortError, match="none of the 1 tissue areas belongs to a listed slide"):
+        resolve([record(RNA), record(DX)], Rules(), {"other.svs": 1.0})
+
+
 def test_all_slides_of_the_best_kind_on_demand() -> None:
     found = chosen([RNA, DX, f"{P}-01Z-00-DX2", f"{P}-01A-01-TS1"], all_slides=True)
     assert found.rows[0].slide_ids == (DX, f"{P}-01Z-00-DX2")

@@ -77,8 +77,13 @@ def test_a_constant_says_nothing_and_has_no_number() -> None:
 
 def test_too_few_patients_or_resamples_are_refused() -> None:
     nine = column("a", list(range(9)))
-    with pytest.raises(LabelError, match="9 patients have both; 10 are needed"):
+    with pytest.raises(LabelError, match=r"9 patients have both .*; 10 are needed"):
         single(nine, nine)
+    many = column("b", list(range(20)))
+    groups = {"all": frozenset(many.of), "few": frozenset(nine.of)}
+    whole, few = agree([many], [many], groups, bootstraps=100, seed=0)
+    assert (few.too_few, few.n, few.spearman) == (True, 9, None)
+    assert whole.spearman is not None
     with pytest.raises(LabelError, match="at least 100"):
         single(column("a", list(range(20))), column("b", list(range(20))), bootstraps=5)
 

@@ -112,6 +112,13 @@ def test_another_cohort_in_the_table_stops_nothing(tmp_path: Path) -> None:
         read_calls([path])
 
 
+def test_a_table_that_names_nobody_of_the_cohort_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, "c.csv", "patient_id,mfp\n1,IE\n")
+    with pytest.raises(CohortError, match=r"c\.csv: names no patient of the cohort"):
+        read_calls([path], {"2"})
+    assert read_calls([], {"2"}) == {}
+
+
 def test_the_same_row_twice_is_no_contradiction(tmp_path: Path) -> None:
     calls = read_calls([table(tmp_path, "c.csv", "patient_id,mfp\n1,IE\n1,IE\n")])
     assert calls["1"].tme == "IE"
