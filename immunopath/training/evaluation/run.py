@@ -22,6 +22,7 @@ from immunopath.training.evaluation.request import (
 )
 from immunopath.training.evaluation.runner import Shown, predict
 from immunopath.training.evaluation.write import ANSWERS, write_all
+from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
 from immunopath.training.tile_source import Control, read_cohort_folder
@@ -41,6 +42,7 @@ def run(request: Request) -> Result:
             f"{request.cohort / SAMPLES}: no patient is in the split {request.split!r}; make the "
             "splits first or choose another"
         )
+    require_no_leak(placed(samples))
     require_external(request, scored)
     asked = _ask_all(request, files, samples, scored)
     evaluation = evaluate_sets(

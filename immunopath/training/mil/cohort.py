@@ -9,6 +9,7 @@ from pathlib import Path
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samples
 
 
@@ -58,7 +59,8 @@ def read_cohort(folder: Path) -> Cohort:
 
     Tiles that were left out when the cohort was cut have no file and are no part of it. Raises
     `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a selected
-    tile without a file, and equal tiles in two splits (one patient under two names).
+    tile without a file, and equal tiles in two splits (one patient under two names);
+    `LeakageError` for a patient under two barcodes or a slide that two patients share.
     """
     samples = read_samples(folder / SAMPLES)
     rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
@@ -87,6 +89,7 @@ def read_cohort(folder: Path) -> Cohort:
         tiles_sha256=_sha256(folder / TILES),
     )
     _refuse_shared_pixels(cohort)
+    require_no_leak(placed(samples))
     return cohort
 
 
