@@ -27,6 +27,7 @@ from learning_base import PROMPT, BaseRun, Shape, build, train_base
 
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.run import Request, Result, run
+from immunopath.training.lora.config import merged
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.run import TrainedCheckpoint, train
 from immunopath.training.mil.settings import MilSettings
@@ -146,19 +147,33 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def adapt(plan: Plan, base: Path, cohort: Path, out: Path) -> TrainedCheckpoint:
+def adapt(plan: Plan, cohort: SyntheticCohort, folder: Path) -> TrainedCheckpoint:
     """Run the LoRA step of the ``default`` preset with the plan's changes."""
-    values = {"preset": "default", "base": str(base), "cohort": str(cohort), "out": str(out)}
-    return train(make_config(values | plan.lora), notify=_notify)
+    constants = cohort.constants
+    ours: dict[str, Any] = {
+        "data": {
+            "quantity": constants.quantity,
+            "cut_points": constants.cut_points.model_dump(),
+        }
+    }
+    where = _where("default", folder, "lora")
+    return train(make_config(merged(merged(where, plan.lora), ours)), notify=_notify)
 
 
-def adapt_as_v31(base: Path, cohort: Path, out: Path) -> TrainedCheckpoint:
+def _where(preset: str, folder: Path, out: str) -> dict[str, Any]:
+    return {
+        "preset": preset,
+        "base": str(folder / "base"),
+        "cohort": str(folder / "cohort"),
+        "out": str(folder / out),
+    }
+
+
+def adapt_as_v31(folder: Path) -> TrainedCheckpoint:
     """Run the ``run-v3.1`` preset; only what a CPU without NF4 cannot do is changed."""
-    values = {
-        "preset": "run-v3.1", "base": str(base), "cohort": str(cohort), "out": str(out),
-        "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False},
-    }  # fmt: skip
-    return train(make_config(values), notify=_notify)
+    run_here = {"quant": "none", "dtype": "float32", "gradient_checkpointing": False}
+    where = _where("run-v3.1", folder, "run31")
+    return train(make_config(where | {"run": run_here}), notify=_notify)
 
 
 def _notify(line: str) -> None:
@@ -183,7 +198,7 @@ def learn(plan: Plan, folder: Path, *, with_run31: bool) -> dict[str, Any]:
     build(folder / "untrained", plan.shape, plan.base.seed)
     losses = train_base(folder / "untrained", base, plan.base, plan.cohort)
     clock.mark("base")
-    made = adapt(plan, base, cohort_folder, folder / "lora")
+    made = adapt(plan, cohort, folder)
     clock.mark("lora")
     train_mil(make_plan(cohort_folder, "embedded", MilSettings.make(plan.mil)), folder / "mil")
     clock.mark("mil")
@@ -202,13 +217,13 @@ def learn(plan: Plan, folder: Path, *, with_run31: bool) -> dict[str, Any]:
     report["alarm"] = found.alarm.model_dump(mode="json")
     report["lora"] = {"steps": made.steps, "best_step": made.best_step, "val_loss": made.val_loss}
     if with_run31:
-        report |= _run31(base, cohort_folder, folder, clock)
+        report |= _run31(folder, clock)
     return report | _about(plan, cohort, found, losses, clock)
 
 
-def _run31(base: Path, cohort: Path, folder: Path, clock: Clock) -> dict[str, Any]:
-    made = adapt_as_v31(base, cohort, folder / "run31")
-    found = measure(cohort, folder / "evaluation31", made.engine, {})
+def _run31(folder: Path, clock: Clock) -> dict[str, Any]:
+    made = adapt_as_v31(folder)
+    found = measure(folder / "cohort", folder / "evaluation31", made.engine, {})
     clock.mark("run31")
     report: dict[str, Any] = {**figures(found, None, "run31_")}
     report |= figures(found, "blank", "run31_blank_")

@@ -10,15 +10,16 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.imaging.arrays import RGB
+from immunopath.training.labels.fields import PatientScores, Variant, label_fields
 from immunopath.training.samples import Label, Sample, Split
 from immunopath.training.synthetic.labels import (
     MSI_SHARE,
-    LabelConstants,
-    TilScale,
+    SyntheticConstants,
     Values,
-    eight_fields,
-    fit_constants,
+    fitted,
     noisy_scores,
+    quantity_of,
+    standardised,
 )
 from immunopath.training.synthetic.look import Look, site_look, slide_look
 from immunopath.training.synthetic.render import render
@@ -35,7 +36,8 @@ class CohortSettings(Frozen):
     when that of the signal is 1 (`snr` = 1 / noise²); sites: laboratories; site_effect: 0 = alike,
     1 = as different as laboratories are; site_bias: 0 = sites see the same patients, 1 = a site
     decides how inflamed its patients are (a trap for models that learn the stain); val, test:
-    shares of the patients; til_scale: what ``til_fraction`` is.
+    shares of the patients; variant: ``card`` makes ``til_fraction`` a sigmoid of the score,
+    ``run-v3.1`` its place between minimum and maximum.
     """
 
     patients: int = Field(default=120, ge=10, le=1_000_000)
@@ -48,7 +50,7 @@ class CohortSettings(Frozen):
     site_bias: float = Field(default=0.0, ge=0, le=1)
     val: float = Field(default=0.15, gt=0, lt=0.5)
     test: float = Field(default=0.25, gt=0, lt=0.5)
-    til_scale: TilScale = "sigmoid"
+    variant: Variant = "card"
 
 
 class PatientTruth(Frozen):
@@ -65,8 +67,8 @@ class PatientTruth(Frozen):
     outside_per_mm2: float | None
     fibrosis: float
     tumour_share: float
-    scores: dict[str, float]
-    clean_scores: dict[str, float]
+    scores: PatientScores
+    clean_scores: PatientScores
     clean_labels: dict[str, Label]
 
 
@@ -95,7 +97,7 @@ class SyntheticCohort:
     samples: tuple[Sample, ...]
     truths: tuple[PatientTruth, ...]
     tiles: tuple[SyntheticTile, ...]
-    constants: LabelConstants
+    constants: SyntheticConstants
 
     def tiles_of(self, patient_id: str) -> tuple[SyntheticTile, ...]:
         """Return a patient's tiles."""
@@ -117,28 +119,33 @@ def make_cohort(settings: CohortSettings, seed: int) -> SyntheticCohort:
     patients = [_patient(settings, seed, number) for number in range(settings.patients)]
     splits = _splits(settings, np.random.default_rng([seed, 1]))
     train = np.array([split == "train" for split in splits])
-    signals = _signals(patients)
-    noise_rng, again = (np.random.default_rng([seed, 2]) for _ in range(2))
-    scores, mean, spread = noisy_scores(signals, train, settings.noise, noise_rng)
-    clean, _, _ = noisy_scores(signals, train, 0.0, again)
-    constants = fit_constants(scores, train, mean, spread)
-    clean_constants = fit_constants(clean, train, mean, spread)
+    z, mean, spread = standardised(_signals(patients), train)
     msi = list(np.random.default_rng([seed, 3]).random(len(patients)) < MSI_SHARE)
-    labels = eight_fields(scores, msi, constants, settings.til_scale)
-    true_labels = eight_fields(clean, msi, clean_constants, settings.til_scale)
-    samples, truths = [], []
-    for i, patient in enumerate(patients):
-        samples.append(_sample(patient, splits[i], labels[i]))
-        truths.append(
-            _truth(
-                patient,
-                {name: round(float(found[i]), 5) for name, found in scores.items()},
-                {name: round(float(found[i]), 5) for name, found in clean.items()},
-                true_labels[i],
-            )
-        )
-    tiles = tuple(tile for patient in patients for tile in patient.tiles)
-    return SyntheticCohort(settings, seed, tuple(samples), tuple(truths), tiles, constants)
+    noisy, clean = (
+        fitted(noisy_scores(z, noise, np.random.default_rng([seed, 2])), train, msi)
+        for noise in (settings.noise, 0.0)
+    )
+    variant = settings.variant
+    labels, true = (
+        [label_fields(row, constants, variant) for row in rows]
+        for rows, constants, _ in (noisy, clean)
+    )
+    return SyntheticCohort(
+        settings=settings,
+        seed=seed,
+        samples=tuple(map(_sample, patients, splits, labels)),
+        truths=tuple(map(_truth, patients, noisy[0], clean[0], true)),
+        tiles=tuple(tile for patient in patients for tile in patient.tiles),
+        constants=SyntheticConstants(
+            variant=variant,
+            quantity=quantity_of(variant),
+            noise=settings.noise,
+            mean=mean,
+            spread=spread,
+            fibrosis_median=noisy[2],
+            constants=noisy[1],
+        ),
+    )
 
 
 def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
@@ -225,8 +232,8 @@ def _sample(patient: _Patient, split: Split, labels: dict[str, Label]) -> Sample
 
 def _truth(
     patient: _Patient,
-    scores: dict[str, float],
-    clean_scores: dict[str, float],
+    scores: PatientScores,
+    clean_scores: PatientScores,
     clean_labels: dict[str, Label],
 ) -> PatientTruth:
     return PatientTruth(

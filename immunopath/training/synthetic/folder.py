@@ -13,6 +13,7 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file, write_bytes, write_text
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
+from immunopath.training.labels.recipe import LABELS
 from immunopath.training.samples import SAMPLES, TILES, write_samples
 from immunopath.training.synthetic import CAPTION
 from immunopath.training.synthetic.cohort import (
@@ -30,12 +31,14 @@ def write_cohort(folder: Path, settings: CohortSettings, seed: int) -> Synthetic
     """Write a cohort folder and return the cohort; the same settings and seed, the same bytes.
 
     ``samples.jsonl`` (origin ``synthetic``, patients ``SYN-…``), ``tiles.parquet``, the fields as
-    PNG below ``tiles``, and ``truth.json``: what was drawn, the settings, the label constants.
+    PNG below ``tiles``, ``labels.json`` (the label constants) and ``truth.json``: what was drawn,
+    with the settings.
     Raises `OutputError` where a file cannot be written.
     """
     cohort = make_cohort(settings, seed)
     write_tiles(folder / TILES, list(_drawn(cohort, folder)))
     write_samples(folder / SAMPLES, cohort.samples)
+    write_text(folder / LABELS, cohort.constants.model_dump_json(indent=1) + "\n")
     write_text(folder / TRUTH, json.dumps(_truth(cohort), indent=1) + "\n")
     return cohort
 
@@ -55,8 +58,7 @@ def _truth(cohort: SyntheticCohort) -> dict[str, object]:
         "caption": CAPTION,
         "seed": cohort.seed,
         "settings": cohort.settings.model_dump(mode="json"),
-        "constants": cohort.constants.model_dump(mode="json"),
-        "cut_points": cohort.constants.cut_points(cohort.settings.til_scale).model_dump(),
+        "cut_points": cohort.constants.cut_points.model_dump(),
         "patients": [truth.model_dump(mode="json") for truth in cohort.truths],
         "tiles": {tile.tile_id: tile.truth.model_dump() for tile in cohort.tiles},
     }

@@ -13,6 +13,7 @@ from immunopath.cli.main import app
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import read_tiles
+from immunopath.training.labels.fields import VARIANTS
 from immunopath.training.samples import SAMPLES, TILES, read_samples
 from immunopath.training.synthetic import CAPTION
 from immunopath.training.synthetic.cohort import CohortSettings, SyntheticCohort, make_cohort
@@ -63,8 +64,8 @@ def test_the_same_seed_gives_the_same_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
 def test_labels_follow_the_truth_at_the_chosen_ratio(noise: float) -> None:
     cohort = many(noise, patients=700, tiles=1)
-    noisy = [truth.scores["til"] for truth in cohort.truths]
-    clean = [truth.clean_scores["til"] for truth in cohort.truths]
+    noisy = [truth.scores.til for truth in cohort.truths]
+    clean = [truth.clean_scores.til for truth in cohort.truths]
     expected = 1 / np.sqrt(1 + noise**2)
     assert np.corrcoef(noisy, clean)[0, 1] == pytest.approx(expected, abs=0.08)
 
@@ -91,16 +92,16 @@ def test_what_the_image_cannot_show_is_independent_of_it() -> None:
 def test_constants_come_from_the_training_split_alone() -> None:
     cohort = many(0.3)
     train = np.array([sample.split == "train" for sample in cohort.samples])
-    til = np.array([truth.scores["til"] for truth in cohort.truths])
-    median = cohort.constants.median["til"]
+    til = np.array([truth.scores.til for truth in cohort.truths])
+    median = cohort.constants.constants.til_median
     assert median == pytest.approx(np.median(til[train]), abs=1e-4)
     assert median != pytest.approx(np.median(til), abs=1e-4)
 
 
 def test_density_is_the_fraction_cut_where_the_cohort_says() -> None:
-    for scale in ("sigmoid", "minmax"):
-        cohort = make_cohort(CohortSettings(patients=80, tiles=1, size_px=32, til_scale=scale), 2)
-        cuts = cohort.constants.cut_points(scale)
+    for variant in VARIANTS:
+        cohort = make_cohort(CohortSettings(patients=80, tiles=1, size_px=32, variant=variant), 2)
+        cuts = cohort.constants.cut_points
         for sample in cohort.samples:
             fraction = sample.labels["til_fraction"]
             assert isinstance(fraction, float)
@@ -120,7 +121,18 @@ def test_a_biased_site_decides_how_inflamed_its_patients_are() -> None:
 def test_the_command_writes_a_cohort(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,
-        ["synthetic", str(tmp_path / "c"), "--patients", "10", "--tiles", "1", "--size", "32"],
+        [
+            "synthetic",
+            str(tmp_path / "c"),
+            "--patients",
+            "10",
+            "--tiles",
+            "1",
+            "--size",
+            "32",
+            "--mpp",
+            "8",
+        ],
     )
     assert done.exit_code == 0
     assert CAPTION in done.output
