@@ -17,7 +17,7 @@ from immunopath.models.foundation.medgemma.record import (
 )
 from immunopath.models.foundation.weights import Weights
 from immunopath.training.lora.cohort import TrainingCohort
-from immunopath.training.lora.config import TrainConfig
+from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import cohort_digests, versions
 
 LABEL_CONSTANTS: Final = "labels.json"
@@ -36,6 +36,11 @@ class Session:
     config: TrainConfig
     cohort: TrainingCohort
     gemma: Gemma
+
+    @property
+    def data(self) -> DataConfig:
+        """The rows' settings, without the keys that no training patient knows."""
+        return self.config.data.model_copy(update={"keys": self.cohort.keys})
 
 
 def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointRecord:
@@ -58,7 +63,7 @@ def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointR
 def record_of(session: Session, state: Any) -> CheckpointRecord:
     """Return how the checkpoint is to be asked, and what it was trained on."""
     config, cohort, base = session.config, session.cohort, session.gemma.weights
-    data = config.data
+    data = session.data
     facts = TrainingFacts(
         preset=config.preset,
         base_digest=base.digest,

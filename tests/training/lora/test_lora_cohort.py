@@ -46,7 +46,7 @@ def test_patients_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
     found = check(folder)
     assert found.left_out == {
         "P00": "no label of the wanted keys is known",
-        "P03": "no tile in the manifest",
+        "P03": "no rendered tile in the manifest",
     }
     assert len(found.train) == 4
 
@@ -57,17 +57,21 @@ def test_a_field_of_one_class_is_refused_unless_it_is_left_out(tmp_path: Path) -
     labels[0]["msi_status"] = None
     pairs = zip(read_samples(folder / SAMPLES), labels, strict=True)
     write_samples(folder / SAMPLES, [s.model_copy(update={"labels": lab}) for s, lab in pairs])
-    with pytest.raises(CaseFileError, match=r"msi_status: the labels of all 6 .* \(MSS\)"):
+    with pytest.raises(CaseFileError, match=r"msi_status: every known label of the 6 .* is MSS"):
         check(folder)
     others = [key for key in LOW if key != "msi_status"]
     assert len(check(folder, data={"keys": others}).train) == 6
 
 
-def test_a_field_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+def test_a_field_that_nobody_knows_is_not_asked(tmp_path: Path) -> None:
     folder = build_cohort(tmp_path / "c")
-    rewrite(folder, labels={"til_fraction": 0.5})
-    with pytest.raises(CaseFileError, match=r"cd274_expression.*unknown"):
-        check(folder)
+    samples = read_samples(folder / SAMPLES)
+    known = [s.model_copy(update={"labels": {**s.labels, "tme_subtype": None}}) for s in samples]
+    write_samples(folder / SAMPLES, known)
+    found = check(folder)
+    assert found.unknown == ("tme_subtype",)
+    assert found.keys == tuple(key for key in LOW if key != "tme_subtype")
+    assert found.summary.endswith("0 left out; no labels of tme_subtype")
 
 
 @pytest.mark.parametrize(
@@ -103,8 +107,10 @@ def test_tiles_that_cannot_be_trained_on(tmp_path: Path) -> None:
     folder = build_cohort(tmp_path / "c")
     rows = list(read_tiles(folder / TILES))
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None)])
-    with pytest.raises(CaseFileError, match="'P00' have no rendered file"):
+    with pytest.raises(CaseFileError, match=r"1 selected tiles have no rendered file .P00-9"):
         check(folder)
+    write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None, selected=False)])
+    assert len(check(folder).train[0].tiles) == 4
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder)])
     with pytest.raises(CaseFileError, match=r"P00-9\.png: no such file"):
         check(folder)
