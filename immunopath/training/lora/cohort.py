@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, OneClassField
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 
@@ -57,13 +58,15 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
 
     A patient without a known label of the wanted keys, or without a rendered tile, is left out
     and listed. Raises `CaseFileError`: a table missing or invalid, no training patient, patients
-    without a split, a field whose known training labels are all the same, tiles of several sizes,
-    tiles whose file is not there, settings that the cohort cannot serve.
+    without a split, labels of several origins, tiles of several sizes, tiles whose file is not
+    there, settings that the cohort cannot serve; `OneClassField`: a field whose known training
+    labels are all the same; `LeakageError`: a patient, slide or tile in two splits.
     """
     folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
     rows = read_tiles(folder / TILES)
+    require_no_leak(placed(samples, rows))
     by_patient = _rendered(folder, rows)
     left_out: dict[str, str] = {}
     kept: dict[str, list[Patient]] = {"train": [], "val": []}
@@ -92,6 +95,11 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
     )
+    if len(found.origins) > 1:
+        raise CaseFileError(
+            f"{folder / SAMPLES}: mixes labels of {' and '.join(found.origins)} origin; train on "
+            "one kind"
+        )
     _check_settings(config, found)
     return found
 
@@ -158,7 +166,7 @@ def _learnable(
     for key, found in values.items():
         if len(found) == 1 and len(samples) > 1:
             rest = ", ".join(k for k in keys if k != key) or "another field"
-            raise CaseFileError(
+            raise OneClassField(
                 f"{folder / SAMPLES}: {key}: every known label of the {len(samples)} training "
                 f"patients is {next(iter(found))}, so nothing can be learned of it; set data.keys "
                 f"to the others ({rest})"
