@@ -27,10 +27,7 @@ def train(
         from immunopath.training.lora.cohort import checked_cohort
 
         cohort = checked_cohort(chosen)
-        typer.echo(
-            f"{len(cohort.train)} patients to train on, {len(cohort.val)} to validate on, "
-            f"{len(cohort.left_out)} left out"
-        )
+        typer.echo(cohort.summary)
         for patient, reason in cohort.left_out.items():
             typer.echo(f"left out: {patient}: {reason}")
         return

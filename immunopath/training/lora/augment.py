@@ -46,4 +46,5 @@ def restained(pixels: Pixels, factors: npt.ArrayLike, light: float) -> Pixels:
     scale[:2] = np.clip(np.asarray(factors, dtype=np.float32), 0.25, 4)
     change = _UNMIX @ (scale[:, None] * _MIX)
     density = _DENSITY[pixels] @ change + np.float32(light)
-    return np.rint(np.clip(255 * np.exp(-density), 0, 255)).astype(np.uint8)
+    made: Pixels = np.rint(np.clip(255 * np.exp(-density), 0, 255)).astype(np.uint8)
+    return made

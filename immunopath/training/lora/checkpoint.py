@@ -11,16 +11,18 @@ from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.adapter import CONFIG as ADAPTER_CONFIG
 from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.medgemma.record import (
+    UNDECLARED,
     CheckpointRecord,
     TrainingFacts,
     write_record,
 )
 from immunopath.models.foundation.weights import Weights
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.lora.cohort import TrainingCohort
-from immunopath.training.lora.config import TrainConfig
+from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import cohort_digests, versions
+from immunopath.training.mil.targets import cut_points_of
 
-LABEL_CONSTANTS: Final = "labels.json"
 SYNTHETIC: Final = EngineCaution(
     code="TRAINED_ON_SYNTHETIC_FIELDS",
     severity="serious",
@@ -36,6 +38,11 @@ class Session:
     config: TrainConfig
     cohort: TrainingCohort
     gemma: Gemma
+
+    @property
+    def data(self) -> DataConfig:
+        """The rows' settings, without the keys that no training patient knows."""
+        return self.config.data.model_copy(update={"keys": self.cohort.keys})
 
 
 def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointRecord:
@@ -58,7 +65,11 @@ def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointR
 def record_of(session: Session, state: Any) -> CheckpointRecord:
     """Return how the checkpoint is to be asked, and what it was trained on."""
     config, cohort, base = session.config, session.cohort, session.gemma.weights
-    data = config.data
+    data = session.data
+    recipe = label_recipe(config.cohort)
+    quantity = data.quantity
+    if quantity == UNDECLARED and recipe is not None:
+        quantity = recipe.quantity.value
     facts = TrainingFacts(
         preset=config.preset,
         base_digest=base.digest,
@@ -70,7 +81,7 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
         steps=state.global_step,
         best_step=state.best_global_step if cohort.val else None,
         val_loss=state.best_metric if cohort.val else None,
-        label_constants=label_constants(config.cohort),
+        label_constants=None if recipe is None else recipe.model_dump(mode="json"),
     )
     return CheckpointRecord(
         base=base.repo_id,
@@ -80,8 +91,8 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
         format=data.format,
         keys=data.keys,
         decimals=data.decimals,
-        quantity=data.quantity,
-        cut_points=data.cut_points,
+        quantity=quantity,
+        cut_points=data.cut_points or cut_points_of([p.sample for p in cohort.train]),
         mpp=cohort.mpp,
         patch_px=cohort.patch_px,
         cautions=(SYNTHETIC,) if "synthetic" in cohort.origins else (),
@@ -89,13 +100,10 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
     )
 
 
-def label_constants(folder: Path) -> dict[str, Any] | None:
-    """Return the constants that the cohort's labels were made with, if they lie beside it."""
-    path = folder / LABEL_CONSTANTS
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+def label_recipe(folder: Path) -> LabelRecipe | None:
+    """Return what the cohort's labels were made with; None when no ``labels.json`` lies there."""
+    path = folder / LABELS
+    return read_recipe(path) if path.is_file() else None
 
 
 def _name_base(path: Path, base: Weights) -> None:

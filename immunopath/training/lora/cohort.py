@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, OneClassField
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 
@@ -28,33 +29,45 @@ class Patient:
 class TrainingCohort:
     """What is trained and validated on.
 
-    mpp (µm per pixel) and patch_px: of every tile; left_out: patients that cannot be used, with
-    the reason; origins: how many patients of each origin.
+    mpp (µm per pixel) and patch_px: of every tile; keys: what is trained, in answer order;
+    unknown: wanted keys that no training patient has a label of, which are not asked; left_out:
+    patients that cannot be used, with the reason; origins: how many patients of each origin.
     """
 
     train: tuple[Patient, ...]
     val: tuple[Patient, ...]
     mpp: float
     patch_px: int
+    keys: tuple[str, ...]
+    unknown: tuple[str, ...]
     left_out: Mapping[str, str]
     origins: Mapping[str, int]
+
+    @property
+    def summary(self) -> str:
+        """One line: how many patients, what is left out."""
+        silent = f"; no labels of {', '.join(self.unknown)}" if self.unknown else ""
+        return (
+            f"{len(self.train)} patients to train on, {len(self.val)} to validate on, "
+            f"{len(self.left_out)} left out{silent}"
+        )
 
 
 def checked_cohort(config: TrainConfig) -> TrainingCohort:
     """Return the training and validation patients of the configured cohort folder.
 
-    A patient without a known label of the wanted keys, or without a tile, is left out and
-    listed. Raises `CaseFileError`: a table missing or invalid, no training patient, patients
-    without a split, a field whose training labels are all the same or all unknown, tiles of
-    several sizes, tiles whose file is not there, settings that the cohort cannot serve.
+    A patient without a known label of the wanted keys, or without a rendered tile, is left out
+    and listed. Raises `CaseFileError`: a table missing or invalid, no training patient, patients
+    without a split, labels of several origins, tiles of several sizes, tiles whose file is not
+    there, settings that the cohort cannot serve; `OneClassField`: a field whose known training
+    labels are all the same; `LeakageError`: a patient, slide or tile in two splits.
     """
     folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
     rows = read_tiles(folder / TILES)
-    by_patient: dict[str, list[TileRow]] = {}
-    for row in rows:
-        by_patient.setdefault(row.patient_id, []).append(row)
+    require_no_leak(placed(samples, rows))
+    by_patient = _rendered(folder, rows)
     left_out: dict[str, str] = {}
     kept: dict[str, list[Patient]] = {"train": [], "val": []}
     for sample in samples:
@@ -69,7 +82,7 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
     if not kept["train"]:
         why = next(iter(left_out.values()), "no patient is in the split train")
         raise CaseFileError(f"{folder / SAMPLES}: no patient to train on ({why})")
-    _check_labels(folder, [p.sample for p in kept["train"]], data.keys)
+    keys, unknown = _learnable(folder, [p.sample for p in kept["train"]], data.keys)
     mpp, px = _scale(folder, rows)
     used = [*kept["train"], *kept["val"]]
     found = TrainingCohort(
@@ -77,9 +90,16 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         val=tuple(kept["val"]),
         mpp=mpp,
         patch_px=px,
+        keys=keys,
+        unknown=unknown,
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
     )
+    if len(found.origins) > 1:
+        raise CaseFileError(
+            f"{folder / SAMPLES}: mixes labels of {' and '.join(found.origins)} origin; train on "
+            "one kind"
+        )
     _check_settings(config, found)
     return found
 
@@ -109,35 +129,49 @@ def _check_splits(folder: Path, samples: Sequence[Sample]) -> None:
 def _unusable(sample: Sample, tiles: Sequence[TileRow], keys: Sequence[str]) -> str:
     if all(sample.label(key) is None for key in keys):
         return "no label of the wanted keys is known"
-    return "" if tiles else "no tile in the manifest"
+    return "" if tiles else "no rendered tile in the manifest"
 
 
 def _patient(folder: Path, sample: Sample, tiles: Sequence[TileRow]) -> Patient:
-    missing = [tile.tile_id for tile in tiles if tile.file is None]
-    if missing:
-        raise CaseFileError(
-            f"{folder / TILES}: {len(missing)} tiles of patient {sample.patient_id!r} have no "
-            f"rendered file ({_some(missing)}); write the tiles as files first"
-        )
-    files = tuple(folder / tile.file for tile in tiles if tile.file is not None)
-    for file in files:
-        require_file(file, "the image of a tile")
+    for tile in tiles:
+        require_file(folder / str(tile.file), "the image of a tile")
+    files = tuple(folder / str(tile.file) for tile in tiles)
     selected = tuple(f for f, t in zip(files, tiles, strict=True) if t.selected)
     return Patient(sample, files, selected or files)
 
 
-def _check_labels(folder: Path, samples: Sequence[Sample], keys: Sequence[str]) -> None:
-    """Raise for a field that cannot be learned: one value, or none, in all training patients."""
-    for key in keys:
-        values = {s.label(key) for s in samples} - {None}
-        if len(values) > 1 or (len(samples) == 1 and values):
-            continue
-        what = "unknown" if not values else f"the same ({next(iter(values))})"
-        rest = ", ".join(k for k in keys if k != key) or "another field"
+def _rendered(folder: Path, rows: Sequence[TileRow]) -> dict[str, list[TileRow]]:
+    """Return the tiles with a file, by patient; raises for a selected one that has none."""
+    missing = [row.tile_id for row in rows if row.file is None and row.selected]
+    if missing:
         raise CaseFileError(
-            f"{folder / SAMPLES}: {key}: the labels of all {len(samples)} training patients are "
-            f"{what}, so nothing can be learned of it; set data.keys to the others ({rest})"
+            f"{folder / TILES}: {len(missing)} selected tiles have no rendered file "
+            f"({_some(missing)}); write the tiles as files first"
         )
+    found: dict[str, list[TileRow]] = {}
+    for row in rows:
+        if row.file is not None:
+            found.setdefault(row.patient_id, []).append(row)
+    return found
+
+
+def _learnable(
+    folder: Path, samples: Sequence[Sample], keys: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys that can be learned, and those that no training patient knows.
+
+    Raises for a field with one and the same value everywhere.
+    """
+    values = {key: {s.label(key) for s in samples} - {None} for key in keys}
+    for key, found in values.items():
+        if len(found) == 1 and len(samples) > 1:
+            rest = ", ".join(k for k in keys if k != key) or "another field"
+            raise OneClassField(
+                f"{folder / SAMPLES}: {key}: every known label of the {len(samples)} training "
+                f"patients is {next(iter(found))}, so nothing can be learned of it; set data.keys "
+                f"to the others ({rest})"
+            )
+    return tuple(k for k in keys if values[k]), tuple(k for k in keys if not values[k])
 
 
 def _scale(folder: Path, rows: Sequence[TileRow]) -> tuple[float, int]:

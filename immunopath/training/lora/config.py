@@ -45,7 +45,9 @@ class DataConfig(Frozen):
     images: per prompt; tiles: per patient and epoch; choice: ``random`` draws them anew in each
     epoch from all tiles of the patient, ``first`` takes the first selected ones of the manifest;
     validation_tiles: per patient, evenly spread and always the same; max_length: tokens of a row,
-    a longer one is an error, nothing is cut off.
+    a longer one is an error, nothing is cut off; quantity: what stands behind ``til_fraction``,
+    by default that of the cohort's ``labels.json``; cut_points: between the classes of
+    ``til_density``, by default where the training labels themselves are cut.
     """
 
     prompt: str = "card-v1"

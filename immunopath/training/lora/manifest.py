@@ -99,6 +99,8 @@ def begin_manifest(
             "val": len(cohort.val),
             "origins": dict(cohort.origins),
             "left_out": dict(cohort.left_out),
+            "keys": list(cohort.keys),
+            "keys_without_labels": list(cohort.unknown),
             "labels_train": label_counts(cohort.train, keys),
             "labels_val": label_counts(cohort.val, keys),
         },

@@ -15,7 +15,7 @@ from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
 from immunopath.models.foundation.weights import resolve_weights
-from immunopath.training.lora.checkpoint import Session, save_checkpoint
+from immunopath.training.lora.checkpoint import Session, label_recipe, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
@@ -78,6 +78,7 @@ def train(
     quiet_bitsandbytes()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
+    label_recipe(config.cohort)  # one that cannot be read is said now
     device = _device(config)
     precision = _precision(config, device)
     base = resolve_weights(config.base)
@@ -86,7 +87,7 @@ def train(
     clock.mark("prepared")
     _seed(config)
     session = Session(config, cohort, load_gemma(base, precision, device))
-    notify(f"{len(cohort.train)} patients to train on, {len(cohort.val)} to validate on")
+    notify(cohort.summary)
     trainer = _trainer(session, notify)
     clock.mark("loaded")
     state = last_state(config.out / STATES)
@@ -145,17 +146,16 @@ def _tuned(config: TrainConfig, gemma: Gemma) -> Any:
 
 def _feed(session: Session) -> tuple[Feed, int]:
     """Return the rows, every one encoded once as a check, and how many an epoch has."""
-    config, cohort, gemma = session.config, session.cohort, session.gemma
-    maker = RowMaker(gemma, config.data, config.loss)
+    config, cohort, gemma, data = session.config, session.cohort, session.gemma, session.data
+    maker = RowMaker(gemma, data, config.loss)
     pixels = TilePixels(gemma.processor.image_processor, config.run.cache_mb)
-    schedule = TrainSchedule(cohort.train, config.data, config.run.seed)
-    augment = config.data.augment
-    train = TrainRows(schedule, config.optim.epochs, cohort.train, maker, pixels, augment)
-    train.check(config.data.images)
+    schedule = TrainSchedule(cohort.train, data, config.run.seed)
+    train = TrainRows(schedule, config.optim.epochs, cohort.train, maker, pixels, data.augment)
+    train.check(data.images)
     val = None
     if cohort.val:
-        val = ValidationRows(config.data, cohort.val, maker, pixels, None)
-        val.check(config.data.images)
+        val = ValidationRows(data, cohort.val, maker, pixels, None)
+        val.check(data.images)
     return Feed(train, val, Collator(int(gemma.tokenizer.pad_token_id))), schedule.rows
 
 

@@ -151,9 +151,8 @@ def make_trainer(model: Any, args: Any, feed: Feed, callbacks: list[Any]) -> Any
             found = {f"{metric_key_prefix}_loss": weighted / total}
             found |= {f"{metric_key_prefix}_{k}": v for k, v in per_field(fields).items()}
             super().log(dict(found))
-            self.control = self.callback_handler.on_evaluate(
-                self.args, self.state, self.control, found
-            )
+            handler: Any = self.callback_handler
+            self.control: Any = handler.on_evaluate(self.args, self.state, self.control, found)
             return found
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lora_cohort import build_cohort, tile, tiny_config
 from tiny_lora import HIGH, LOW
 
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, LeakageError, OneClassField
 from immunopath.imaging.tile_manifest import read_tiles, write_tiles
 from immunopath.training.lora.cohort import checked_cohort, label_counts
 from immunopath.training.samples import SAMPLES, TILES, read_samples, write_samples
@@ -46,7 +46,7 @@ def test_patients_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
     found = check(folder)
     assert found.left_out == {
         "P00": "no label of the wanted keys is known",
-        "P03": "no tile in the manifest",
+        "P03": "no rendered tile in the manifest",
     }
     assert len(found.train) == 4
 
@@ -57,17 +57,21 @@ def test_a_field_of_one_class_is_refused_unless_it_is_left_out(tmp_path: Path) -
     labels[0]["msi_status"] = None
     pairs = zip(read_samples(folder / SAMPLES), labels, strict=True)
     write_samples(folder / SAMPLES, [s.model_copy(update={"labels": lab}) for s, lab in pairs])
-    with pytest.raises(CaseFileError, match=r"msi_status: the labels of all 6 .* \(MSS\)"):
+    with pytest.raises(OneClassField, match=r"msi_status: every known label of the 6 .* is MSS"):
         check(folder)
     others = [key for key in LOW if key != "msi_status"]
     assert len(check(folder, data={"keys": others}).train) == 6
 
 
-def test_a_field_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+def test_a_field_that_nobody_knows_is_not_asked(tmp_path: Path) -> None:
     folder = build_cohort(tmp_path / "c")
-    rewrite(folder, labels={"til_fraction": 0.5})
-    with pytest.raises(CaseFileError, match=r"cd274_expression.*unknown"):
-        check(folder)
+    samples = read_samples(folder / SAMPLES)
+    known = [s.model_copy(update={"labels": {**s.labels, "tme_subtype": None}}) for s in samples]
+    write_samples(folder / SAMPLES, known)
+    found = check(folder)
+    assert found.unknown == ("tme_subtype",)
+    assert found.keys == tuple(key for key in LOW if key != "tme_subtype")
+    assert found.summary.endswith("0 left out; no labels of tme_subtype")
 
 
 @pytest.mark.parametrize(
@@ -103,13 +107,30 @@ def test_tiles_that_cannot_be_trained_on(tmp_path: Path) -> None:
     folder = build_cohort(tmp_path / "c")
     rows = list(read_tiles(folder / TILES))
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None)])
-    with pytest.raises(CaseFileError, match="'P00' have no rendered file"):
+    with pytest.raises(CaseFileError, match=r"1 selected tiles have no rendered file .P00-9"):
         check(folder)
+    write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None, selected=False)])
+    assert len(check(folder).train[0].tiles) == 4
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder)])
     with pytest.raises(CaseFileError, match=r"P00-9\.png: no such file"):
         check(folder)
     write_tiles(folder / TILES, [*rows[1:], rows[0].model_copy(update={"target_mpp": 0.25})])
     with pytest.raises(CaseFileError, match=r"64 px at 0.25 µm/px and 64 px at 0.5 µm/px"):
+        check(folder)
+
+
+def test_leaks_and_mixed_origins_are_refused(tmp_path: Path) -> None:
+    folder = build_cohort(tmp_path / "c")
+    samples = list(read_samples(folder / SAMPLES))
+    shared = [
+        s.model_copy(update={"slides": ("S1",)}) if i > 4 else s for i, s in enumerate(samples)
+    ]
+    write_samples(folder / SAMPLES, shared)
+    with pytest.raises(LeakageError, match="slide S1"):
+        check(folder)
+    samples[2] = samples[2].model_copy(update={"origin": "rna"})
+    write_samples(folder / SAMPLES, samples)
+    with pytest.raises(CaseFileError, match="mixes labels of rna and synthetic origin"):
         check(folder)
 
 
