@@ -49,7 +49,8 @@ class MilRecord(Frozen):
     tiles_digest: SHA-256 of the cohort's tables; label_constants_digest: of the fitted constants
     behind the labels, None where there are none; origin: ``synthetic`` for rendered images;
     tiles_low, tiles_high: fewest and most tiles of a training patient; ood_limit: mean squared
-    standardised distance that 99 of 100 training tiles keep; weights_sha256: of ``mil.safetensors``; versions: of packages.
+    standardised distance that 99 of 100 training tiles keep; weights_sha256: of
+    ``mil.safetensors``; versions: of packages.
     """
 
     schema_version: Literal[1] = 1
