@@ -10,9 +10,11 @@ from immunopath.models.foundation import sources
 from immunopath.models.foundation.weights import Source
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import MilPredictor
-from immunopath.models.mil.record import MilRecord, read_cards, read_record
+from immunopath.models.mil.record import MilRecord, read_record
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
+from immunopath.models.validation import FILE as VALIDATION
+from immunopath.models.validation import Evidence, evidence_of
 
 OWN_PACKAGES: Final = ("safetensors",)
 DOCTOR: Final = "immunopath.models.mil.doctor:check_mil"
@@ -30,10 +32,9 @@ def build(spec: EngineSpec, device: str = "cpu") -> MilPredictor:
     folder = folder_of(spec)
     record = read_record(folder)
     head = read_head(folder, record)
-    cards = read_cards(folder, record)
     calibrator = calibrator_of(spec, folder, record)
     embedder = build_engine("embedder", embedder_of(spec, record), device)
-    return MilPredictor(head, embedder, cards, calibrator)
+    return MilPredictor(head, embedder, evidence_for(folder, record, calibrator), calibrator)
 
 
 def folder_of(spec: EngineSpec) -> Path:
@@ -66,6 +67,12 @@ def calibrator_of(spec: EngineSpec, folder: Path, record: MilRecord) -> Calibrat
     found = load_calibrator(path)
     found.require(record.digest, str(path))
     return found
+
+
+def evidence_for(folder: Path, record: MilRecord, calibrator: Calibrator | None) -> Evidence:
+    """Return what ``immunopath evaluate`` left beside the head, if it is of this head."""
+    used = None if calibrator is None else calibrator.digest
+    return evidence_of(folder / VALIDATION, record.digest, used)
 
 
 def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:

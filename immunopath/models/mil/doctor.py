@@ -2,10 +2,10 @@
 
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.checks import Check, attempt
-from immunopath.models.mil.build import calibrator_of, embedder_of, folder_of
+from immunopath.models.mil.build import calibrator_of, embedder_of, evidence_for, folder_of
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import require_encoder
-from immunopath.models.mil.record import read_cards, read_record
+from immunopath.models.mil.record import read_record
 from immunopath.models.registry import EMBEDDED, build_engine
 from immunopath.models.spec import EngineSpec
 
@@ -23,13 +23,13 @@ def _state(spec: EngineSpec) -> str:
     folder = folder_of(spec)
     record = read_record(folder)
     read_head(folder, record)
-    cards = read_cards(folder, record)
-    calibrated = calibrator_of(spec, folder, record) is not None
+    calibrator = calibrator_of(spec, folder, record)
+    cards = evidence_for(folder, record, calibrator).cards
     embedder = embedder_of(spec, record)
     if embedder.name == EMBEDDED:
         require_encoder(build_engine("embedder", embedder, "cpu"), record)
     return (
         f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated, "
-        f"{'calibrated' if calibrated else 'not calibrated'}; trained on "
+        f"{'not calibrated' if calibrator is None else 'calibrated'}; trained on "
         f"{record.patients.get('train', 0)} patients, labels: {record.origin}"
     )

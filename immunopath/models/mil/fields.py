@@ -6,12 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from immunopath.domain.prediction import (
-    FIELD_VALUES,
-    BiomarkerProfile,
-    FieldPrediction,
-    ValidationCard,
-)
+from immunopath.domain.prediction import FIELD_VALUES, BiomarkerProfile, FieldPrediction
 from immunopath.domain.provenance import Provenance
 from immunopath.models.foundation.medgemma.aggregate import COVERAGE, best, quantile
 from immunopath.models.mil.network import F64, GRID, FieldTables
@@ -23,10 +18,9 @@ NO_TILES: Final = "no tile could be shown"
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What every field of one result carries; `cards` by field name."""
+    """What every field of one result carries."""
 
     record: MilRecord
-    cards: Mapping[str, ValidationCard]
     n_tiles: int
     qc_pass: bool
     ood_score: float | None
@@ -67,7 +61,6 @@ def _field(
         "n_tiles": facts.n_tiles,
         "qc_pass": facts.qc_pass,
         "ood_score": facts.ood_score,
-        "validation": facts.cards.get(key),
         "source": facts.source,
     }
     if found is None:

@@ -1,22 +1,23 @@
 """The predictor ``mil:<folder>``: an attention head over the embeddings of a case's tiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from immunopath.domain.errors import EngineMismatch
-from immunopath.domain.prediction import EngineCaution, PredictorResult, ValidationCard
+from immunopath.domain.prediction import EngineCaution, PredictorResult
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.atlas import unit_rows
 from immunopath.models.atlas_entry import Encoder
-from immunopath.models.calibrated import calibrated_profile, calibration_cautions
+from immunopath.models.calibrated import calibrated_result
 from immunopath.models.calibration import Calibrator
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
 from immunopath.models.mil.record import SYNTHETIC, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
+from immunopath.models.validation import Evidence, validated_profile
 
 NAME: Final = "mil"
 STRANGE_LIMIT: Final = 0.5
@@ -34,12 +35,12 @@ UNCALIBRATED: Final = EngineCaution(
 class MilPredictor:
     """Implements `Predictor`; holds nothing that a case changes.
 
-    cards: what is known of each field from ``immunopath evaluate``; calibrator: of this head.
+    evidence: what ``immunopath evaluate`` found of this head; calibrator: of this head.
     """
 
     head: MilHead
     embedder: Embedder
-    cards: Mapping[str, ValidationCard] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
     calibrator: Calibrator | None = None
 
     def __post_init__(self) -> None:
@@ -95,20 +96,21 @@ class MilPredictor:
         strange = round(self.head.strange(rows), 4) if len(rows) else None
         facts = CaseFacts(
             record=record,
-            cards=self.cards,
             n_tiles=len(distinct),
             qc_pass=bool(source.tiles) and accepted,
             ood_score=strange,
             source=self._provenance(source, distinct),
         )
         profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
-        cautions = cautions_of(record, len(rows), strange)
-        if self.calibrator is None:
-            cautions += (UNCALIBRATED,)
-        else:
-            profile = calibrated_profile(profile, self.calibrator)
-            cautions += calibration_cautions(self.calibrator, None, len(distinct))
-        return PredictorResult(profile=profile, cut_points=record.cut_points, cautions=cautions)
+        cautions = [*cautions_of(record, len(rows), strange)]
+        cautions += [] if self.evidence.caution is None else [self.evidence.caution]
+        cautions += [] if self.calibrator is not None else [UNCALIBRATED]
+        result = PredictorResult(
+            profile=validated_profile(profile, self.evidence.cards),
+            cut_points=record.cut_points,
+            cautions=tuple(cautions),
+        )
+        return calibrated_result(result, self.calibrator)
 
     def close(self) -> None:
         """Close the embedder if it can be closed."""
@@ -170,6 +172,16 @@ def cautions_of(
                 message="The predictor was trained on rendered images with set labels: nothing is "
                 "known of what its values are worth for tissue.",
                 action="Train a head on patients with 'immunopath train-mil' before any use.",
+            )
+        )
+    if set(record.stain) != {"none"}:
+        found.append(
+            EngineCaution(
+                code="TRAINED_ON_NORMALISED_STAIN",
+                severity="caution",
+                message=f"The head was trained on tiles with {', '.join(record.stain)} as stain "
+                "normalisation; what is cut here is not normalised.",
+                action="Cut tiles with the same normalisation, or train without.",
             )
         )
     if strange is not None and strange > STRANGE_LIMIT:

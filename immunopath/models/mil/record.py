@@ -7,14 +7,13 @@ from typing import Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.errors import CheckpointError, RecordMissing
+from immunopath.domain.errors import RecordMissing
 from immunopath.domain.files import write_text
-from immunopath.domain.prediction import FIELD_VALUES, CutPoints, ValidationCard
+from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.atlas_entry import Encoder
 
 FILE: Final = "mil.json"
 WEIGHTS: Final = "mil.safetensors"
-VALIDATION: Final = "validation.json"
 SYNTHETIC: Final = "synthetic"
 UNDECLARED: Final = "undeclared"
 
@@ -45,11 +44,13 @@ class MilRecord(Frozen):
     """The contract of one head.
 
     embedder: engine string; encoder: its identity, which the engine must show again; mpp, px: of
-    the squares (µm per pixel, pixels a side); fields: all eight; cohort_digest: SHA-256 over the
-    tables of samples and tiles; label_constants_digest: of the fitted constants behind the labels,
-    None where labels need none; origin: ``synthetic`` for rendered images; tiles_low, tiles_high:
-    fewest and most tiles of a training patient; ood_limit: mean squared standardised distance that
-    99 of 100 training tiles keep; weights_sha256: of ``mil.safetensors``; versions: of packages.
+    the squares (µm per pixel, pixels a side); stain: the normalisations that training tiles went
+    through (``none`` among them where some did not); fields: all eight; samples_digest and
+    tiles_digest: SHA-256 of the cohort's tables; label_constants_digest: of the fitted constants
+    behind the labels, None where there are none; origin: ``synthetic`` for rendered images;
+    tiles_low, tiles_high: fewest and most tiles of a training patient; ood_limit: mean squared
+    standardised distance that 99 of 100 training tiles keep; weights_sha256: of
+    ``mil.safetensors``; versions: of packages.
     """
 
     schema_version: Literal[1] = 1
@@ -58,10 +59,12 @@ class MilRecord(Frozen):
     encoder: Encoder
     mpp: float = Field(gt=0.01, lt=32)
     px: int = Field(ge=16, le=8192)
+    stain: tuple[str, ...] = ("none",)
     fields: dict[str, FieldRecord]
     cut_points: CutPoints | None = None
     label_constants_digest: str | None = None
-    cohort_digest: str
+    samples_digest: str
+    tiles_digest: str
     origin: Literal["rna", "synthetic", "user"]
     members: int = Field(ge=1)
     hidden: int = Field(ge=1)
@@ -94,16 +97,6 @@ class MilRecord(Frozen):
         return tuple(name for name in FIELD_VALUES if self.fields[name].trainable)
 
 
-class ValidationCards(Frozen):
-    """``validation.json``, written by ``immunopath evaluate``.
-
-    digest: of the head that was evaluated (`MilRecord.digest`); cards of another say nothing.
-    """
-
-    digest: str
-    fields: dict[str, ValidationCard]
-
-
 def read_record(folder: Path) -> MilRecord:
     """Return the record of a folder; raises `RecordMissing` naming the file and the key."""
     path = folder / FILE
@@ -120,23 +113,6 @@ def read_record(folder: Path) -> MilRecord:
 def write_record(folder: Path, record: MilRecord) -> None:
     """Write ``mil.json``, whole or not at all."""
     write_text(folder / FILE, record.model_dump_json(indent=2) + "\n")
-
-
-def read_cards(folder: Path, record: MilRecord) -> dict[str, ValidationCard]:
-    """Return the validation cards beside a head; empty when it was not evaluated.
-
-    Raises `CheckpointError` for a file that cannot be read or speaks of other weights.
-    """
-    path = folder / VALIDATION
-    if not path.is_file():
-        return {}
-    try:
-        cards = ValidationCards.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {_first(error)}; evaluate the head again") from error
-    if cards.digest != record.digest:
-        raise CheckpointError(f"{path}: was written for another head; evaluate this one again")
-    return dict(cards.fields)
 
 
 def _first(error: ValidationError) -> str:

@@ -29,9 +29,9 @@ class Cohort:
     tiles_sha256: str
 
     @property
-    def digest(self) -> str:
-        """SHA-256 over both tables."""
-        return hashlib.sha256(f"{self.samples_sha256}+{self.tiles_sha256}".encode()).hexdigest()
+    def stain(self) -> tuple[str, ...]:
+        """Every stain normalisation that tiles went through, each once."""
+        return tuple(sorted({row.stain for row in self.rows}))
 
     @cached_property
     def places(self) -> Mapping[str, Sequence[int]]:

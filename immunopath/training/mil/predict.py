@@ -57,8 +57,10 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     return PredictionSet(
         engine=f"{NAME}:{folder}",
         digest=engine.digest,
+        preprocess=engine.info.preprocess,
         control=control,
         calibrated=engine.calibrator is not None,
+        calibrator=None if engine.calibrator is None else engine.calibrator.digest,
         answers=tuple(answers),
     )
 

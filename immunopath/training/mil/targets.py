@@ -12,6 +12,8 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.foundation.medgemma.medgemma_fields import RNA_QUANTITIES
 from immunopath.models.mil.record import UNDECLARED, FieldRecord
+from immunopath.training.labels.fields import til_fraction
+from immunopath.training.labels.recipe import LabelRecipe
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.samples import Sample
 
@@ -50,15 +52,24 @@ def _labels(samples: Sequence[Sample], name: str) -> npt.NDArray[np.float64]:
     return found
 
 
-def field_records(train: Sequence[Sample], settings: MilSettings) -> dict[str, FieldRecord]:
-    """Return what each field's training labels allow.
+def field_records(
+    train: Sequence[Sample], settings: MilSettings, recipe: LabelRecipe | None = None
+) -> dict[str, FieldRecord]:
+    """Return what each field's training labels allow; `recipe`: what made them, if that is known.
 
     Raises `CaseFileError` when a field that was asked for by name, or every field, cannot be
     trained.
     """
-    origin = train[0].origin
+    origin, stated = train[0].origin, settings.quantity
+    if recipe is not None:
+        stated = recipe.quantity.value
+        if settings.quantity not in {"", stated}:
+            raise CaseFileError(
+                f"quantity {settings.quantity!r}: the labels' own constants say {stated!r}; leave "
+                "it out"
+            )
     records = {
-        name: _record(train, name, settings, _quantity(name, origin, settings))
+        name: _record(train, name, settings, _quantity(name, origin, stated))
         for name in FIELD_VALUES
     }
     wanted = settings.fields or tuple(records)
@@ -71,9 +82,9 @@ def field_records(train: Sequence[Sample], settings: MilSettings) -> dict[str, F
     return records
 
 
-def _quantity(name: str, origin: str, settings: MilSettings) -> str:
-    if name.startswith("til_") and (settings.quantity or origin == "rna"):
-        stem = settings.quantity or UNDECLARED
+def _quantity(name: str, origin: str, stated: str) -> str:
+    if name.startswith("til_") and (stated or origin == "rna"):
+        stem = stated or UNDECLARED
         return stem if name == "til_fraction" else f"{stem}_class"
     return RNA_QUANTITIES[name] if origin == "rna" else f"{origin}_{name}"
 
@@ -140,11 +151,23 @@ def class_weights(target: Target, balance: float) -> npt.NDArray[np.float64]:
     return weights
 
 
-def cut_points_of(samples: Sequence[Sample]) -> CutPoints | None:
-    """Return where the labels themselves cut ``til_fraction`` into ``til_density``.
+def cut_points_of(samples: Sequence[Sample], recipe: LabelRecipe | None = None) -> CutPoints | None:
+    """Return where labels cut ``til_fraction`` into ``til_density``.
 
-    Midway between the classes when they do not overlap; None when they do, or one is missing.
+    By the recipe of the labels; without one from the labels themselves: midway between classes
+    that do not overlap, None when they do or one is missing.
     """
+    if recipe is not None:
+        constants = recipe.constants
+        low, high = (
+            round(til_fraction(cut, constants, recipe.variant), 4)
+            for cut in (constants.low_cut, constants.high_cut)
+        )
+        return CutPoints(low=low, high=high)
+    return _seen_cut_points(samples)
+
+
+def _seen_cut_points(samples: Sequence[Sample]) -> CutPoints | None:
     spans: dict[str, list[float]] = {"low": [], "moderate": [], "high": []}
     for sample in samples:
         share, density = sample.label("til_fraction"), sample.label("til_density")

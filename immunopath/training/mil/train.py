@@ -18,6 +18,7 @@ from immunopath.models.mil.record import WEIGHTS, FieldRecord, MilRecord, write_
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.mil.cohort import Cohort, read_cohort, require_tiles
 from immunopath.training.mil.features import FILE as FEATURES
 from immunopath.training.mil.features import Features, Progress, cohort_features
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from immunopath.training.mil.fit import Bags, Epoch, Fitted
 
 HISTORY: Final = "history.csv"
-LABEL_CONSTANTS: Final = "labels.json"
-"""Fitted constants behind the labels, beside the table of samples."""
 LEAST_PATIENTS: Final = 8
 """Of each of the two splits that training reads."""
 
@@ -39,7 +38,8 @@ LEAST_PATIENTS: Final = 8
 class Plan:
     """Everything that is checked before the first second of work.
 
-    embedder: the engine string as it goes into the record.
+    embedder: the engine string as it goes into the record; recipe: what made the labels, when the
+    cohort says so (``labels.json``).
     """
 
     cohort: Cohort
@@ -48,6 +48,7 @@ class Plan:
     fields: dict[str, FieldRecord]
     settings: MilSettings
     embedder: str
+    recipe: LabelRecipe | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
     """Return what is to be trained.
 
     Raises `CaseFileError` for tables that cannot be used: see `read_cohort`, and no patients in a
-    split, mixed origins, patients without tiles, fields that cannot be trained.
+    split, mixed origins, patients without tiles, fields that cannot be trained; `LabelError` for
+    label constants that are damaged.
     """
     cohort = read_cohort(folder)
     train, val = cohort.of("train"), cohort.of("val")
@@ -86,8 +88,10 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
             f"{folder / SAMPLES}: mixes labels of {' and '.join(origins)}; train on one kind"
         )
     require_tiles(cohort, both)
-    fields = field_records(train, settings)
-    return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)))
+    constants = folder / LABELS
+    recipe = read_recipe(constants) if constants.is_file() else None
+    fields = field_records(train, settings, recipe)
+    return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)), recipe)
 
 
 def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
@@ -129,19 +133,20 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
 
     data = save({name: np.ascontiguousarray(part) for name, part in fitted.tensors.items()})
     counts = [len(plan.cohort.places[s.patient_id]) for s in plan.train]
-    constants = plan.cohort.folder / LABEL_CONSTANTS
-    settings = plan.settings
+    constants, settings = plan.cohort.folder / LABELS, plan.settings
     record = MilRecord(
         embedder=plan.embedder,
         encoder=vectors.encoder,
         mpp=plan.cohort.mpp,
         px=plan.cohort.px,
         fields=plan.fields,
-        cut_points=cut_points_of(plan.train),
+        stain=plan.cohort.stain,
+        cut_points=cut_points_of(plan.train, plan.recipe),
         label_constants_digest=(
-            hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
+            None if plan.recipe is None else hashlib.sha256(constants.read_bytes()).hexdigest()
         ),
-        cohort_digest=plan.cohort.digest,
+        samples_digest=plan.cohort.samples_sha256,
+        tiles_digest=plan.cohort.tiles_sha256,
         origin=plan.train[0].origin,
         members=settings.members,
         hidden=settings.hidden,

@@ -4,27 +4,15 @@ import mil_head
 import numpy as np
 import pytest
 
-from immunopath.domain.prediction import FIELD_VALUES, ValidationCard
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.provenance import Provenance
 from immunopath.models.mil.fields import NO_TILES, CaseFacts, build_profile, effective
 from immunopath.models.mil.network import FieldTables
-
-CARD = ValidationCard(
-    cohort="drawn",
-    n=100,
-    metric="spearman",
-    value=0.8,
-    ci_low=0.7,
-    ci_high=0.9,
-    null_value=0.0,
-    external=False,
-)
 
 
 def facts(**changes: object) -> CaseFacts:
     values: dict[str, object] = {
         "record": mil_head.record(),
-        "cards": {"til_fraction": CARD},
         "n_tiles": 3,
         "qc_pass": True,
         "ood_score": 0.25,
@@ -67,12 +55,10 @@ def test_values_intervals_and_agreement_come_from_the_tables() -> None:
     # Cut points 0.3 and 0.6: of 0.40, 0.50 and 0.80 the last is another class.
     assert til.tile_disagreement == pytest.approx(1 / 3)
     assert til.effective_tiles == pytest.approx(1 / (0.25 + 2 * 0.0625), abs=1e-3)
-    assert til.validation == CARD
     density = profile.til_density
     assert density.value == "moderate"
     assert density.tile_disagreement == pytest.approx(1 / 3)
     assert density.spread == pytest.approx(0.5 * 0.2 + 0.25 * 0.6 + 0.25 * 0.0)
-    assert density.validation is None
     assert profile.immune_phenotype.spread == 0
     assert (density.ood_score, density.n_tiles, density.calibrated) == (0.25, 3, False)
 

@@ -26,10 +26,12 @@ from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.mil.build import build
 from immunopath.models.mil.pixels import Square, SquareTiles, squares_of
 from immunopath.models.mil.predictor import STRANGE_LIMIT, UNCALIBRATED, MilPredictor
-from immunopath.models.mil.record import FILE, VALIDATION, ValidationCards
+from immunopath.models.mil.record import FILE
 from immunopath.models.protocols import RGB, TileSource
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
+from immunopath.models.validation import FILE as VALIDATION
+from immunopath.models.validation import ValidationFile, write_validation
 from immunopath.pipeline.run import ImmunoPath
 
 
@@ -167,9 +169,7 @@ def test_a_record_that_is_none_names_the_key(
         engine(folder)
 
 
-def test_validation_cards_are_read_and_those_of_other_weights_refused(
-    folder: Path, core: RGB
-) -> None:
+def cards(checkpoint: str, used: str | None = None) -> ValidationFile:
     card = ValidationCard(
         cohort="drawn",
         n=100,
@@ -180,20 +180,45 @@ def test_validation_cards_are_read_and_those_of_other_weights_refused(
         null_value=0.0,
         external=False,
     )
-    digest = engine(folder).digest
-    cards = ValidationCards(digest=digest, fields={"til_fraction": card})
-    (folder / VALIDATION).write_text(cards.model_dump_json())
-    profile = engine(folder).predict(store_of(core)).result.profile
-    assert profile.til_fraction.validation == card
-    assert profile.til_density.validation is None
-    (folder / VALIDATION).write_text(
-        cards.model_copy(update={"digest": "0" * 64}).model_dump_json()
+    return ValidationFile(
+        checkpoint=checkpoint,
+        calibrator=used,
+        origin="synthetic",
+        split="test",
+        evaluation="e" * 64,
+        cards={"til_fraction": card},
     )
-    with pytest.raises(CheckpointError, match="written for another head"):
-        engine(folder)
-    (folder / VALIDATION).write_text("{}")
-    with pytest.raises(CheckpointError, match=r"validation.json: digest"):
-        engine(folder)
+
+
+def test_validation_cards_are_read_and_those_of_another_head_left_out(
+    folder: Path, core: RGB
+) -> None:
+    path = folder / VALIDATION
+    write_validation(cards(engine(folder).digest), path)
+    profile = engine(folder).predict(store_of(core)).result.profile
+    assert profile.til_fraction.validation is not None
+    assert profile.til_fraction.validation.value == 0.8
+    assert profile.til_density.validation is None
+    write_validation(cards("0" * 64), path)
+    result = engine(folder).predict(store_of(core)).result
+    assert result.profile.til_fraction.validation is None
+    assert "VALIDATION_NOT_USED" in {c.code for c in result.cautions}
+
+
+def test_cards_of_raw_tables_say_nothing_of_calibrated_ones(folder: Path, core: RGB) -> None:
+    digest = engine(folder).digest
+    write_validation(cards(digest), folder / VALIDATION)
+    write_calibrator(calibrator(digest), folder)
+    result = engine(folder).predict(store_of(core)).result
+    assert result.profile.til_fraction.validation is None
+    write_validation(cards(digest, calibrator(digest).digest), folder / VALIDATION)
+    assert engine(folder).predict(store_of(core)).result.profile.til_fraction.validation
+
+
+def test_a_head_of_normalised_tiles_says_so(folder: Path, core: RGB) -> None:
+    mil_head.write(folder, stain=("reinhard",))
+    codes = {c.code for c in engine(folder).predict(store_of(core)).result.cautions}
+    assert "TRAINED_ON_NORMALISED_STAIN" in codes
 
 
 def calibrator(checkpoint: str) -> Calibrator:

@@ -6,15 +6,33 @@ from pathlib import Path
 import pytest
 from texture_cohort import make_cohort, texture, write_tile
 
-from immunopath.domain.errors import CaseFileError, EngineMismatch
+from immunopath.domain.errors import CaseFileError, EngineMismatch, LabelError
 from immunopath.imaging.tile_manifest import TileRow, read_tiles, write_tiles
 from immunopath.models.mil.record import FILE, WEIGHTS, read_record
+from immunopath.training.labels.fields import LabelConstants, Span
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, write_recipe
+from immunopath.training.labels.signatures import Moments, SignatureModel
 from immunopath.training.mil.features import FILE as FEATURES
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import HISTORY, Means, make_plan, train_mil
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples, write_samples
 
 QUICK = MilSettings(members=1, epochs=2, hidden=8)
+RECIPE = LabelRecipe(
+    variant="run-v3.1",
+    train_digest="t" * 64,
+    signatures=SignatureModel(
+        gene_sets="1", genes={"CD3E": Moments(mean=1, sd=1)}, signatures={"til": ("CD3E",)}
+    ),
+    constants=LabelConstants(
+        n=20,
+        cd274_median=1.0,
+        til_median=0.0,
+        cd8_median=0.0,
+        til=Span(low=-2.0, high=3.0),
+        immune=Span(low=-2.0, high=3.0),
+    ),
+)
 
 
 @pytest.fixture
@@ -163,18 +181,32 @@ def test_the_same_cohort_and_seed_give_the_same_head(
     assert (tmp_path / "again" / WEIGHTS).read_bytes() == (head / WEIGHTS).read_bytes()
 
 
-def test_label_constants_travel_as_a_digest(small: Path, tmp_path: Path) -> None:
+def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
+    small: Path, tmp_path: Path
+) -> None:
+    change_samples(small, lambda s: s.model_copy(update={"origin": "rna"}))
     plan = make_plan(small, "embedded", QUICK)
-    cache = tmp_path / FEATURES
-    assert train_mil(plan, tmp_path / "a", Means(features=cache)).label_constants_digest is None
-    (small / "labels.json").write_text("{}")
-    found = train_mil(plan, tmp_path / "b", Means(features=cache)).label_constants_digest
-    assert found is not None
-    assert len(found) == 64
+    cache = Means(features=tmp_path / FEATURES)
+    bare = train_mil(plan, tmp_path / "a", cache)
+    assert bare.label_constants_digest is None
+    assert bare.fields["til_fraction"].quantity == "undeclared"
+    write_recipe(small / LABELS, RECIPE)
+    found = train_mil(make_plan(small, "embedded", QUICK), tmp_path / "b", cache)
+    assert found.label_constants_digest is not None
+    assert found.fields["til_fraction"].quantity == RECIPE.quantity
+    assert found.fields["til_density"].quantity == f"{RECIPE.quantity}_class"
+    low, high = RECIPE.constants.minmax_cuts
+    assert found.cut_points is not None
+    assert (found.cut_points.low, found.cut_points.high) == (round(low, 4), round(high, 4))
+    with pytest.raises(CaseFileError, match="the labels' own constants say 'rna_score_minmax'"):
+        make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
+    (small / LABELS).write_text("{}")
+    with pytest.raises(LabelError, match=r"labels\.json"):
+        make_plan(small, "embedded", QUICK)
 
 
 def test_a_cohort_that_grew_has_another_digest(small: Path) -> None:
-    before = make_plan(small, "embedded", QUICK).cohort.digest
+    before = make_plan(small, "embedded", QUICK).cohort.tiles_sha256
     rows = [*read_tiles(small / TILES), write_tile(small, "P000", 9, texture(0.5, 9))]
     write_tiles(small / TILES, rows)
-    assert make_plan(small, "embedded", QUICK).cohort.digest != before
+    assert make_plan(small, "embedded", QUICK).cohort.tiles_sha256 != before
