@@ -51,7 +51,7 @@ def run(request: Request) -> Result:
         {name: found for name, found in asked.sets.items() if name != MAIN},
         split=request.split,
         cohort=request.cohort.resolve().name,
-        not_run=_why_not(request) | asked.failed,
+        not_run=_why_not(request) | dict(asked.failed),
         plan=request.plan,
     )
     return write_all(request, evaluation, asked, scored)
