@@ -92,10 +92,13 @@ def figures(folder: Path) -> dict[str, Any]:
         "coverage_target": COVERAGE,
         "seeds": SEEDS,
     }
+    served = predict_cohort(folder / "head", folder / "cohort", "test")
     fields = {}
     for name in FIELD_VALUES:
         val, test = (collect(_of(samples, s), answers[s], name) for s in ("val", "test"))
         fields[name] = field_figures(calibrator.field(name), val, test, options)
+        if fields[name]["evaluable"]:
+            fields[name]["ece_served"] = _error(collect(_of(samples, "test"), served, name))
     return {**found, **summary(fields), "fields": fields}
 
 
@@ -193,6 +196,12 @@ def _raised(data: FieldData) -> FieldData:
 def _data(field: str, table: Floats, truth: Floats) -> FieldData:
     patients = tuple(f"p{i:06d}" for i in range(len(truth)))
     return FieldData(field, patients, truth, truth, table, tuple(truth.tolist()), 0, 0)
+
+
+def _error(data: FieldData) -> float:
+    """Return the error of the tables that the engine states now, with the calibration beside it."""
+    assert data.table is not None
+    return error_of(data.table, data.truth, number=data.values is None)
 
 
 def _accuracy(test: FieldData) -> float | None:

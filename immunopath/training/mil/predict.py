@@ -57,6 +57,7 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     return PredictionSet(
         engine=f"{NAME}:{folder}",
         digest=engine.digest,
+        preprocess=engine.info.preprocess,
         control=control,
         calibrated=engine.calibrator is not None,
         answers=tuple(answers),
