@@ -13,7 +13,7 @@ together and divided anew, so that cases are exchangeable by construction.
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,18 +92,31 @@ def figures(folder: Path) -> dict[str, Any]:
         "coverage_target": COVERAGE,
         "seeds": SEEDS,
     }
+    served = predict_cohort(folder / "head", folder / "cohort", "test")
+    fields = {}
     for name in FIELD_VALUES:
         val, test = (collect(_of(samples, s), answers[s], name) for s in ("val", "test"))
-        found[name] = field_figures(calibrator.field(name), val, test, options)
-    kept = [found[name] for name in FIELD_VALUES if found[name].get("evaluable")]
-    classes = [f for f in kept if f["kind"] == "category"]
-    found["worst_ece_before"] = max(f["ece_before"] for f in classes)
-    found["worst_ece_after"] = max(f["ece_after"] for f in classes)
-    found["worst_sharpened_ece_before"] = max(f["sharpened"]["ece_before"] for f in classes)
-    found["worst_sharpened_ece_after"] = max(f["sharpened"]["ece_after"] for f in classes)
-    found["lowest_mean_coverage"] = min(f["coverage_over_seeds"]["mean"] for f in kept)
-    found["highest_mean_coverage"] = max(f["coverage_over_seeds"]["mean"] for f in kept)
-    return found
+        fields[name] = field_figures(calibrator.field(name), val, test, options)
+        if fields[name]["evaluable"]:
+            fields[name]["ece_served"] = _error(collect(_of(samples, "test"), served, name))
+    return {**found, **summary(fields), "fields": fields}
+
+
+def summary(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the worst errors of the categories and the range of mean coverages of all fields."""
+    kept = [found for found in fields.values() if found["evaluable"]]
+    classes = [found for found in kept if found["kind"] == "category"]
+    sharp = [found["sharpened"] for found in classes if "ece_after" in found["sharpened"]]
+    means = [found["coverage_over_seeds"]["mean"] for found in kept]
+    return {
+        "worst_ece_before": max(found["ece_before"] for found in classes),
+        "worst_ece_after": max(found["ece_after"] for found in classes),
+        "worst_ece_if_calibrated": max(found["ece_if_calibrated"] for found in classes),
+        "worst_sharpened_ece_before": max(found["ece_before"] for found in sharp),
+        "worst_sharpened_ece_after": max(found["ece_after"] for found in sharp),
+        "lowest_mean_coverage": min(means),
+        "highest_mean_coverage": max(means),
+    }
 
 
 def field_figures(
@@ -183,6 +196,12 @@ def _raised(data: FieldData) -> FieldData:
 def _data(field: str, table: Floats, truth: Floats) -> FieldData:
     patients = tuple(f"p{i:06d}" for i in range(len(truth)))
     return FieldData(field, patients, truth, truth, table, tuple(truth.tolist()), 0, 0)
+
+
+def _error(data: FieldData) -> float:
+    """Return the error of the tables that the engine states now, with the calibration beside it."""
+    assert data.table is not None
+    return error_of(data.table, data.truth, number=data.values is None)
 
 
 def _accuracy(test: FieldData) -> float | None:

@@ -32,7 +32,7 @@ def fit_calibrator(
     found, table = read_predictions(predictions), read_samples(samples)
     _require_raw(found, predictions)
     chosen = _of_split(found, table, split, predictions, samples)
-    tiles = [answer.n_tiles for answer in found.answers if answer.patient_id in chosen]
+    tiles = [a.n_tiles for a in found.answers if a.patient_id in chosen and a.n_tiles > 0] or [0]
     patients = [sample for sample in table if sample.patient_id in chosen]
     return Calibrator(
         version=__version__,

@@ -18,6 +18,7 @@ from immunopath.domain.errors import (
 from immunopath.models.calibration import FILE, read_calibrator
 from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
 from immunopath.training.calibration.checkpoint import digest_of, require_folder
+from immunopath.training.predictions import read_predictions, write_predictions
 
 
 def run(*words: object) -> str:
@@ -55,6 +56,22 @@ def test_only_the_patients_of_the_split_are_used(tmp_path: Path) -> None:
     found = fit_calibrator(predictions, samples)
     assert found.n == 100
     assert found.field("tme_subtype").n_fit + found.field("tme_subtype").n_conformal == 100
+
+
+def test_patients_without_tiles_do_not_count_as_few_tiles(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 60)
+    found = read_predictions(predictions)
+    silent = found.answers[0].model_copy(update={"n_tiles": 0})
+    write_predictions(
+        predictions, found.model_copy(update={"answers": (silent, *found.answers[1:])})
+    )
+    assert fit_calibrator(predictions, samples).n_tiles == (4, 6)
+
+
+def test_how_the_engine_asked_is_kept(tmp_path: Path) -> None:
+    asked = {"conditioning": "marginal:8", "preprocess": "px=512;prompt=card"}
+    found = fit_calibrator(*write_case(tmp_path, 60, **asked))
+    assert (found.conditioning, found.preprocess) == ("marginal:8", "px=512;prompt=card")
 
 
 @pytest.mark.parametrize(
