@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openslide
 from PIL import Image, ImageCms
@@ -77,8 +78,8 @@ class OpenSlideReader:
         except (openslide.OpenSlideError, OSError) as error:
             raise self._damaged(error) from error
         pixels = np.asarray(image)
-        alpha = pixels[:, :, 3]
-        rgb = np.ascontiguousarray(pixels[:, :, :3])
+        rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+        alpha = np.asarray(cv2.extractChannel(pixels, 3), dtype=np.uint8)
         if int(alpha.min()) < 255:
             share = alpha[:, :, None].astype(np.float32) / 255
             rgb = np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
