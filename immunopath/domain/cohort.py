@@ -7,8 +7,6 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 
-RECORD_VERSION = "1"
-
 
 class FieldSummary(Frozen):
     """One field of one case, as the tidy table shows it.
@@ -61,7 +59,7 @@ class CaseRecord(Frozen):
     ``partial``, ``refused`` or ``failed``.
     """
 
-    version: Literal["1"] = RECORD_VERSION
+    version: Literal["1"] = "1"
     case_id: str
     patient_id: str | None = None
     row: int = Field(ge=0)

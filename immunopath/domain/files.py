@@ -8,6 +8,7 @@ from pathlib import Path
 
 from immunopath.domain.errors import CaseFileError, OutputError
 
+_HALF = ".immunopath-"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -28,7 +29,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Missing parent folders are created. A folder or a special file in the way is refused.
     """
-    temporary = path.parent / f".immunopath-{uuid.uuid4().hex}.tmp"
+    temporary = path.parent / f"{_HALF}{uuid.uuid4().hex}.tmp"
     try:
         if path.exists() and not path.is_file():
             raise OutputError(f"{path}: is not a regular file; name a file to write to")
@@ -46,6 +47,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 `text` to `path` atomically; raises `OutputError`."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that a killed process left below `folder`.
+
+    Only whoever holds the folder alone may call this: the files of a living process look the same.
+    """
+    for left in folder.rglob(f"{_HALF}*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def safe_name(case_id: str) -> str:

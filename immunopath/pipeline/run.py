@@ -97,11 +97,13 @@ class ImmunoPath:
         as_of: date | None = None,
         on_event: EventSink | None = None,
         nuclei: str | Path | None = None,
+        figures: bool = True,
     ) -> RenderedReport:
         """Run a case through the graph and return its report.
 
         `as_of` is the date of the question (default: today). `on_event` receives start and end
         of every agent with its milliseconds. `nuclei` writes every nucleus as QuPath GeoJSON.
+        Without `figures` the report's page says that it has no images, and costs less.
         Raises `ImageReadError` and its kin for input that cannot be read at all; unusable input
         (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
         """
@@ -114,7 +116,7 @@ class ImmunoPath:
         with closing(stream):  # before anything else closes the file that its threads write to
             for mode, payload in stream:
                 state = _take(mode, payload, state, on_event)
-        return self._finish(state, context, nuclei)
+        return self._finish(state, context, nuclei, figures=figures)
 
     async def aanalyze(
         self,
@@ -123,6 +125,7 @@ class ImmunoPath:
         as_of: date | None = None,
         on_event: EventSink | None = None,
         nuclei: str | Path | None = None,
+        figures: bool = True,
     ) -> RenderedReport:
         """Like `analyze`, without blocking the running event loop.
 
@@ -130,7 +133,7 @@ class ImmunoPath:
         `on_event` is called from that thread.
         """
         return await asyncio.to_thread(
-            self.analyze, case, as_of=as_of, on_event=on_event, nuclei=nuclei
+            self.analyze, case, as_of=as_of, on_event=on_event, nuclei=nuclei, figures=figures
         )
 
     def cohort(
@@ -170,7 +173,7 @@ class ImmunoPath:
         )
 
     def _finish(
-        self, state: CaseState, context: RunContext, nuclei: str | Path | None
+        self, state: CaseState, context: RunContext, nuclei: str | Path | None, *, figures: bool
     ) -> RenderedReport:
         _raise_if_unreadable(state)
         outcome = REPORT.read(state)
@@ -179,6 +182,8 @@ class ImmunoPath:
         report = RenderedReport.of(outcome.value, _stamped(outcome.value))
         if nuclei is not None:
             self._write_nuclei(Path(nuclei), report, context)
+        if not figures:
+            return report
         thumbnails = self._atlas.thumbnails(neighbour_ids(report))
         pictures = make_figures(report, context.workspace, thumbnails)
         return report.with_figures(pictures)

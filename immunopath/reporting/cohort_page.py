@@ -59,8 +59,8 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
         statuses=sorted(Counter(record.status for record in records).items()),
         fields=[_block(name, seen) for name in FIELD_VALUES],
         agreement=_agreement(seen),
-        quality=_bars(Counter(v for r in records for v in r.quality).items()),
-        findings=_bars(Counter(c for r in records for c in set(r.findings)).most_common()),
+        quality=_bars(Counter(v for r in records for v in r.quality)),
+        findings=_bars(Counter(c for r in records for c in set(r.findings))),
         engines=_engines(records),
         lost=[
             (record.row, record.case_id, record.status, record.reason) for record in lost[:SHOWN]
@@ -135,7 +135,7 @@ def _engines(records: Iterable[CaseRecord]) -> list[tuple[str, list[tuple[str, i
     return [(agent, sorted(counts.items())) for agent, counts in by_agent.items()]
 
 
-def _bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
-    pairs = list(counts)
+def _bars(counts: Counter[str]) -> list[Bar]:
+    pairs = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     top = max((n for _, n in pairs), default=1)
     return [Bar(label, n, n / top) for label, n in pairs]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.errors import OutputError
-from immunopath.domain.files import safe_name, write_bytes, write_text
+from immunopath.domain.files import safe_name, sweep, write_bytes, write_text
 
 TEXTS = st.text(st.characters(), max_size=80)
 
@@ -80,3 +80,12 @@ def test_names_are_readable_and_differ_by_case_of_letters() -> None:
     assert safe_name("P-17").startswith("P-17-")
     assert safe_name("p-17").lower() != safe_name("P-17").lower()
     assert safe_name("../../etc/passwd").startswith("etc-passwd-")
+
+
+def test_a_sweep_takes_half_files_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in (".immunopath-ab.tmp", "in/.immunopath-cd.tmp", "in/mine.tmp", "result.json"):
+        (tmp_path / name).write_text("x")
+    sweep(tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert left == ["in/mine.tmp", "result.json"]

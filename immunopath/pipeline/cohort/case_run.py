@@ -8,7 +8,7 @@ from typing import Protocol
 
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import ImmunoPathError
+from immunopath.domain.errors import ImmunoPathError, first_line
 from immunopath.pipeline.cohort.record import failure_of, record_of
 from immunopath.pipeline.cohort.store import ResultStore, case_key
 from immunopath.reporting.rendered import RenderedReport
@@ -17,7 +17,9 @@ from immunopath.reporting.rendered import RenderedReport
 class Analyzer(Protocol):
     """What a cohort needs: one case in, one report out."""
 
-    def analyze(self, case: Case, *, as_of: date | None = None) -> RenderedReport:
+    def analyze(
+        self, case: Case, *, as_of: date | None = None, figures: bool = True
+    ) -> RenderedReport:
         """Return the report of a case; raises `ImmunoPathError`."""
 
 
@@ -57,10 +59,13 @@ def run_case(engines: Callable[[], Analyzer], case: Case, row: int, plan: CasePl
         before = store.valid(case, key)
         if before is not None and not (before.status == "failed" and plan.retry_failed):
             return Done(before.model_copy(update={"row": row}), resumed=True)
-        report = engines().analyze(case, as_of=plan.as_of)
+        report = engines().analyze(case, as_of=plan.as_of, figures=plan.html)
         files = store.write_report(report, html=plan.html)
         record = record_of(report, row=row, key=key, files=files)
     except ImmunoPathError as error:
         record = failure_of(case, row=row, key=key, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one case must not stop the rest
+        reason = f"unexpected {type(error).__name__}: {first_line(error, 160)}"
+        record = failure_of(case, row=row, key="", reason=reason)
     store.write_record(record)
     return Done(record, resumed=False)

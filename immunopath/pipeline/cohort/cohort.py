@@ -16,7 +16,7 @@ from immunopath import __version__
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError, OutputError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import sweep, write_text
 from immunopath.pipeline.cohort.case_run import CasePlan, Done
 from immunopath.pipeline.cohort.local import EngineFactory, run_here, run_workers
 from immunopath.pipeline.cohort.manifest import ManifestRow
@@ -85,6 +85,7 @@ def run_cohort(
     jobs = [(row.number, row.case) for row in rows if row.case is not None]
     made = resumed = 0
     with _locked(plan.out), _Log(plan.out, settings, plan, machines) as log:
+        sweep(plan.out)
         log.manifest("running")
         for done in machines.stream(settings, jobs, plan):
             made, resumed = made + (not done.resumed), resumed + done.resumed
