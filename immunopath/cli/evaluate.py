@@ -9,6 +9,7 @@ from immunopath.domain.errors import InputError
 
 if TYPE_CHECKING:
     from immunopath.training.evaluation.evaluate import Evaluation
+    from immunopath.training.evaluation.resample import Plan
     from immunopath.training.samples import Split
     from immunopath.training.tile_source import Control
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(evaluate)
-    app.command()(compare)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -57,7 +57,6 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
 ) -> None:
     """Measure a predictor on patients with known truth, beside baselines and controls."""
     from immunopath.training.evaluation.request import Request
-    from immunopath.training.evaluation.resample import Plan
     from immunopath.training.evaluation.run import run
 
     result = run(
@@ -85,22 +84,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     typer.echo(f"written to {out}")
 
 
-def compare(
-    one: Annotated[Path, typer.Argument(help="Folder that evaluate wrote.")],
-    other: Annotated[Path, typer.Argument(help="Another one, on the same patients.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 20261128,
-) -> None:
-    """Compare two evaluated predictors patient by patient (paired bootstrap)."""
+def compare_evaluations(one: Path, other: Path, out: Path | None, plan: "Plan") -> None:
+    """Show and write the paired differences of two folders that ``evaluate`` wrote."""
     from immunopath.cli.inspect import show_table
     from immunopath.domain.files import write_text
     from immunopath.reporting.text import visible
     from immunopath.training.evaluation.compare_runs import compare_runs, verdict
-    from immunopath.training.evaluation.resample import Plan
     from immunopath.training.evaluation.words import SYNTHETIC, comparison_row
 
-    found = compare_runs(one, other, Plan(draws, seed))
+    found = compare_runs(one, other, plan)
     if found.origin == "synthetic":
         typer.echo(SYNTHETIC)
     typer.echo(visible(f"first: {found.one}"))

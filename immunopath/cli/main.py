@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from immunopath import __version__
-from immunopath.cli import calibrate, cohort, evaluate
+from immunopath.cli import calibrate, cohort, compare, evaluate
 from immunopath.cli.cohort_data import app as cohort_data_app
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
@@ -36,6 +36,7 @@ app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
 calibrate.register(app)
 cohort.register(app)
+compare.register(app)
 evaluate.register(app)
 register_mil(app)
 app.command("train")(train)

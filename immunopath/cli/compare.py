@@ -1,0 +1,77 @@
+"""``immunopath compare``: two runs side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from immunopath.training.evaluation.cohort_runs import RunComparison
+    from immunopath.training.evaluation.resample import Estimate
+
+SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(compare)
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of cohort or evaluate.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="That of another run.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 20261128,
+) -> None:
+    """Compare two runs patient by patient, with intervals of a paired bootstrap.
+
+    Of two cohorts: changed calls and recommendations. Of two evaluations: every metric.
+    """
+    from immunopath.cli.evaluate import compare_evaluations
+    from immunopath.domain.files import write_text
+    from immunopath.training.evaluation.cohort_runs import compare_runs, read_run
+    from immunopath.training.evaluation.resample import Plan
+
+    plan = Plan(draws, seed)
+    if not (run_a / "records").is_dir() and not (run_b / "records").is_dir():
+        compare_evaluations(run_a, run_b, out, plan)
+        return
+    found = compare_runs(read_run(run_a), read_run(run_b), plan)
+    if out is not None:
+        write_text(out, found.model_dump_json(indent=1) + "\n")
+    _show(found)
+
+
+def _show(found: "RunComparison") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from immunopath.reporting.text import visible
+    from immunopath.reporting.words import FIELD_NAMES
+
+    console = Console()
+    table = Table(title=f"{found.n} cases with a report in both runs", title_justify="left")
+    for head in ("field", "changed (95 %)", "mean B - A (95 %)"):
+        table.add_column(head)
+    for row in found.fields:
+        change = _words(row.difference) if row.difference else row.why_not
+        table.add_row(FIELD_NAMES[row.field], _words(row.changed), change)
+    for name, share in found.recommendations.items():
+        table.add_row(name.replace("_", " "), _words(share), "")
+    console.print(table)
+    for case in found.cases[:SHOWN]:
+        changes = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in case.changes.items())
+        console.print(Text(visible(f"{case.case_id}: {changes}")))
+    if len(found.cases) > SHOWN:
+        console.print(f"… and {len(found.cases) - SHOWN} more changed cases (--out has all)")
+    for name, cases in (("A", found.only_a), ("B", found.only_b)):
+        if cases:
+            console.print(f"not compared, in {name} only or without a report: {len(cases)}")
+
+
+def _words(value: "Estimate") -> str:
+    if value.low is None or value.high is None:
+        return f"{value.value:.3f}"
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
