@@ -35,6 +35,10 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     areas: Annotated[
         Path | None, typer.Option(help="CSV of slide and tissue_area: more tissue is preferred.")
     ] = None,
+    assume_primary: Annotated[
+        bool,
+        typer.Option("--assume-primary", help="Files of unknown sample type are primary tumour."),
+    ] = False,
     diagnostic_only: Annotated[
         bool, typer.Option("--diagnostic-only", help="No frozen sections.")
     ] = False,
@@ -49,8 +53,8 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     from immunopath.training.cohort.resolve import Dropped, Rules, resolve
 
     rules = _checked(
-        Rules, projects=project or (), need=need, diagnostic_only=diagnostic_only,
-        all_slides=all_slides,
+        Rules, projects=project or (), need=need, assume_primary=assume_primary,
+        diagnostic_only=diagnostic_only, all_slides=all_slides,
     )  # fmt: skip
     found = resolve(read_gdc(lists), rules, None if areas is None else read_areas(areas))
     write_manifest(out, found.rows)

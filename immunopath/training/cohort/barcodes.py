@@ -128,6 +128,11 @@ def parse_barcode(text: str) -> Barcode:
     return _barcode(match)
 
 
+def is_barcode(text: str) -> bool:
+    """True for a whole barcode of any length."""
+    return _BARCODE.fullmatch(text.strip().upper()) is not None
+
+
 def barcode_in(file_name: str) -> Barcode | None:
     """Return the barcode that a file name begins with, as slide files have it; None without one."""
     text = file_name.strip().upper()

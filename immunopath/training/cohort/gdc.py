@@ -4,7 +4,8 @@ Read as they are downloaded, told by their columns and not by their names:
 
 - the manifest of ``gdc-client`` (id, filename, md5, size, state): no case in it, so a barcode comes
   from the file name, which slides have and expression files have not;
-- the sample sheet (File ID, File Name, Data Type, Project ID, Case ID, Sample ID, Sample Type);
+- the sample sheet (File ID, File Name, Data Type, Project ID, Case ID, Sample ID, Sample Type), or
+  any other table with file id, file name and a column of barcodes;
 - metadata JSON of the cart (associated_entities) or of the files endpoint (cases, data.hits);
 - the files endpoint as TSV (cases.0.submitter_id, …).
 
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError
-from immunopath.training.cohort.barcodes import Barcode, barcode_in, parse_barcode
+from immunopath.training.cohort.barcodes import Barcode, barcode_in, is_barcode, parse_barcode
 from immunopath.training.tables import first_of, read_table
 
 FileKind = Literal["slide", "expression", "other"]
@@ -27,14 +28,14 @@ FileKind = Literal["slide", "expression", "other"]
 _SLIDES: Final = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".dcm")
 _COUNTS: Final = "star_gene_counts"
 _EXPRESSION_TYPE: Final = "gene expression quantification"
+_NO_TPM: Final = ("htseq", "fpkm")
+"""Names of expression files without TPM, of earlier workflows."""
 _SLIDE_TYPE: Final = "slide image"
 _ID: Final = ("file_id", "file id", "id")
 _NAME: Final = ("file_name", "file name", "filename")
 _MD5: Final = ("md5sum", "md5")
 _TYPE: Final = ("data_type", "data type")
-_PROJECT: Final = ("project id", "project_id", "cases.0.project.project_id")
-_CASE: Final = ("case id", "cases.0.submitter_id", "case_id", "submitter_id")
-_SAMPLE: Final = ("sample id", "cases.0.samples.0.submitter_id", "sample_id")
+_PROJECT: Final = ("project id", "project", "project_id", "cases.0.project.project_id")
 _SAMPLE_TYPE: Final = ("sample type", "cases.0.samples.0.sample_type", "sample_type")
 _TISSUE: Final = ("tissue type", "cases.0.samples.0.tissue_type", "tissue_type")
 _DESCRIPTOR: Final = ("tumor descriptor", "cases.0.samples.0.tumor_descriptor", "tumor_descriptor")
@@ -133,17 +134,12 @@ def _table(path: Path) -> list[FileRecord]:
 
 
 def _record(row: Mapping[str, str], listed: str) -> FileRecord:
-    """Return one file; a cell of a sample sheet may hold several cases or samples."""
-    name = first_of(row, _NAME)
-    cases = _several(first_of(row, _CASE))
-    samples = _several(first_of(row, _SAMPLE))
-    codes = [_code(row)]
-    texts = [*samples, *cases] if samples else cases
+    """Return one file; any column may hold barcodes, of several cases or samples too."""
     return _make(
         file_id=first_of(row, _ID),
-        name=name,
-        texts=texts,
-        codes=codes,
+        name=first_of(row, _NAME),
+        texts=[part for cell in row.values() for part in _several(cell) if is_barcode(part)],
+        codes=[_code(row)],
         project=next(iter(_several(first_of(row, _PROJECT))), ""),
         data_type=first_of(row, _TYPE),
         md5=first_of(row, _MD5),
@@ -209,7 +205,9 @@ def _kind(name: str, data_type: str) -> FileKind:
     lower = name.lower()
     if lower.endswith(_SLIDES) or data_type.lower() == _SLIDE_TYPE:
         return "slide"
-    if _COUNTS in lower or data_type.lower() == _EXPRESSION_TYPE:
+    if _COUNTS in lower:
+        return "expression"
+    if data_type.lower() == _EXPRESSION_TYPE and not any(word in lower for word in _NO_TPM):
         return "expression"
     return "other"
 

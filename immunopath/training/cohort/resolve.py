@@ -56,12 +56,14 @@ class Dropped(Frozen):
 class Rules(Frozen):
     """The choices of a manifest.
 
-    projects: which to keep, all when empty; need: what a patient must have; diagnostic_only:
+    projects: which to keep, all when empty; need: what a patient must have; assume_primary: the
+    caller's word that files of unknown sample type are of the primary tumour; diagnostic_only:
     drop frozen sections; all_slides: keep every slide of the best kind, not only the best one.
     """
 
     projects: tuple[str, ...] = ()
     need: Need = "both"
+    assume_primary: bool = False
     diagnostic_only: bool = False
     all_slides: bool = False
 
@@ -132,9 +134,9 @@ def _unusable(record: FileRecord, rules: Rules) -> tuple[Reason, str] | None:
         if failed:
             return reason, detail
     barcode = record.barcode
-    if barcode is None or not barcode.sample:
+    if barcode is None or not (barcode.sample or rules.assume_primary):
         return "sample type unknown", str(barcode or record.patients[0])
-    if not barcode.is_primary:
+    if barcode.sample and not barcode.is_primary:
         return _not_primary(barcode), f"{barcode}: {barcode.sample_type}"
     if rules.diagnostic_only and record.kind == "slide" and barcode.kind != "DX":
         return "frozen section", str(barcode)

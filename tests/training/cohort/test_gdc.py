@@ -84,6 +84,36 @@ def test_the_files_endpoint_as_json_and_as_tsv(tmp_path: Path) -> None:
         assert found.project == "TCGA-LUAD"
 
 
+def test_any_column_may_name_the_barcode_and_uuids_do_not(tmp_path: Path) -> None:
+    """The columns of the published run's own list, and of a table made with TCGAbiolinks."""
+    uuid = "0a1b2c3d-0000-4000-8000-000000000000"
+    own = table(
+        tmp_path / "slide_metadata.csv",
+        "file_id,file_name,file_size_gb,case_id,submitter_id,project_id",
+        f"b2,{STAR},0.1,{uuid},TCGA-05-4244,TCGA-LUAD",
+    )
+    biolinks = table(
+        tmp_path / "b.tsv",
+        "id\tfile_name\tcases\tsample_type\tproject",
+        f"b2\t{STAR}\tTCGA-05-4244-01A-01R-1107-07\tPrimary Tumor\tTCGA-LUAD",
+    )
+    assert [str(f.barcode) for f in read_gdc([own])] == ["TCGA-05-4244"]
+    (found,) = read_gdc([biolinks])
+    assert str(found.barcode) == "TCGA-05-4244-01A-01R-1107-07"
+    assert found.project == "TCGA-LUAD"
+
+
+def test_expression_files_without_tpm_are_none(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "s.tsv",
+        "file_id\tfile_name\tdata_type\tsubmitter_id",
+        "a\tx.htseq.counts.gz\tGene Expression Quantification\tTCGA-05-4244-01A",
+        "b\tx.FPKM-UQ.txt.gz\tGene Expression Quantification\tTCGA-05-4244-01A",
+        "c\tx.tsv.gz\tGene Expression Quantification\tTCGA-05-4244-01A",
+    )
+    assert [f.kind for f in read_gdc([path])] == ["other", "other", "expression"]
+
+
 def test_lists_of_the_same_files_complete_each_other(tmp_path: Path) -> None:
     manifest = table(tmp_path / "m.txt", "id\tfilename\tmd5\tsize\tstate", f"b2\t{STAR}\tcd\t1\tx")
     metadata = write_metadata(

@@ -138,6 +138,16 @@ def test_what_cannot_be_placed_is_listed_with_its_reason() -> None:
     }
 
 
+def test_unknown_sample_types_are_primary_on_the_callers_word_only() -> None:
+    bare = record(RNA, barcode=parse_barcode(P))
+    assert resolve([bare, record(DX)], Rules(assume_primary=True)).rows[0].aliquot == P
+    with pytest.raises(CohortError, match="sample type unknown 1"):
+        resolve([bare, record(DX)], Rules())
+    normal = record(f"{P}-11A-01R-1107-07")
+    with pytest.raises(CohortError, match="normal tissue 1"):
+        resolve([normal, record(DX)], Rules(assume_primary=True))
+
+
 def test_a_patient_needs_both_unless_said_otherwise() -> None:
     other = "TCGA-44-2668"
     files = [RNA, DX, f"{other}-01A-01R-1107-07", "TCGA-44-2669-01Z-00-DX1"]
