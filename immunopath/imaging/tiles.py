@@ -155,6 +155,14 @@ class TileStore:
             self._summaries.extend(tiles)
         return AddedImage(index, whole or tiles[0].quality, tuple(tiles))
 
+    def add_picture(self, pixels: RGB, mpp: float) -> int:
+        """Register an image to look at, without tiles; returns its index."""
+        shown = pixels.view()
+        shown.setflags(write=False)
+        with self._lock:
+            self._images.append(_StoredImage(shown, mpp))
+            return len(self._images) - 1
+
     @property
     def all_tiles(self) -> Sequence[TileSummary]:
         """All tiles in reading order, image by image, refused ones included."""
