@@ -17,7 +17,10 @@ from immunopath.imaging.decode import (
 from immunopath.imaging.quality import assess_quality
 from immunopath.imaging.resolution import resolve_resolution
 from immunopath.imaging.slides.sample import SlideSample, is_slide, sample_slide
-from immunopath.imaging.tiles import AddedImage, Box, TileStore
+from immunopath.imaging.tiles import AddedImage, Box, SlidePicture, TileStore
+
+_Found = tuple[DecodedImage, Resolution, Box | None]
+"""An image, its scale and its place on a slide."""
 
 
 def take_in(
@@ -41,7 +44,11 @@ def take_in(
     for path in paths:
         if is_slide(path, max_pixels):
             sample = sample_slide(path, stated_mpp)
-            found = list(_regions(path, sample))
+            found: list[_Found] = list(_regions(path, sample))
+            name = printable(path.name)
+            store.slides[sample.sha256] = SlidePicture(
+                name, sample.thumbnail, sample.bounds, sample.resolution.mpp
+            )
             if not found:
                 images.append(_empty(path, sample, store))
                 reasons.append(_no_region(path, sample))
@@ -64,7 +71,7 @@ def take_in(
     )
 
 
-def _regions(path: Path, sample: SlideSample) -> Iterator[tuple[DecodedImage, Resolution, Box]]:
+def _regions(path: Path, sample: SlideSample) -> Iterator[_Found]:
     """Return the regions of a slide as images of the case, each with its place."""
     count = len(sample.regions)
     for number, region in enumerate(sample.regions, 1):

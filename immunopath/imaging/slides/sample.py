@@ -42,8 +42,8 @@ class SlideRegion:
 class SlideSample:
     """Regions in reading order, none when there is no tissue.
 
-    of: how many would have been worth reading; thumbnail, thumbnail_mpp: the whole slide, for the
-    reader; sha256: of the file.
+    of: how many would have been worth reading; thumbnail, thumbnail_mpp: the scanned part of the
+    slide, which is `bounds` of its `size` in level-0 pixels; sha256: of the file.
     """
 
     regions: tuple[SlideRegion, ...]
@@ -53,6 +53,7 @@ class SlideSample:
     tissue: float
     resolution: Resolution
     size: tuple[int, int]
+    bounds: Box
     sha256: str
     reader: str
     notes: tuple[str, ...]
@@ -85,7 +86,7 @@ def sample_slide(
     """
     with open_slide(path, stated_mpp) as slide:
         plan = _planned(slide)
-        places = spread(plan.candidates, count)
+        places = spread(_worthwhile(plan, count), count)
         regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -97,6 +98,7 @@ def sample_slide(
             tissue=plan.mask.shares()["tissue"],
             resolution=slide.resolution,
             size=slide.dimensions,
+            bounds=slide.facts.bounds,
             sha256=digest,
             reader=slide.facts.reader,
             notes=slide.facts.notes,
@@ -126,6 +128,12 @@ def _planned(slide: Slide) -> TilePlan:
     if plan.candidates:
         return plan
     return plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX))
+
+
+def _worthwhile(plan: TilePlan, count: int) -> tuple[GridTile, ...]:
+    """Leave borders with much glass out, as long as there are enough places without."""
+    rich = tuple(p for p in plan.candidates if p.tissue >= plan.rules.min_tissue)
+    return rich if len(rich) >= count else plan.candidates
 
 
 def _native(slide: Slide, box: Box) -> RGB:

@@ -102,6 +102,13 @@ def test_an_empty_slide_does_not_spoil_another(tmp_path: Path) -> None:
     assert store.image(0, 5000).shape[:2] == (112, 125)
 
 
+def test_borders_with_much_glass_are_left_out_when_there_is_enough(tmp_path: Path) -> None:
+    path = write_pyramid(tmp_path / "s.tif", tissue_on_glass(2600, 3000))
+    boxes = {region.box for region in sample_slide(path, count=1).regions}
+    assert boxes == {(1024, 1024, 1024, 1024)}
+    assert len(sample_slide(path, count=REGIONS).regions) > 1
+
+
 def test_a_biopsy_gets_small_regions(tmp_path: Path) -> None:
     rgb = np.full((1600, 2080, 3), GLASS, np.uint8)
     rgb[560:960, 1040:1480] = he_field(400, 440)
