@@ -65,13 +65,13 @@ def is_slide(path: Path, max_pixels: int = MAX_PIXELS) -> bool:
     A small SVS or TIFF is an image like any other. Never raises: what is no slide is decoded, and
     refused there with its reason.
     """
-    if not path.is_file():
-        return False
     try:
+        if not path.is_file():
+            return False
         if vendor_of(path) not in _PLAIN_TIFF:
             return True
         size = first_page_size(path)
-    except (ImageReadError, OSError):
+    except (ImageReadError, OSError, ValueError):
         return False
     return size is not None and size[0] * size[1] > max_pixels
 
