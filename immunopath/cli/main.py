@@ -159,11 +159,15 @@ def tiles(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     slides: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SLIDE|MANIFEST...", help="Slides, or CSV/TSV with slide, patient_id, mpp."
+            metavar="SLIDE|MANIFEST...",
+            help="Slides, or CSV/TSV: slide, patient_id, mpp; a cohort's.",
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tiles and their manifest.")],
     mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel of the slides.")] = None,
+    slide_folder: Annotated[
+        Path | None, typer.Option(help="Of slides that a manifest names. Default: the manifest's.")
+    ] = None,
     target_mpp: Annotated[float, typer.Option(help="Micrometres per pixel of the tiles.")] = 0.5,
     size: Annotated[int, typer.Option(help="Side of a tile in pixels.")] = 512,
     max_tiles: Annotated[
@@ -191,7 +195,7 @@ def tiles(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         seed=seed,
     )
     stated = None if mpp is None else checked_mpp(mpp)
-    raise typer.Exit(tile(slides, out, settings, stated, workers))
+    raise typer.Exit(tile(slides, out, settings, (stated, slide_folder), workers))
 
 
 @app.command()

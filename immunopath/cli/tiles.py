@@ -38,14 +38,15 @@ def tile(
     given: Sequence[Path],
     out: Path,
     settings: TilingSettings,
-    mpp: float | None,
+    where: tuple[float | None, Path | None],
     workers: int | None,
 ) -> int:
     """Tile slides and print what came of each.
 
+    where: the stated µm per pixel of the slides, and the folder of those that manifests name.
     Returns 0, 3 when a slide has no usable tissue, 2 when a slide could not be read.
     """
-    slides = collect(given, mpp)
+    slides = collect(given, *where)
     count = max(1, (os.cpu_count() or 1)) if workers is None else workers
     with Progress(len(slides)) as watch:
         record = tile_slides(

@@ -67,6 +67,8 @@ class ImageSummary(Frozen):
     mpp_source: str
     notes: tuple[str, ...] = ()
     """Conversions applied, e.g. ``alpha composited on white``."""
+    region: tuple[int, int, int, int] | None = None
+    """x, y, width, height in level-0 pixels of the slide of which the image is a part."""
     quality: QualityReport
 
 

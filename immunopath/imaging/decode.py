@@ -108,19 +108,24 @@ def _finished(raw: RawImage, path: Path, kind: str, digest: str) -> DecodedImage
     named = next((other for other, known in _SUFFIXES.items() if suffix in known), None)
     if named not in (None, kind):
         notes.append(f"the content is {kind} although the name ends in {suffix}")
-    of_pixels = hashlib.sha256("x".join(str(n) for n in pixels.shape).encode())
-    of_pixels.update(pixels.data)
     return DecodedImage(
         pixels=pixels,
-        name=_printable(path.name),
+        name=printable(path.name),
         sha256=digest,
-        pixels_sha256=of_pixels.hexdigest(),
+        pixels_sha256=pixels_digest(pixels),
         format=raw.format,
         embedded=raw.embedded,
         notes=tuple(notes),
     )
 
 
-def _printable(name: str) -> str:
+def pixels_digest(pixels: RGB) -> str:
+    """Return the SHA-256 of shape and pixels."""
+    digest = hashlib.sha256("x".join(str(n) for n in pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def printable(name: str) -> str:
     """Return a file name as text that any output can hold: bytes that are no UTF-8 spelt out."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -89,6 +89,20 @@ class _Placed:
 
 
 @dataclass(frozen=True)
+class SlidePicture:
+    """A slide of which regions are images of the case.
+
+    name: of the file; pixels: its thumbnail; box: what the thumbnail shows, in level-0 pixels; mpp:
+    of level 0.
+    """
+
+    name: str
+    pixels: RGB
+    box: Box
+    mpp: float
+
+
+@dataclass(frozen=True)
 class AddedImage:
     """An image as it entered the store; `tiles` are all of its tiles, refused ones included."""
 
@@ -113,6 +127,8 @@ class TileStore:
         self._summaries: list[TileSummary] = []
         self._cache: OrderedDict[tuple[str, float, float], RGB] = OrderedDict()
         self._cached = 0
+        self.slides: dict[str, SlidePicture] = {}
+        """Thumbnails of slides by the digest of their file, which their regions share."""
 
     def add_image(
         self, image: DecodedImage, mpp: float, mpp_source: str | None = None
@@ -154,6 +170,14 @@ class TileStore:
         with self._lock:
             self._summaries.extend(tiles)
         return AddedImage(index, whole or tiles[0].quality, tuple(tiles))
+
+    def add_picture(self, pixels: RGB, mpp: float) -> int:
+        """Register an image to look at, without tiles; returns its index."""
+        shown = pixels.view()
+        shown.setflags(write=False)
+        with self._lock:
+            self._images.append(_StoredImage(shown, mpp))
+            return len(self._images) - 1
 
     @property
     def all_tiles(self) -> Sequence[TileSummary]:

@@ -7,6 +7,7 @@ from immunopath.agents.context import Workspace
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport
 from immunopath.models.protocols import NucleiTable
+from immunopath.pipeline.slide_map import slide_maps
 from immunopath.reporting.figures import FigureImage, Figures
 
 MAX_SIDE_PX = 1100
@@ -26,7 +27,7 @@ def make_figures(report: CaseReport, workspace: Workspace, neighbours: dict[str,
     )
     wanted = neighbour_ids(report)
     return Figures(
-        images=images,
+        images=(*slide_maps(report, workspace, MAX_SIDE_PX), *images),
         neighbour_jpegs={key: jpeg for key, jpeg in neighbours.items() if key in wanted},
     )
 

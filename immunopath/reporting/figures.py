@@ -24,6 +24,8 @@ class FigureImage:
     y: npt.NDArray[np.float32]
     is_lymphocyte: npt.NDArray[np.bool_]
     in_nest: npt.NDArray[np.bool_]
+    caption: str = ""
+    """What is seen, when it is not the nuclei."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def overlay(image: FigureImage, *, assumed: bool = False) -> Overlay:
         edge=max(image.width, image.height) / 400,
         bar=length / image.um_per_px,
         bar_label=f"{length} µm assumed" if assumed else f"{length} µm",
-        caption=_caption(image, lymphocyte, other, nested),
+        caption=image.caption or _caption(image, lymphocyte, other, nested),
         scale_note=f"Shown at {image.um_per_px:.3g} µm per pixel"
         + (", assumed: nobody stated the resolution." if assumed else "."),
     )

@@ -149,11 +149,14 @@ class Readers:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> "Readers":
+        self._start()
+        return self
+
+    def _start(self) -> None:
         if self._workers:
             self._pool = ProcessPoolExecutor(
                 self._workers, multiprocessing.get_context("spawn"), initializer=_one_thread
             )
-        return self
 
     def __exit__(self, *_: object) -> None:
         _opened.cache_clear()
@@ -163,7 +166,8 @@ class Readers:
     def run(self, jobs: Sequence[Job]) -> Iterator[Batch]:
         """Yield the batches in the order of the jobs, whatever process is done first.
 
-        Raises `ImageReadError` for a damaged slide, and when a process dies.
+        Raises `ImageReadError` for a damaged slide, and when a process dies; the next call starts
+        new ones.
         """
         if self._pool is None:
             yield from map(run_job, jobs)
@@ -178,6 +182,8 @@ class Readers:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
+            self._pool.shutdown(wait=False)
+            self._start()
             raise ImageReadError(
                 f"{jobs[0].path}: a reading process died (out of memory?); use fewer workers"
             ) from error

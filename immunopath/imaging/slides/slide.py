@@ -1,6 +1,7 @@
 """One slide, whatever file it comes from: levels, scale, regions at a wanted resolution."""
 
 import math
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from immunopath.imaging.tiles import Box
 
 BLOCK_PX = 2048
 """Side of the blocks in which a large region is read and reduced, in pixels of its level."""
+LARGEST_SIDE_PX = 1_000_000
+"""A quarter of a metre at 0.25 µm/px."""
 FINER_LEVEL = 1.02
 """A level may be this much coarser than what is wanted: 0.5040 µm/px serves 0.5."""
 
@@ -73,10 +76,16 @@ class Slide:
     """
 
     def __init__(self, path: Path, reader: LevelReader, stated_mpp: float | None = None) -> None:
-        """Settle the resolution; raises `ResolutionError` for a stated mpp that is none."""
+        """Settle the resolution; raises `ResolutionError` for a stated mpp that is none.
+
+        Raises `ImageReadError` for a size that no slide has: its header is wrong or a trap.
+        """
         self.path = path
         self._reader = reader
         self.facts = reader.facts
+        if max(self.dimensions) > LARGEST_SIDE_PX or min(self.dimensions) < 1:
+            width, height = self.dimensions
+            raise ImageReadError(f"{path}: states {width} x {height} pixels; no slide is that size")
         self.resolution = resolve_resolution(self.facts.embedded, stated_mpp)
 
     def __enter__(self) -> Self:
@@ -164,13 +173,18 @@ class Slide:
 
 def refuse_unless_readable(path: Path) -> None:
     """Raise `ImageReadError` for what is no file with content; a folder may be a DICOM slide."""
-    if not path.exists():
-        raise ImageReadError(f"{path}: no such file; check the path")
-    if path.is_dir():
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise ImageReadError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError) as error:  # a loop of links, a name too long, no permission
+        reason = getattr(error, "strerror", None) or error
+        raise ImageReadError(f"{path}: cannot be read ({reason}); check the path") from None
+    if stat.S_ISDIR(status.st_mode):
         return
-    if not path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise ImageReadError(f"{path}: is not a regular file; copy the slide to a file first")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise ImageReadError(f"{path}: is empty (0 bytes); copy or export it again")
 
 

@@ -52,6 +52,16 @@ def readable_by_regions(path: Path) -> bool:
         raise _damaged(path, error) from error
 
 
+def first_page_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height of a TIFF's first page from its header, None for another file."""
+    try:
+        with quiet(), TiffFile(path) as tif:
+            page = first_page(tif, path)
+            return page.imagewidth, page.imagelength
+    except DAMAGE:
+        return None
+
+
 class TiffReader:
     """Implements `LevelReader` for the first image of a file and its reduced copies."""
 

@@ -1,7 +1,9 @@
-"""What is tiled: slide files as they are named, or a manifest with a row per slide."""
+"""What is tiled: slide files as they are named, or manifests.
+
+A manifest has a row per slide (columns below) or is that of a cohort, with a row per patient.
+"""
 
 import csv
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,11 @@ from immunopath.domain.case import named_after
 from immunopath.domain.errors import CaseFileError, ResolutionError
 from immunopath.domain.files import require_file
 from immunopath.domain.units import checked_mpp
+from immunopath.training.cohort.barcodes import barcode_in
+from immunopath.training.cohort.manifest import read_manifest
 
 MANIFESTS = {".csv": ",", ".tsv": "\t"}
 COLUMNS = ("slide", "slide_id", "patient_id", "mpp")
-_PARTICIPANT = re.compile(r"(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4})(?![0-9A-Z])")
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,19 @@ class SlideInput:
     mpp: float | None = None
 
 
-def collect(given: Sequence[Path], mpp: float | None = None) -> tuple[SlideInput, ...]:
+def collect(
+    given: Sequence[Path], mpp: float | None = None, folder: Path | None = None
+) -> tuple[SlideInput, ...]:
     """Return the slides of files and manifests in the given order.
 
-    `mpp` is stated for every slide whose row states none. Every bad row of a manifest is listed.
-    Raises `CaseFileError` for a bad manifest, for an id that appears twice, and for nothing given.
+    `mpp` is stated for every slide whose row states none; `folder` holds the slides that manifests
+    name (None: the manifest's own). Every bad row of a manifest is listed. Raises `CaseFileError`
+    for a bad manifest, for an id that appears twice, and for nothing given.
     """
     slides: list[SlideInput] = []
     for path in given:
         if path.suffix.lower() in MANIFESTS and not path.is_dir():
-            slides += _rows(path, mpp)
+            slides += _rows(path, mpp, path.parent if folder is None else folder)
         else:
             slide_id = named_after(path)
             slides.append(SlideInput(slide_id, patient_of(slide_id), path, mpp))
@@ -54,11 +60,11 @@ def collect(given: Sequence[Path], mpp: float | None = None) -> tuple[SlideInput
 
 def patient_of(slide_id: str) -> str:
     """Return the TCGA participant of a slide's name, else the slide id itself."""
-    found = _PARTICIPANT.match(slide_id)
-    return found.group(1) if found else slide_id
+    found = barcode_in(slide_id)
+    return found.patient_id if found else slide_id
 
 
-def _rows(path: Path, mpp: float | None) -> list[SlideInput]:
+def _rows(path: Path, mpp: float | None, folder: Path) -> list[SlideInput]:
     require_file(path, "a manifest of slides (CSV or TSV)")
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -66,13 +72,21 @@ def _rows(path: Path, mpp: float | None) -> list[SlideInput]:
         raise CaseFileError(f"{path}: is no UTF-8 text; export it as CSV") from error
     reader = csv.DictReader(text.splitlines(), delimiter=MANIFESTS[path.suffix.lower()])
     names = reader.fieldnames or []
+    if "slides" in names:
+        return [
+            SlideInput(named_after(Path(name)), row.patient_id, folder / name, mpp)
+            for row in read_manifest(path)
+            for name in row.slides
+        ]
     if "slide" not in names:
-        raise CaseFileError(f"{path}: has no column 'slide'; it takes {', '.join(COLUMNS)}")
+        raise CaseFileError(
+            f"{path}: has no column 'slide'; it takes {', '.join(COLUMNS)}, or is a cohort's"
+        )
     slides, faults = [], []
     try:
         for row in reader:
             try:
-                slides.append(_row(row, path, mpp))
+                slides.append(_row(row, folder, mpp))
             except (ValueError, ResolutionError) as error:
                 faults.append(f"line {reader.line_num}: {error}")
     except csv.Error as error:
@@ -83,8 +97,8 @@ def _rows(path: Path, mpp: float | None) -> list[SlideInput]:
     return slides
 
 
-def _row(row: dict[str | None, str | None], manifest: Path, mpp: float | None) -> SlideInput:
-    """Read one row; a relative slide lies beside its manifest."""
+def _row(row: dict[str | None, str | None], folder: Path, mpp: float | None) -> SlideInput:
+    """Read one row; a relative slide lies in `folder`."""
     if None in row:
         raise ValueError("has more cells than the header")
     name = (row.get("slide") or "").strip()
@@ -95,7 +109,7 @@ def _row(row: dict[str | None, str | None], manifest: Path, mpp: float | None) -
         own = checked_mpp(float(stated)) if stated else mpp
     except ValueError:
         raise ValueError(f"mpp {stated!r} is no number") from None
-    path = manifest.parent / name
+    path = folder / name
     slide_id = (row.get("slide_id") or "").strip() or named_after(path)
     return SlideInput(
         slide_id, (row.get("patient_id") or "").strip() or patient_of(slide_id), path, own

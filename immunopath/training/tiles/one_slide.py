@@ -162,9 +162,13 @@ def _with(  # noqa: PLR0913 - the parts of one job
     )  # fmt: skip
 
 
+def tile_folder(given: SlideInput) -> str:
+    """Return where the tiles of a slide lie, relative to the manifest."""
+    return f"tiles/{safe_name(given.slide_id)}"
+
+
 def _file(given: SlideInput, place: GridTile, settings: TilingSettings) -> str:
-    name = f"{place.column}_{place.row}.{settings.image_format}"
-    return f"tiles/{safe_name(given.slide_id)}/{name}"
+    return f"{tile_folder(given)}/{place.column}_{place.row}.{settings.image_format}"
 
 
 def _chosen(accepted: Sequence[SeenTile], settings: TilingSettings) -> _Choice:

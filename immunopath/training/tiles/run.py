@@ -1,5 +1,6 @@
 """Tiling of many slides into one folder: tiles, manifest, thumbnails, record."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
 from immunopath.training.samples import TILES
 from immunopath.training.tiles.inputs import SlideInput
-from immunopath.training.tiles.one_slide import TilingTools, Watch, tile_slide
+from immunopath.training.tiles.one_slide import TilingTools, Watch, tile_folder, tile_slide
 from immunopath.training.tiles.record import RECORD, SlideRecord, TilingRecord, TilingSettings
 
 
@@ -45,6 +46,7 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
             except OutputError:
                 raise
             except InputError as error:
+                shutil.rmtree(folder / tile_folder(slide), ignore_errors=True)
                 record, found = _refused(slide, error), []
             records.append(record)
             rows += found

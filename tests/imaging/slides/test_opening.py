@@ -1,5 +1,6 @@
 """Slides are opened by what is in them, and refused in one line."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from immunopath.domain.errors import ImageReadError, ResolutionError
 from immunopath.domain.units import MppSource
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.openslide_reader import OpenSlideReader
+from immunopath.imaging.slides.sample import is_slide
 from immunopath.imaging.slides.tiff_reader import TiffReader
 
 
@@ -173,6 +175,25 @@ def test_what_is_no_slide_is_refused_in_one_line(tmp_path: Path, kind: str, said
         open_slide(damaged(tmp_path, kind))
     assert "\n" not in str(caught.value)
     assert "bad.svs" in str(caught.value)
+
+
+def test_hostile_paths_are_refused_in_one_line(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.svs"
+    loop.symlink_to(loop)
+    os.mkfifo(tmp_path / "pipe.svs")
+    for path in (loop, tmp_path / ("x" * 300), tmp_path / "pipe.svs", Path("a\0b")):
+        assert not is_slide(path)
+        with pytest.raises(ImageReadError):
+            open_slide(path)
+
+
+def test_a_size_that_no_slide_has_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = write_pyramid(tmp_path / "a.tif", he_field(64, 64), levels=1)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for name in ("ImageWidth", "ImageLength"):
+            tif.pages[0].tags[name].overwrite(2**31)
+    with pytest.raises(ImageReadError, match=r"no slide is that size|truncated or damaged"):
+        open_slide(path, 0.5)
 
 
 def test_damage_in_the_pixels_is_found_when_they_are_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_damage_is_named_from_another_process(tmp_path: Path) -> None:
     bad = [replace(job, path=tmp_path / "bad.svs") for job in jobs]
     with Readers(1) as readers, pytest.raises(ImageReadError, match=r"bad.svs: the slide is trunc"):
         list(readers.run(bad))
+
+
+def die(rgb: RGB) -> FloatMap:
+    del rgb
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_named_and_replaced() -> None:
+    jobs = jobs_for(CMU)[:1]
+    with Readers(1) as readers:
+        with pytest.raises(ImageReadError, match=r"svs: a reading process died"):
+            list(readers.run([replace(jobs[0], describe=die)]))
+        assert flat(list(readers.run(jobs)))
 
 
 def test_a_blurred_place_is_rejected_as_blur(tmp_path: Path) -> None:

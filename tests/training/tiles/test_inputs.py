@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from immunopath.domain.errors import CaseFileError, ImmunoPathError
+from immunopath.domain.errors import CaseFileError, CohortError, ImmunoPathError
 from immunopath.training.tiles.inputs import SlideInput, collect, patient_of
 
 
@@ -30,6 +30,18 @@ def test_a_row_overrides_the_scale(tmp_path: Path) -> None:
     )
     tsv = manifest(tmp_path, "slide\tmpp\n/data/a.svs\t\n", "s.tsv")
     assert collect([tsv]) == (SlideInput("a", "a", Path("/data/a.svs"), None),)
+
+
+def test_the_manifest_of_a_cohort_names_slides_by_patient(tmp_path: Path) -> None:
+    text = "patient_id,cancer_type,slides\nP1,LUAD,a.svs; b.svs\nP2,LUSC,\nP3,LUSC,c/d.svs\n"
+    path = manifest(tmp_path, text)
+    assert collect([path], 0.25, tmp_path / "wsi") == (
+        SlideInput("a", "P1", tmp_path / "wsi/a.svs", 0.25),
+        SlideInput("b", "P1", tmp_path / "wsi/b.svs", 0.25),
+        SlideInput("d", "P3", tmp_path / "wsi/c/d.svs", 0.25),
+    )
+    with pytest.raises(CohortError, match="patient P1 stands on line 2 too"):
+        collect([manifest(tmp_path, text + "P1,LUAD,e.svs\n")])
 
 
 def test_every_bad_row_is_listed(tmp_path: Path) -> None:

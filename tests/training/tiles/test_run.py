@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from he_fields import he_field
 from slide_files import BROKEN, CMU, GLASS, OVERVIEW, halved, tissue_on_glass, write_pyramid
 
@@ -157,6 +158,21 @@ def test_a_hostile_slide_id_stays_in_the_folder(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
     rows = read_tiles(tmp_path / "deep" / "out" / "tiles.parquet")
     assert {row.slide_id for row in rows} == {"../../up", "a/b\n"}
+
+
+def test_a_slide_that_breaks_midway_leaves_no_tile(tmp_path: Path) -> None:
+    """Its thumbnail is a level of its own; the damage lies in the pixels of level 0."""
+    rgb, path = tissue_on_glass(900, 900), tmp_path / "a.tif"
+    write_pyramid(path, rgb, levels=5, compression="deflate")
+    with tifffile.TiffFile(path) as tif:
+        start = tif.pages[0].dataoffsets[10]
+    data = bytearray(path.read_bytes())
+    data[start : start + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    settings = SMALL.model_copy(update={"max_tiles": None})
+    record = tile_slides(collect([path, CMU]), tmp_path / "out", settings)
+    assert [slide.status for slide in record.slides] == ["refused", "tiled"]
+    assert len(list((tmp_path / "out" / "tiles").iterdir())) == 1
 
 
 def test_a_missing_package_is_named_before_the_work(

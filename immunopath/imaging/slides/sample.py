@@ -1,0 +1,140 @@
+"""A slide as the images of a case: regions of tissue, spread over it.
+
+Engines know images of some hundred µm, with true surroundings inside each; so a slide enters a case
+as a dozen such images, each with its place, and everything behind intake stays as it is.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from immunopath.domain.errors import ImageReadError
+from immunopath.domain.units import WORKING_MPP, Resolution
+from immunopath.imaging.arrays import RGB
+from immunopath.imaging.decode import MAX_PIXELS
+from immunopath.imaging.slides.grid import GridTile
+from immunopath.imaging.slides.opening import open_slide
+from immunopath.imaging.slides.openslide_reader import GENERIC, vendor_of
+from immunopath.imaging.slides.plan import TilePlan, TileRules, plan_tiles_of
+from immunopath.imaging.slides.slide import Slide
+from immunopath.imaging.slides.tiff_reader import first_page_size
+from immunopath.imaging.tiles import Box
+
+REGIONS = 12
+"""Regions that are read of a slide."""
+REGION_PX, SMALL_REGION_PX = 1024, 512
+"""Side at 0.5 µm/px: four tiles, so that nests have their surroundings; one tile for biopsies."""
+_PLAIN_TIFF = (None, GENERIC, "aperio")
+"""What is decoded as a whole image as long as it is small enough."""
+
+
+@dataclass(frozen=True)
+class SlideRegion:
+    """pixels: (h, w, 3) at the slide's finest level; box: where they lie, in level-0 pixels."""
+
+    box: Box
+    pixels: RGB
+
+
+@dataclass(frozen=True)
+class SlideSample:
+    """Regions in reading order, none when there is no tissue.
+
+    of: how many would have been worth reading; thumbnail, thumbnail_mpp: the scanned part of the
+    slide, which is `bounds` of its `size` in level-0 pixels; sha256: of the file.
+    """
+
+    regions: tuple[SlideRegion, ...]
+    of: int
+    thumbnail: RGB
+    thumbnail_mpp: float
+    tissue: float
+    resolution: Resolution
+    size: tuple[int, int]
+    bounds: Box
+    sha256: str
+    reader: str
+    notes: tuple[str, ...]
+
+
+def is_slide(path: Path, max_pixels: int = MAX_PIXELS) -> bool:
+    """Return whether a file is read by regions: a vendor's slide, DICOM, a TIFF of great size.
+
+    A small SVS or TIFF is an image like any other. Never raises: what is no slide is decoded, and
+    refused there with its reason.
+    """
+    try:
+        if not path.is_file():
+            return False
+        if vendor_of(path) not in _PLAIN_TIFF:
+            return True
+        size = first_page_size(path)
+    except (ImageReadError, OSError, ValueError):
+        return False
+    return size is not None and size[0] * size[1] > max_pixels
+
+
+def sample_slide(
+    path: Path, stated_mpp: float | None = None, *, count: int = REGIONS
+) -> SlideSample:
+    """Return up to `count` regions of tissue, as far from each other as they can be.
+
+    Raises `ImageReadError` for a damaged slide and `ResolutionError` when the scale is not known
+    or too coarse for the engines.
+    """
+    with open_slide(path, stated_mpp) as slide:
+        plan = _planned(slide)
+        places = spread(_worthwhile(plan, count), count)
+        regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
+        with path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        return SlideSample(
+            regions=regions,
+            of=len(plan.candidates),
+            thumbnail=plan.mask.rgb,
+            thumbnail_mpp=plan.mask.mpp,
+            tissue=plan.mask.shares()["tissue"],
+            resolution=slide.resolution,
+            size=slide.dimensions,
+            bounds=slide.facts.bounds,
+            sha256=digest,
+            reader=slide.facts.reader,
+            notes=slide.facts.notes,
+        )
+
+
+def spread(places: tuple[GridTile, ...], count: int) -> tuple[GridTile, ...]:
+    """Return up to `count` places, each next one farthest from those taken; in reading order.
+
+    The first is the one with most tissue. Nothing is random: the same slide gives the same places.
+    """
+    if not places:
+        return ()
+    where = np.array([(place.column, place.row) for place in places], float)
+    first = max(range(len(places)), key=lambda i: (places[i].tissue, -i))
+    taken, distance = [first], np.full(len(places), np.inf)
+    while len(taken) < min(count, len(places)):
+        distance = np.minimum(distance, ((where - where[taken[-1]]) ** 2).sum(axis=1))
+        distance[taken] = -1
+        taken.append(int(distance.argmax()))
+    return tuple(sorted((places[i] for i in taken), key=lambda place: (place.row, place.column)))
+
+
+def _planned(slide: Slide) -> TilePlan:
+    """Lay out large regions, or small ones where no large one holds enough tissue."""
+    plan = plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=REGION_PX))
+    if plan.candidates:
+        return plan
+    return plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX))
+
+
+def _worthwhile(plan: TilePlan, count: int) -> tuple[GridTile, ...]:
+    """Leave borders with much glass out, as long as there are enough places without."""
+    rich = tuple(p for p in plan.candidates if p.tissue >= plan.rules.min_tissue)
+    return rich if len(rich) >= count else plan.candidates
+
+
+def _native(slide: Slide, box: Box) -> RGB:
+    return slide.read_region(box, (box[2], box[3]))

@@ -1,0 +1,99 @@
+"""The map of a slide: its thumbnail with the regions that were read, coloured by what they hold."""
+
+import cv2
+import numpy as np
+
+from immunopath.agents.context import Workspace
+from immunopath.domain.report import CaseReport
+from immunopath.imaging.tiles import Box, SlidePicture
+from immunopath.models.protocols import RGB, NucleiTable
+from immunopath.reporting.figures import FigureImage
+from immunopath.reporting.text import counted
+
+FULL_SHARE = 0.5
+"""Share of lymphocyte-like nuclei at which the colour scale ends."""
+_LINE_PX, _FONT = 2, cv2.FONT_HERSHEY_SIMPLEX
+_MIN_SIDE_PX = 800
+
+
+def slide_maps(report: CaseReport, workspace: Workspace, max_px: int) -> tuple[FigureImage, ...]:
+    """Return one map for each slide of the case, in the order of its first region."""
+    maps = []
+    for digest, picture in workspace.store.slides.items():
+        regions = {
+            index: image.region
+            for index, image in enumerate(report.images)
+            if image.sha256 == digest and image.region is not None
+        }
+        if regions:
+            nuclei = workspace.nuclei if report.morphometry is not None else None
+            maps.append(_map(picture, regions, _shares(nuclei, regions), max_px))
+    return tuple(maps)
+
+
+def _shares(nuclei: NucleiTable | None, regions: dict[int, Box]) -> dict[int, float]:
+    """Return the share of lymphocyte-like nuclei by image, where there are nuclei."""
+    if nuclei is None:
+        return {}
+    mine = {index: nuclei.is_lymphocyte[nuclei.image_index == index] for index in regions}
+    return {index: float(calls.mean()) for index, calls in mine.items() if len(calls)}
+
+
+def _map(
+    picture: SlidePicture, regions: dict[int, Box], shares: dict[int, float], max_px: int
+) -> FigureImage:
+    rgb = _sized(picture.pixels, max_px)
+    height, width = rgb.shape[:2]
+    scale = (width / picture.box[2], height / picture.box[3])
+    for number, (index, box) in enumerate(regions.items(), 1):
+        corner = tuple(round((box[axis] - picture.box[axis]) * scale[axis]) for axis in (0, 1))
+        end = tuple(round(corner[axis] + box[axis + 2] * scale[axis]) for axis in (0, 1))
+        cv2.rectangle(rgb, corner, end, _colour(shares.get(index)), 2 * _LINE_PX)
+        below = (corner[0] + 6, corner[1] + 24)
+        cv2.putText(rgb, str(number), below, _FONT, 0.7, (255, 255, 255), 4, cv2.LINE_AA)
+        cv2.putText(rgb, str(number), below, _FONT, 0.7, (0, 0, 0), 2, cv2.LINE_AA)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    empty, no = np.zeros(0, np.float32), np.zeros(0, np.bool_)
+    return FigureImage(
+        name=f"{picture.name}: the regions that were read",
+        jpeg=encoded.tobytes(),
+        width=width,
+        height=height,
+        um_per_px=picture.mpp * picture.box[2] / width,
+        x=empty,
+        y=empty,
+        is_lymphocyte=no,
+        in_nest=no,
+        caption=_caption(regions, shares),
+    )
+
+
+def _caption(regions: dict[int, Box], shares: dict[int, float]) -> str:
+    text = f"{counted(len(regions), 'region', 'regions')}, numbered as the images below"
+    if not shares:
+        return f"{text}; no nuclei were counted."
+    values = ", ".join(
+        f"{number}: {shares[index]:.0%}" if index in shares else f"{number}: no nuclei"
+        for number, index in enumerate(regions, 1)
+    )
+    return (
+        f"{text}; colour: share of lymphocyte-like nuclei, uncorrected, from violet (none) to "
+        f"yellow ({FULL_SHARE:.0%} and more). {values}."
+    )
+
+
+def _colour(share: float | None) -> tuple[int, int, int]:
+    if share is None:
+        return (90, 90, 90)
+    level = np.full((1, 1), round(255 * min(share / FULL_SHARE, 1.0)), np.uint8)
+    blue, green, red = np.asarray(cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS))[0, 0].tolist()
+    return int(red), int(green), int(blue)
+
+
+def _sized(rgb: RGB, max_px: int) -> RGB:
+    """Return a copy whose longer side lies between 800 px and `max_px`, to draw on."""
+    longest = max(rgb.shape[:2])
+    factor = min(max_px, max(_MIN_SIDE_PX, longest)) / longest
+    size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.array(cv2.resize(np.ascontiguousarray(rgb), size, interpolation=way), dtype=np.uint8)
