@@ -74,8 +74,14 @@ def train(
     lines of progress. Everything that can be wrong with configuration and cohort is said before
     the weights are loaded: raises `CaseFileError`, `OutputError`, and what loading raises.
     """
-    clock = Clock()
     quiet_bitsandbytes()
+    with warnings.catch_warnings():  # names that transformers 6 will have
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
+        return _train(config, resume, notify)
+
+
+def _train(config: TrainConfig, resume: bool, notify: Callable[[str], None]) -> TrainedCheckpoint:
+    clock = Clock()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
     label_recipe(config.cohort)  # one that cannot be read is said now
@@ -93,9 +99,7 @@ def train(
     state = last_state(config.out / STATES)
     part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
     begin_manifest(config, cohort, session.gemma, part)
-    with warnings.catch_warnings():  # names that transformers 6 will have
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
-        trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
     clock.mark("trained")
     return _finish(session, trainer, clock)
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from lora_cohort import TEXT, build_cohort, tiny_config
+from rna_cohort import make_cohort
 from tiny_lora import field
 from tiny_medgemma import build_base, loaded
 
 from immunopath.domain.case import Case
-from immunopath.domain.errors import EngineUnavailable, LogitsNotFinite
+from immunopath.domain.errors import EngineUnavailable, LabelError, LogitsNotFinite
 from immunopath.domain.report import CaseStatus
 from immunopath.models.foundation.medgemma.adapter import load_adapter
 from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor
@@ -23,6 +24,7 @@ from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, Rna, fit_recipe, write_recipe
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.run import TrainedCheckpoint, train
 
@@ -94,6 +96,20 @@ def test_the_record_and_the_manifest_say_what_was_done(
     assert {p.name for p in trained.folder.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "immunopath.json",
     }  # fmt: skip
+
+
+def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Path) -> None:
+    folder = build_cohort(tmp_path / "c", train=4, val=0)
+    rna = make_cohort(12, seed=5)
+    recipe = fit_recipe({p: Rna(genes=rna.log2[p]) for p in rna.patients}, rna.patients[:8])
+    write_recipe(folder / LABELS, recipe)
+    found = train(tiny_config(base, folder, tmp_path / "run", optim={"epochs": 1}))
+    assert found.record.quantity == "rna_score_minmax"
+    assert found.record.training is not None
+    assert LabelRecipe.model_validate(found.record.training.label_constants) == recipe
+    (folder / LABELS).write_text("{}")
+    with pytest.raises(LabelError, match="no label file of version 1"):
+        train(tiny_config(base, folder, tmp_path / "other"))
 
 
 def test_the_base_is_confirmed_by_its_digest_alone(
