@@ -27,10 +27,17 @@ from immunopath.training.lora.manifest import (
     check_same_run,
     end_manifest,
 )
-from immunopath.training.lora.metrics import MetricsTable, reporting_callback
+from immunopath.training.lora.metrics import MetricsTable, Pace, reporting_callback
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.schedule import TrainSchedule
-from immunopath.training.lora.trainer import Feed, arguments, last_state, make_trainer, step_of
+from immunopath.training.lora.trainer import (
+    Feed,
+    arguments,
+    last_state,
+    make_trainer,
+    out_of_patience,
+    step_of,
+)
 
 METRICS: Final = "metrics.csv"
 STATES: Final = "states"
@@ -99,9 +106,20 @@ def _train(config: TrainConfig, resume: bool, notify: Callable[[str], None]) -> 
     state = last_state(config.out / STATES)
     part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
     begin_manifest(config, cohort, session.gemma, part)
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    _go_on(trainer, state, config.run.patience)
     clock.mark("trained")
     return _finish(session, trainer, clock)
+
+
+def _go_on(trainer: Any, state: Path | None, patience: int) -> None:
+    """Train to the end, unless the run had ended and only its checkpoint was not yet written."""
+    if state is not None:
+        found = transformers().TrainerState.load_from_json(str(state / "trainer_state.json"))
+        if out_of_patience(found.log_history, patience):
+            trainer.state = found
+            trainer._load_best_model()
+            return
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
 
 
 def _check_place(config: TrainConfig, *, resume: bool) -> None:
@@ -171,9 +189,7 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
     table = MetricsTable(config.out / METRICS)
-    callbacks = [reporting_callback(table, rows, a_step, notify)]
-    if feed.val is not None and config.run.patience:
-        callbacks.append(transformers().EarlyStoppingCallback(config.run.patience))
+    callbacks = [reporting_callback(table, Pace(rows, a_step, config.run.patience), notify)]
     args = arguments(config, config.out / STATES, gemma.device, validates=feed.val is not None)
     trainer = make_trainer(model, args, feed, callbacks)
     trainer.remove_callback(transformers().PrinterCallback)

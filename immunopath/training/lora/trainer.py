@@ -5,7 +5,7 @@ A state counts only once everything in it is written: the last file to appear in
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,15 @@ def last_state(folder: Path) -> Path | None:
         else:
             shutil.rmtree(path)
     return whole[max(whole)] if whole else None
+
+
+def out_of_patience(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
+    """Return whether the last `patience` validations (0 = any number) did not beat the best.
+
+    history: what the trainer logged, which is part of every state: a run that was killed knows.
+    """
+    losses = [float(row["eval_loss"]) for row in history if "eval_loss" in row]
+    return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
 def step_of(state: Path) -> int:
