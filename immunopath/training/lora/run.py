@@ -1,6 +1,8 @@
 """One training run: from a configuration to a checkpoint that the product's engine loads."""
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
+import math
+import os
 import shutil
 import warnings
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.errors import OutputError
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
@@ -134,6 +136,11 @@ def _check_place(config: TrainConfig, *, resume: bool) -> None:
 def _device(config: TrainConfig) -> str:
     import torch
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EngineUnavailable(
+            "training runs in one process on one GPU; start it without a launcher, and choose the "
+            "GPU with CUDA_VISIBLE_DEVICES"
+        )
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     if config.run.device != "auto":
@@ -188,12 +195,23 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
     if config.run.gradient_checkpointing:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
+    _check_length(config, math.ceil(len(feed.train) / a_step))
     table = MetricsTable(config.out / METRICS)
     callbacks = [reporting_callback(table, Pace(rows, a_step, config.run.patience), notify)]
-    args = arguments(config, config.out / STATES, gemma.device, validates=feed.val is not None)
+    args = arguments(config, config.out / STATES, gemma, validates=feed.val is not None)
     trainer = make_trainer(model, args, feed, callbacks)
     trainer.remove_callback(transformers().PrinterCallback)
     return trainer
+
+
+def _check_length(config: TrainConfig, steps: int) -> None:
+    """Raise `CaseFileError` for a run that ends before its learning rate has risen."""
+    warm = math.ceil(config.optim.warmup * steps)
+    if warm >= steps:
+        raise CaseFileError(
+            f"the run has {steps} steps and optim.warmup takes {warm} of them, so nothing would be "
+            "learned; give more epochs, a smaller batch or optim.warmup 0"
+        )
 
 
 def _finish(session: Session, trainer: Any, clock: Clock) -> TrainedCheckpoint:
