@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
-from immunopath.domain.errors import CaseFileError, OneClassField
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, OneClassField
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
@@ -13,7 +15,8 @@ from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 
-_SHOWN = 5
+_SHOWN: Final = 5
+PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "safetensors", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
     there, settings that the cohort cannot serve; `OneClassField`: a field whose known training
     labels are all the same; `LeakageError`: a patient, slide or tile in two splits.
     """
+    require_packages()
     folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
@@ -102,6 +106,15 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         )
     _check_settings(config, found)
     return found
+
+
+def require_packages() -> None:
+    """Raise `EngineUnavailable` for a package that training needs and that is not installed."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise EngineUnavailable(
+            f"training needs {', '.join(missing)}: pip install 'immunopath[foundation,train]'"
+        )
 
 
 def _check_settings(config: TrainConfig, cohort: TrainingCohort) -> None:

@@ -135,13 +135,14 @@ class LossConfig(Frozen):
 class RunConfig(Frozen):
     """Where and how it runs.
 
+    device: another GPU than the first is chosen with ``CUDA_VISIBLE_DEVICES``.
     every: steps between two validations, each with a resumable state; patience: validations
     without a better loss before training stops (0 = never); keep: states kept beside the best;
     log: steps between two rows of the metrics; cache_mb: decoded tiles kept in memory.
     """
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda:0"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     quant: Literal["none", "nf4"] = "none"
     gradient_checkpointing: bool = False

@@ -9,13 +9,14 @@ import csv
 import io
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import write_text
 from immunopath.models.foundation.hf_loading import transformers
-from immunopath.training.lora.trainer import COLUMNS, PREFIX
+from immunopath.training.lora.trainer import COLUMNS, PREFIX, out_of_patience
 
 HEADER: Final = (
     "step", "epoch", "split", "loss", "learning_rate", "grad_norm", *(PREFIX + c for c in COLUMNS),
@@ -65,10 +66,17 @@ class MetricsTable:
         write_text(self._path, text.getvalue())
 
 
-def reporting_callback(
-    table: MetricsTable, rows_per_epoch: int, rows_per_step: int, notify: Notify
-) -> Any:
-    """Return the callback that fills the table and says where the run stands."""
+@dataclass(frozen=True)
+class Pace:
+    """Rows of an epoch and of a step; patience: see `out_of_patience`."""
+
+    rows_per_epoch: int
+    rows_per_step: int
+    patience: int
+
+
+def reporting_callback(table: MetricsTable, pace: Pace, notify: Notify) -> Any:
+    """Return the callback that fills the table, says where the run stands, and may stop it."""
     base: Any = transformers().TrainerCallback
 
     class Reporting(base):  # type: ignore[misc]
@@ -82,16 +90,20 @@ def reporting_callback(
             if state.global_step % args.save_steps == 0 or state.global_step == state.max_steps:
                 control.should_log = True
 
+        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if out_of_patience(state.log_history, pace.patience):
+                control.should_training_stop = True
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            epoch = state.global_step * rows_per_step / rows_per_epoch
+            epoch = state.global_step * pace.rows_per_step / pace.rows_per_epoch
             table.add(state.global_step, epoch, logs)
             done = state.global_step - self._from
             if "loss" in logs and done:
-                pace = (time.perf_counter() - self._began) / done
-                left = (state.max_steps - state.global_step) * pace
+                seconds = (time.perf_counter() - self._began) / done
+                left = (state.max_steps - state.global_step) * seconds
                 notify(
                     f"step {state.global_step}/{state.max_steps}, epoch {epoch:.2f}, loss "
-                    f"{logs['loss']:.4f}, {pace:.2f} s a step, about {_span(left)} left"
+                    f"{logs['loss']:.4f}, {seconds:.2f} s a step, about {_span(left)} left"
                 )
             elif "eval_loss" in logs:
                 notify(f"step {state.global_step}: validation loss {logs['eval_loss']:.4f}")

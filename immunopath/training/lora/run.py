@@ -1,6 +1,8 @@
 """One training run: from a configuration to a checkpoint that the product's engine loads."""
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
+import math
+import os
 import shutil
 import warnings
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.errors import OutputError
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
@@ -27,10 +29,17 @@ from immunopath.training.lora.manifest import (
     check_same_run,
     end_manifest,
 )
-from immunopath.training.lora.metrics import MetricsTable, reporting_callback
+from immunopath.training.lora.metrics import MetricsTable, Pace, reporting_callback
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.schedule import TrainSchedule
-from immunopath.training.lora.trainer import Feed, arguments, last_state, make_trainer, step_of
+from immunopath.training.lora.trainer import (
+    Feed,
+    arguments,
+    last_state,
+    make_trainer,
+    out_of_patience,
+    step_of,
+)
 
 METRICS: Final = "metrics.csv"
 STATES: Final = "states"
@@ -74,8 +83,14 @@ def train(
     lines of progress. Everything that can be wrong with configuration and cohort is said before
     the weights are loaded: raises `CaseFileError`, `OutputError`, and what loading raises.
     """
-    clock = Clock()
     quiet_bitsandbytes()
+    with warnings.catch_warnings():  # names that transformers 6 will have
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
+        return _train(config, resume, notify)
+
+
+def _train(config: TrainConfig, resume: bool, notify: Callable[[str], None]) -> TrainedCheckpoint:
+    clock = Clock()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
     label_recipe(config.cohort)  # one that cannot be read is said now
@@ -93,11 +108,20 @@ def train(
     state = last_state(config.out / STATES)
     part = {"started": clock.started, "from_step": 0 if state is None else step_of(state)}
     begin_manifest(config, cohort, session.gemma, part)
-    with warnings.catch_warnings():  # names that transformers 6 will have
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
-        trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    _go_on(trainer, state, config.run.patience)
     clock.mark("trained")
     return _finish(session, trainer, clock)
+
+
+def _go_on(trainer: Any, state: Path | None, patience: int) -> None:
+    """Train to the end, unless the run had ended and only its checkpoint was not yet written."""
+    if state is not None:
+        found = transformers().TrainerState.load_from_json(str(state / "trainer_state.json"))
+        if out_of_patience(found.log_history, patience):
+            trainer.state = found
+            trainer._load_best_model()
+            return
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
 
 
 def _check_place(config: TrainConfig, *, resume: bool) -> None:
@@ -112,6 +136,11 @@ def _check_place(config: TrainConfig, *, resume: bool) -> None:
 def _device(config: TrainConfig) -> str:
     import torch
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EngineUnavailable(
+            "training runs in one process on one GPU; start it without a launcher, and choose the "
+            "GPU with CUDA_VISIBLE_DEVICES"
+        )
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     if config.run.device != "auto":
@@ -166,14 +195,23 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
     if config.run.gradient_checkpointing:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
+    _check_length(config, math.ceil(len(feed.train) / a_step))
     table = MetricsTable(config.out / METRICS)
-    callbacks = [reporting_callback(table, rows, a_step, notify)]
-    if feed.val is not None and config.run.patience:
-        callbacks.append(transformers().EarlyStoppingCallback(config.run.patience))
-    args = arguments(config, config.out / STATES, gemma.device, validates=feed.val is not None)
+    callbacks = [reporting_callback(table, Pace(rows, a_step, config.run.patience), notify)]
+    args = arguments(config, config.out / STATES, gemma, validates=feed.val is not None)
     trainer = make_trainer(model, args, feed, callbacks)
     trainer.remove_callback(transformers().PrinterCallback)
     return trainer
+
+
+def _check_length(config: TrainConfig, steps: int) -> None:
+    """Raise `CaseFileError` for a run that ends before its learning rate has risen."""
+    warm = math.ceil(config.optim.warmup * steps)
+    if warm >= steps:
+        raise CaseFileError(
+            f"the run has {steps} steps and optim.warmup takes {warm} of them, so nothing would be "
+            "learned; give more epochs, a smaller batch or optim.warmup 0"
+        )
 
 
 def _finish(session: Session, trainer: Any, clock: Clock) -> TrainedCheckpoint:

@@ -5,7 +5,7 @@ A state counts only once everything in it is written: the last file to appear in
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from immunopath.domain.errors import LogitsNotFinite
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.hf_loading import transformers
+from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.loss import field_sums, token_losses, weighted_sum
 
@@ -34,14 +35,24 @@ def last_state(folder: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
+def out_of_patience(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
+    """Return whether the last `patience` validations (0 = any number) did not beat the best.
+
+    history: what the trainer logged, which is part of every state: a run that was killed knows.
+    """
+    losses = [float(row["eval_loss"]) for row in history if "eval_loss" in row]
+    return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
 def step_of(state: Path) -> int:
     """Return the step that a state was written at."""
     return int(state.name.rpartition("-")[2])
 
 
-def arguments(config: TrainConfig, folder: Path, device: str, *, validates: bool) -> Any:
+def arguments(config: TrainConfig, folder: Path, gemma: Gemma, *, validates: bool) -> Any:
     """Return transformers' `TrainingArguments` for a run; states go to `folder`."""
     optim, run = config.optim, config.run
+    cpu = gemma.device == "cpu"
     validation: dict[str, Any] = {"eval_strategy": "no"}
     if validates:
         validation = {
@@ -51,7 +62,7 @@ def arguments(config: TrainConfig, folder: Path, device: str, *, validates: bool
             "greater_is_better": False,
             "load_best_model_at_end": True,
         }
-    return transformers().TrainingArguments(
+    made = transformers().TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the schedule holds all epochs in one sequence
         per_device_train_batch_size=optim.batch,
@@ -68,24 +79,21 @@ def arguments(config: TrainConfig, folder: Path, device: str, *, validates: bool
         save_strategy="steps",
         save_steps=run.every,
         save_total_limit=run.keep,
-        bf16=_bfloat16(config, device),
-        use_cpu=device == "cpu",
+        bf16=gemma.precision.dtype == "bfloat16",
+        use_cpu=cpu,
         seed=run.seed,
         data_seed=run.seed,
         dataloader_num_workers=run.workers,
-        dataloader_pin_memory=device != "cpu",
+        dataloader_pin_memory=not cpu,
         remove_unused_columns=False,
         label_names=[],
         report_to=[],
         disable_tqdm=True,
         **validation,
     )
-
-
-def _bfloat16(config: TrainConfig, device: str) -> bool:
-    if config.run.dtype == "auto":
-        return device != "cpu"
-    return config.run.dtype == "bfloat16"
+    if made.n_gpu > 1:
+        made._n_gpu = 1  # or it would split every batch over all GPUs that it sees
+    return made
 
 
 @dataclass(frozen=True)

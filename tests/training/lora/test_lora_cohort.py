@@ -7,7 +7,7 @@ import pytest
 from lora_cohort import build_cohort, tile, tiny_config
 from tiny_lora import HIGH, LOW
 
-from immunopath.domain.errors import CaseFileError, LeakageError, OneClassField
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, LeakageError, OneClassField
 from immunopath.imaging.tile_manifest import read_tiles, write_tiles
 from immunopath.training.lora.cohort import checked_cohort, label_counts
 from immunopath.training.samples import SAMPLES, TILES, read_samples, write_samples
@@ -141,3 +141,11 @@ def test_settings_that_the_cohort_cannot_serve(cohort: Path, tmp_path: Path) -> 
     with pytest.raises(CaseFileError, match=r"patience needs validation patients"):
         check(folder, run={"patience": 2})
     assert not check(folder).val
+
+
+def test_a_package_that_is_not_there_is_named(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("immunopath.training.lora.cohort.PACKAGES", ("pyarrow", "no_such_package"))
+    with pytest.raises(EngineUnavailable, match=r"needs no_such_package: pip install"):
+        check(cohort)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lora_cohort import tiny_config
@@ -60,6 +61,38 @@ def test_a_killed_run_has_the_curve_and_weights_of_one_that_was_not(
     parts = json.loads((config.out / "run.json").read_text())["parts"]
     assert [part["from_step"] for part in parts] == [0, 8]
     assert "seconds" not in parts[0]
+
+
+class Stop(Exception):
+    """Ends a run from outside at a line of progress."""
+
+
+@pytest.mark.parametrize("at", ["step 8/", "step 10: validation"])
+def test_patience_is_counted_over_a_resumption(
+    at: str, base: Path, cohort: Path, tmp_path: Path
+) -> None:
+    """Cut in the middle of losing patience, and after losing it but before the checkpoint."""
+    changes: dict[str, Any] = {
+        "optim": {"lr": 0.5, "epochs": 40},
+        "run": {"every": 2, "patience": 2, "log": 2},
+    }
+    whole = train(tiny_config(base, cohort, tmp_path / "whole", **changes))
+    assert whole.stopped_early
+    config = tiny_config(base, cohort, tmp_path / "cut", **changes)
+
+    def stop(line: str) -> None:
+        if line.startswith(at):
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(config, notify=stop)
+    resumed = train(config, resume=True)
+    assert (resumed.steps, resumed.best_step) == (whole.steps, whole.best_step)
+    assert resumed.metrics.read_bytes() == whole.metrics.read_bytes()
+    again = train(config, resume=True)  # the run has ended: only its checkpoint is written anew
+    assert again == resumed
+    weights = "adapter_model.safetensors"
+    assert (again.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
 
 
 def test_a_half_written_state_is_not_resumed_from(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from lora_cohort import TEXT, build_cohort, tiny_config
+from rna_cohort import make_cohort
 from tiny_lora import field
 from tiny_medgemma import build_base, loaded
 
 from immunopath.domain.case import Case
-from immunopath.domain.errors import EngineUnavailable, LogitsNotFinite
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, LabelError, LogitsNotFinite
 from immunopath.domain.report import CaseStatus
 from immunopath.models.foundation.medgemma.adapter import load_adapter
 from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor
@@ -23,6 +24,7 @@ from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, Rna, fit_recipe, write_recipe
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.run import TrainedCheckpoint, train
 
@@ -96,6 +98,20 @@ def test_the_record_and_the_manifest_say_what_was_done(
     }  # fmt: skip
 
 
+def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Path) -> None:
+    folder = build_cohort(tmp_path / "c", train=4, val=0)
+    rna = make_cohort(12, seed=5)
+    recipe = fit_recipe({p: Rna(genes=rna.log2[p]) for p in rna.patients}, rna.patients[:8])
+    write_recipe(folder / LABELS, recipe)
+    found = train(tiny_config(base, folder, tmp_path / "run", optim={"epochs": 1}))
+    assert found.record.quantity == "rna_score_minmax"
+    assert found.record.training is not None
+    assert LabelRecipe.model_validate(found.record.training.label_constants) == recipe
+    (folder / LABELS).write_text("{}")
+    with pytest.raises(LabelError, match="no label file of version 1"):
+        train(tiny_config(base, folder, tmp_path / "other"))
+
+
 def test_the_base_is_confirmed_by_its_digest_alone(
     trained: TrainedCheckpoint, base: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +179,43 @@ def test_packed_weights_train_and_their_adapter_loads_on_plain_ones(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["precision"] == "nf4/float32"
 
 
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param("card-v3.1", marks=pytest.mark.slow),
+        pytest.param("default", marks=pytest.mark.slow),
+        "run-v3.1",
+    ],
+)
+def test_every_preset_runs_as_it_is(preset: str, base: Path, cohort: Path, tmp_path: Path) -> None:
+    """Packed weights, bfloat16 where it says so, its prompt, its images; only fewer epochs."""
+    values = {
+        "preset": preset,
+        "base": str(base),
+        "cohort": str(cohort),
+        "out": str(tmp_path / "r"),
+    }
+    config = make_config({**values, "optim": {"epochs": 5}, "run": {"every": 2, "device": "cpu"}})
+    found = train(config)
+    assert found.val_loss is not None
+    assert (found.record.prompt, found.record.images) == (config.data.prompt, config.data.images)
+    assert found.record.training is not None
+    assert found.record.training.preset == preset
+    manifest = json.loads((tmp_path / "r" / "run.json").read_text())
+    precise = "float32" if preset == "default" else "bfloat16"
+    assert manifest["precision"] == f"nf4/{precise}"
+    assert load_adapter(loaded(base), resolve_weights(str(found.folder))).layers > 0
+
+
+def test_a_run_that_would_only_warm_up_is_refused(base: Path, cohort: Path, tmp_path: Path) -> None:
+    config = tiny_config(
+        base, cohort, tmp_path / "run", optim={"epochs": 1, "batch": 64, "warmup": 0.1}
+    )
+    with pytest.raises(CaseFileError, match=r"has 1 steps and optim\.warmup takes 1"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_whole_model_can_be_trained_and_asked(base: Path, cohort: Path, tmp_path: Path) -> None:
     config = tiny_config(
         base, cohort, tmp_path / "run", lora={"method": "full"}, optim={"lr": 2e-3, "epochs": 2}
@@ -199,6 +252,14 @@ def test_a_device_that_is_not_there_is_said_before_the_weights_are_read(
     with pytest.raises(EngineUnavailable, match="sees no CUDA GPU"):
         train(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_launcher_with_several_processes_is_refused(
+    base: Path, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EngineUnavailable, match="one process on one GPU"):
+        train(tiny_config(base, cohort, tmp_path / "run"))
 
 
 def test_two_runs_of_one_configuration_are_equal(base: Path, cohort: Path, tmp_path: Path) -> None:
