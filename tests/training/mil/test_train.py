@@ -205,6 +205,14 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
         make_plan(small, "embedded", QUICK)
 
 
+def test_constants_of_drawn_patients_are_no_recipe(small: Path, tmp_path: Path) -> None:
+    (small / LABELS).write_text(RECIPE.constants.model_dump_json())
+    plan = make_plan(small, "embedded", QUICK)
+    found = train_mil(plan, tmp_path / "a")
+    assert found.label_constants_digest is not None
+    assert found.fields["til_fraction"].quantity == "synthetic_til_fraction"
+
+
 def test_a_cohort_that_grew_has_another_digest(small: Path) -> None:
     before = make_plan(small, "embedded", QUICK).cohort.tiles_sha256
     rows = [*read_tiles(small / TILES), write_tile(small, "P000", 9, texture(0.5, 9))]
