@@ -195,9 +195,7 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     assert found.label_constants_digest is not None
     assert found.fields["til_fraction"].quantity == RECIPE.quantity
     assert found.fields["til_density"].quantity == f"{RECIPE.quantity}_class"
-    low, high = RECIPE.constants.minmax_cuts
-    assert found.cut_points is not None
-    assert (found.cut_points.low, found.cut_points.high) == (round(low, 4), round(high, 4))
+    assert found.cut_points == RECIPE.constants.cut_points("run-v3.1")
     with pytest.raises(CaseFileError, match="the labels' own constants say 'rna_score_minmax'"):
         make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
     (small / LABELS).write_text("{}")
