@@ -12,7 +12,6 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.foundation.medgemma.medgemma_fields import RNA_QUANTITIES
 from immunopath.models.mil.record import UNDECLARED, FieldRecord
-from immunopath.training.labels.fields import til_fraction
 from immunopath.training.labels.recipe import LabelRecipe
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.samples import Sample
@@ -158,12 +157,7 @@ def cut_points_of(samples: Sequence[Sample], recipe: LabelRecipe | None = None) 
     that do not overlap, None when they do or one is missing.
     """
     if recipe is not None:
-        constants = recipe.constants
-        low, high = (
-            round(til_fraction(cut, constants, recipe.variant), 4)
-            for cut in (constants.low_cut, constants.high_cut)
-        )
-        return CutPoints(low=low, high=high)
+        return recipe.constants.cut_points(recipe.variant)
     return _seen_cut_points(samples)
 
 

@@ -38,8 +38,8 @@ LEAST_PATIENTS: Final = 8
 class Plan:
     """Everything that is checked before the first second of work.
 
-    embedder: the engine string as it goes into the record; recipe: what made the labels, when the
-    cohort says so (``labels.json``).
+    embedder: the engine string as it goes into the record; recipe: what made labels from
+    expression, when the cohort says so (``labels.json``).
     """
 
     cohort: Cohort
@@ -88,8 +88,9 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
             f"{folder / SAMPLES}: mixes labels of {' and '.join(origins)}; train on one kind"
         )
     require_tiles(cohort, both)
-    constants = folder / LABELS
-    recipe = read_recipe(constants) if constants.is_file() else None
+    constants = folder / LABELS  # of drawn patients: constants only, no recipe for expression
+    by_recipe = constants.is_file() and origins == ["rna"]
+    recipe = read_recipe(constants) if by_recipe else None
     fields = field_records(train, settings, recipe)
     return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)), recipe)
 
@@ -143,7 +144,7 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
         stain=plan.cohort.stain,
         cut_points=cut_points_of(plan.train, plan.recipe),
         label_constants_digest=(
-            None if plan.recipe is None else hashlib.sha256(constants.read_bytes()).hexdigest()
+            hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
         ),
         samples_digest=plan.cohort.samples_sha256,
         tiles_digest=plan.cohort.tiles_sha256,

@@ -195,14 +195,20 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     assert found.label_constants_digest is not None
     assert found.fields["til_fraction"].quantity == RECIPE.quantity
     assert found.fields["til_density"].quantity == f"{RECIPE.quantity}_class"
-    low, high = RECIPE.constants.minmax_cuts
-    assert found.cut_points is not None
-    assert (found.cut_points.low, found.cut_points.high) == (round(low, 4), round(high, 4))
+    assert found.cut_points == RECIPE.constants.cut_points("run-v3.1")
     with pytest.raises(CaseFileError, match="the labels' own constants say 'rna_score_minmax'"):
         make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
     (small / LABELS).write_text("{}")
     with pytest.raises(LabelError, match=r"labels\.json"):
         make_plan(small, "embedded", QUICK)
+
+
+def test_constants_of_drawn_patients_are_no_recipe(small: Path, tmp_path: Path) -> None:
+    (small / LABELS).write_text(RECIPE.constants.model_dump_json())
+    plan = make_plan(small, "embedded", QUICK)
+    found = train_mil(plan, tmp_path / "a")
+    assert found.label_constants_digest is not None
+    assert found.fields["til_fraction"].quantity == "synthetic_til_fraction"
 
 
 def test_a_cohort_that_grew_has_another_digest(small: Path) -> None:
