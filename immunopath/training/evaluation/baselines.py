@@ -16,6 +16,7 @@ from immunopath.training.samples import Label, Sample
 CONSTANT: Final = "constant"
 MAJORITY: Final = "majority"
 CLINICAL: Final = "clinical"
+SWAPPED: Final = "swapped"
 FOLDS: Final = 5
 _LEAST_TRAIN: Final = 10
 
@@ -31,6 +32,23 @@ def constant(scored: Sequence[Sample]) -> PredictionSet:
         if known:
             fields[name] = FieldAnswer(value=_best_constant(known, name))
     return _same_for_all(CONSTANT, scored, fields, scored)
+
+
+def swapped(predicted: PredictionSet, scored: Sequence[Sample], seed: int) -> PredictionSet:
+    """Return the answers with every patient given those to another patient's images.
+
+    A control that needs no model: the same answers, so the same collapse and calibration of their
+    frequencies, without their patients. Exact for engines that are shown nothing but images.
+    """
+    known = {sample.patient_id for sample in scored}
+    answers = [answer for answer in predicted.answers if answer.patient_id in known]
+    order = np.random.default_rng(seed).permutation(len(answers))
+    giver = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+    moved = [
+        answers[giver[i]].model_copy(update={"patient_id": answer.patient_id})
+        for i, answer in enumerate(answers)
+    ]
+    return predicted.model_copy(update={"control": SWAPPED, "answers": tuple(moved)})
 
 
 def majority(train: Sequence[Sample], scored: Sequence[Sample]) -> PredictionSet:
@@ -116,8 +134,9 @@ def _numbers_by_facts(x: Any, labels: Sequence[Label], new: Any, _: str) -> list
 
 def grid_table(values: Floats) -> dict[str, float]:
     """Return how numbers in [0, 1] are distributed over the grid, empty cells left out."""
-    cells = Counter(GRID[int(cell)] for cell in np.clip(np.rint(values * 100), 0, 100))
-    return {key: cells[key] / len(values) for key in GRID if key in cells}
+    cells = np.clip(np.rint(values * 100), 0, 100).astype(np.int64)
+    shares = np.bincount(cells, minlength=len(GRID)) / len(values)
+    return {key: float(share) for key, share in zip(GRID, shares, strict=True) if share > 0}
 
 
 def _after_one_hot(model: Any) -> Any:  # noqa: ANN401 - scikit-learn has no types

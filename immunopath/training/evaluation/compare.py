@@ -43,7 +43,8 @@ def differences(
     """Return the differences of every metric that both sets have, field by field."""
     found: list[Difference] = []
     for name, mine in one.items():
-        common = [p for p in mine.patients if p in set(other[name].patients)]
+        theirs = set(other[name].patients)
+        common = [patient for patient in mine.patients if patient in theirs]
         a, b = mine.of(common), other[name].of(common)
         if not common or why_not_evaluable(a):
             continue

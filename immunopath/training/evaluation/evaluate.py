@@ -31,6 +31,7 @@ EXPECTED: Final = (
     ZERO_SHOT,
     BLANK,
     SHUFFLED,
+    baselines.SWAPPED,
 )
 """What stands beside every number; one that was not run is shown as not run."""
 
@@ -100,6 +101,7 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     scored = [s for s in samples if split is None or s.split == split]
     _require_overlap(scored, predicted, split)
     made, missing = _made(samples, scored, split)
+    made[baselines.SWAPPED] = baselines.swapped(predicted, scored, plan.seed)
     given = made | dict(others or {})
     missing = {k: v for k, v in missing.items() if k not in given}
     missing |= {k: "not given" for k in EXPECTED if k not in given and k not in missing}

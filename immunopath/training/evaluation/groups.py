@@ -25,6 +25,14 @@ class GroupScore(Frozen):
     reason: str = ""
 
 
+def large_enough(found: Sequence[GroupScore]) -> tuple[tuple[GroupScore, ...], int]:
+    """Return the rows of groups with a figure for any field, and how many groups have none."""
+    with_figures = {(g.by, g.group) for g in found if g.metrics}
+    every = {(g.by, g.group) for g in found}
+    kept = tuple(g for g in found if (g.by, g.group) in with_figures and (g.metrics or g.n))
+    return kept, len(every - with_figures)
+
+
 def group_scores(
     scored: Sequence[Sample],
     data: Mapping[str, FieldData],

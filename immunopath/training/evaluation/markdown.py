@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from immunopath.training.evaluation.evaluate import Evaluation
-from immunopath.training.evaluation.resample import Estimate
 from immunopath.training.evaluation.score import FieldScore
 from immunopath.training.evaluation.words import (
     NAMES,
@@ -13,7 +12,9 @@ from immunopath.training.evaluation.words import (
     SYNTHETIC,
     answered,
     compliance_text,
+    difference_rows,
     facts,
+    group_rows,
     number,
     rows_of,
 )
@@ -120,37 +121,19 @@ def _compliance(found: Evaluation) -> list[str]:
 
 
 def _groups(found: Evaluation) -> list[str]:
-    if not found.groups:
+    rows, small = group_rows(found)
+    if not rows and not small:
         return []
-    rows = []
-    for group in found.groups:
-        figures = "; ".join(f"{NAMES[k]} {number(v)}" for k, v in group.metrics.items())
-        rows.append([
-            group.by.replace("_", " "), cell(group.group), group.field, str(group.n),
-            figures or f"not evaluable: {cell(group.reason)}",
-        ])  # fmt: skip
-    return [
-        "## By site and cancer type",
-        "",
-        *table(["by", "group", "field", "n", "figures"], rows),
-        "",
-    ]
+    lines = ["## By site and cancer type", ""]
+    if rows:
+        cells = [[cell(text) for text in row] for row in rows]
+        lines += [*table(["by", "group", "field", "n", "figures"], cells), ""]
+    return [*lines, small, ""] if small else lines
 
 
 def _differences(found: Evaluation) -> list[str]:
-    shown = [d for d in found.differences if d.metric in {"balanced_accuracy", "spearman", "mae"}]
-    if not shown:
+    rows = [[cell(text) for text in row] for row in difference_rows(found)]
+    if not rows:
         return []
-    rows = [
-        [
-            d.field, NAMES[d.metric], SET_NAMES.get(d.against, cell(d.against)), str(d.n),
-            number(Estimate(value=d.value, low=d.low, high=d.high)),
-            "–" if d.p is None else f"{d.p:.3f}",
-        ]
-        for d in shown
-    ]  # fmt: skip
-    return [
-        "## Predictor minus baseline",
-        "",
-        *table(["field", "metric", "against", "n", "difference", "p"], rows),
-    ]
+    headers = ["field", "metric", "against", "n", "difference", "p"]
+    return ["## Predictor minus baseline", "", *table(headers, rows)]

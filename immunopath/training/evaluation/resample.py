@@ -7,6 +7,7 @@ the point estimate comes out of the same code as the interval. All metrics here 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,11 +50,17 @@ class Estimate(Frozen):
     constant: bool = False
 
 
+@lru_cache(maxsize=4)
 def resamples(n: int, plan: Plan = DEFAULT) -> Floats:
-    """Return the counts of `plan.draws` resamples of `n` patients, (draws + 1, n), row 0 ones."""
+    """Return the counts of `plan.draws` resamples of `n` patients, (draws + 1, n), row 0 ones.
+
+    The array is shared and read-only.
+    """
     rng = np.random.default_rng(plan.seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=plan.draws).astype(np.float64)
-    return np.vstack([np.ones((1, n)), counts])
+    found = np.vstack([np.ones((1, n)), counts])
+    found.setflags(write=False)
+    return found
 
 
 def over_rows(metric: Callable[[Floats], Floats], weights: Floats) -> Floats:

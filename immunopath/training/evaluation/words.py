@@ -5,8 +5,9 @@ from typing import Final
 from immunopath.training.evaluation.compare import Difference
 from immunopath.training.evaluation.compliance import Compliance
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, SetScore
+from immunopath.training.evaluation.groups import large_enough
 from immunopath.training.evaluation.resample import Estimate
-from immunopath.training.evaluation.score import FieldScore
+from immunopath.training.evaluation.score import PRIMARY, FieldScore
 
 SHOWN: Final = {
     "class": ("balanced_accuracy", "accuracy", "macro_f1", "auroc", "brier", "ece"),
@@ -42,6 +43,7 @@ SET_NAMES: Final = {
     "zero_shot": "base model, zero-shot",
     "blank": "control: blank images",
     "shuffled": "control: shuffled images",
+    "swapped": "control: images of another patient (answers exchanged)",
 }
 SYNTHETIC: Final = (
     "SYNTHETIC COHORT: rendered images with set labels, not tissue. These numbers say that the way "
@@ -123,6 +125,7 @@ SHORT_SETS: Final = {
     "zero_shot": "zero-shot base",
     "blank": "blank images",
     "shuffled": "shuffled images",
+    "swapped": "other patient",
 }
 SUMMARY: Final = ("constant", "clinical", "mil", "blank", "shuffled")
 SHORT: Final = {
@@ -172,3 +175,27 @@ def comparison_row(found: Difference) -> tuple[str, ...]:
         apart,
         p,
     )
+
+
+def group_rows(found: Evaluation) -> tuple[list[tuple[str, ...]], str]:
+    """Return by, group, field, n and figures of large groups, and a line on the small ones."""
+    shown, small = large_enough(found.groups)
+    rows: list[tuple[str, ...]] = []
+    for group in shown:
+        figures = "; ".join(f"{NAMES[k]} {number(v)}" for k, v in group.metrics.items())
+        text = figures or f"not evaluable: {group.reason}"
+        rows.append((group.by.replace("_", " "), group.group, group.field, str(group.n), text))
+    line = f"{small} groups are too small for any figure; the JSON names them." if small else ""
+    return rows, line
+
+
+def difference_rows(found: Evaluation) -> list[tuple[str, ...]]:
+    """Return field, metric, baseline, n, difference and p of the main metrics."""
+    shown = (PRIMARY["class"], "auroc", PRIMARY["number"], "mae")
+    rows: list[tuple[str, ...]] = []
+    for d in found.differences:
+        if d.metric not in shown:
+            continue
+        field, metric, n, _, _, apart, p = comparison_row(d)
+        rows.append((field, metric, SET_NAMES.get(d.against, d.against), n, apart, p))
+    return rows

@@ -8,7 +8,9 @@ import pytest
 from evaluation_cases import cohort, of_split, same, seeing
 
 from immunopath.domain.errors import CaseFileError, InputError
+from immunopath.training.evaluation.baselines import swapped
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, evaluate_sets
+from immunopath.training.evaluation.groups import large_enough
 from immunopath.training.evaluation.resample import Plan
 from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample
@@ -203,6 +205,27 @@ def test_abstentions_and_missing_answers_are_counted_apart() -> None:
     part = full.model_copy(update={"answers": (silent, *full.answers[1:-3])})
     field = evaluate_sets(SAMPLES, part, plan=FEW).main.fields["til_fraction"]
     assert (field.n, field.answered, field.abstained, field.missing) == (60, 56, 1, 3)
+
+
+def test_answers_to_another_patients_images_fall_to_chance(good: Evaluation) -> None:
+    assert abs(good.value("til_fraction", "spearman", "swapped") or 0) < 0.3
+    assert (good.value("tme_subtype", "balanced_accuracy", "swapped") or 0) < 0.45
+    exchanged, own = swapped(seeing(TEST), TEST, 1), seeing(TEST)
+    assert exchanged.control == "swapped"
+    assert [a.patient_id for a in exchanged.answers] == [a.patient_id for a in own.answers]
+    pairs = list(zip(exchanged.answers, own.answers, strict=True))
+    assert all(a.fields != b.fields for a, b in pairs)
+    assert sorted(str(a.fields) for a, _ in pairs) == sorted(str(b.fields) for _, b in pairs)
+
+
+def test_small_groups_are_counted_and_not_listed(good: Evaluation) -> None:
+    shown, small = large_enough(good.groups)
+    assert small == 0
+    assert all(g.metrics or g.n for g in shown)
+    tiny = [s.model_copy(update={"site": f"S{i // 4}"}) for i, s in enumerate(TEST)]
+    shown, small = large_enough(evaluate_sets(tiny, seeing(TEST), plan=FEW).groups)
+    assert small == 15
+    assert {g.by for g in shown} == {"cancer_type"}
 
 
 def test_groups_are_shown_and_small_ones_say_why(good: Evaluation) -> None:

@@ -80,7 +80,9 @@ def test_everything_is_written_and_says_that_it_is_synthetic(written: Path) -> N
         "predictions/mil.json",
     }  # fmt: skip
     found = Evaluation.model_validate_json((written / "evaluation.json").read_bytes())
-    assert set(found.others) == {"constant", "majority", "clinical", "mil", "blank"}
+    assert set(found.others) == {
+        "constant", "majority", "clinical", "mil", "blank", "swapped",
+    }  # fmt: skip
     assert set(found.not_run) == {"zero_shot", "shuffled"}
     for name in ("evaluation.md", "evaluation.html", "model-card.md"):
         text = (written / name).read_text()

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
@@ -24,7 +24,9 @@ from immunopath.training.evaluation.words import (
     SYNTHETIC,
     answered,
     compliance_text,
+    difference_rows,
     facts,
+    group_rows,
     number,
     rows_of,
     summary_rows,
@@ -48,6 +50,7 @@ def render_page(found: Evaluation, points: Points | None = None) -> str:
     The content policy allows this page's own style sheet (by digest) and nothing else.
     """
     style = files(_PACKAGE).joinpath("templates/evaluation.css").read_text("utf-8")
+    groups, small = group_rows(found)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return (
         _environment()
@@ -58,8 +61,9 @@ def render_page(found: Evaluation, points: Points | None = None) -> str:
             banner=SYNTHETIC if found.origin == "synthetic" else _RESEARCH,
             sections=[_section(found, name, points or {}) for name in found.main.fields],
             overview=_overview(found),
-            groups=_groups(found),
-            differences=_differences(found),
+            groups=_clean(groups),
+            small=small,
+            differences=_clean(difference_rows(found)),
             free=None if found.compliance is None else compliance_text(found.compliance),
             note=NOTE.format(draws=found.draws, seed=found.seed).replace("*", ""),
             style=Markup(style),  # noqa: S704 - the package's own file
@@ -151,25 +155,8 @@ def _null(name: str, metric: str) -> float:
     return 0.5 if metric == "auroc" else 1 / len(values)
 
 
-def _groups(found: Evaluation) -> list[tuple[str, str, str, int, str]]:
-    rows = []
-    for group in found.groups:
-        figures = "; ".join(f"{NAMES[k]} {_plain(number(v))}" for k, v in group.metrics.items())
-        text = figures or f"not evaluable: {group.reason}"
-        rows.append((group.by.replace("_", " "), group.group, group.field, group.n, text))
-    return rows
-
-
-def _differences(found: Evaluation) -> list[tuple[str, str, str, int, str, str]]:
-    rows = []
-    for d in found.differences:
-        if d.metric not in {PRIMARY["class"], PRIMARY["number"], "auroc", "mae"}:
-            continue
-        span = "" if d.low is None or d.high is None else f" [{d.low:.3f}, {d.high:.3f}]"
-        label = _plain(SET_NAMES.get(d.against, d.against))
-        p = "–" if d.p is None else f"{d.p:.3f}"
-        rows.append((d.field, NAMES[d.metric], label, d.n, f"{d.value:+.3f}{span}", p))
-    return rows
+def _clean(rows: Iterable[Sequence[str]]) -> list[list[str]]:
+    return [[_plain(text) for text in row] for row in rows]
 
 
 def _cell(found: Estimate | None) -> tuple[str, str]:
@@ -180,7 +167,7 @@ def _cell(found: Estimate | None) -> tuple[str, str]:
 
 def _overview(found: Evaluation) -> dict[str, Any]:
     headers, rows = summary_rows(found)
-    return {"headers": headers, "rows": [[_plain(text) for text in row] for row in rows]}
+    return {"headers": headers, "rows": _clean(rows)}
 
 
 def _plain(text: str) -> str:
