@@ -32,9 +32,8 @@ def write_cohort(folder: Path, settings: CohortSettings, seed: int) -> Synthetic
     """Write a cohort folder and return the cohort; the same settings and seed, the same bytes.
 
     ``samples.jsonl`` (origin ``synthetic``, patients ``SYN-…``), ``tiles.parquet``, the fields as
-    PNG below ``tiles``, ``synthetic-labels.json`` (the label constants) and ``truth.json``: what was drawn,
-    with the settings.
-    Raises `OutputError` where a file cannot be written.
+    PNG below ``tiles``, ``synthetic-labels.json`` (the label constants) and ``truth.json`` (what
+    was drawn, with the settings). Raises `OutputError` where a file cannot be written.
     """
     cohort = make_cohort(settings, seed)
     write_tiles(folder / TILES, list(_drawn(cohort, folder)))
