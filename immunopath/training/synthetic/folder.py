@@ -13,7 +13,6 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file, write_bytes, write_text
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
-from immunopath.training.labels.recipe import LABELS
 from immunopath.training.samples import SAMPLES, TILES, write_samples
 from immunopath.training.synthetic import CAPTION
 from immunopath.training.synthetic.cohort import (
@@ -25,20 +24,21 @@ from immunopath.training.synthetic.cohort import (
 )
 
 TRUTH: Final = "truth.json"
+CONSTANTS: Final = "synthetic-labels.json"
+"""Not ``labels.json``: that file turns expression into labels, and here is no expression."""
 
 
 def write_cohort(folder: Path, settings: CohortSettings, seed: int) -> SyntheticCohort:
     """Write a cohort folder and return the cohort; the same settings and seed, the same bytes.
 
     ``samples.jsonl`` (origin ``synthetic``, patients ``SYN-…``), ``tiles.parquet``, the fields as
-    PNG below ``tiles``, ``labels.json`` (the label constants) and ``truth.json``: what was drawn,
-    with the settings.
-    Raises `OutputError` where a file cannot be written.
+    PNG below ``tiles``, ``synthetic-labels.json`` (the label constants) and ``truth.json`` (what
+    was drawn, with the settings). Raises `OutputError` where a file cannot be written.
     """
     cohort = make_cohort(settings, seed)
     write_tiles(folder / TILES, list(_drawn(cohort, folder)))
     write_samples(folder / SAMPLES, cohort.samples)
-    write_text(folder / LABELS, cohort.constants.model_dump_json(indent=1) + "\n")
+    write_text(folder / CONSTANTS, cohort.constants.model_dump_json(indent=1) + "\n")
     write_text(folder / TRUTH, json.dumps(_truth(cohort), indent=1) + "\n")
     return cohort
 

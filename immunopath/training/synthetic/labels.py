@@ -22,7 +22,6 @@ from immunopath.training.labels.fields import (
     PatientScores,
     Variant,
     fit_constants,
-    til_fraction,
 )
 
 Values = npt.NDArray[np.float64]
@@ -58,11 +57,7 @@ class SyntheticConstants(Frozen):
     @property
     def cut_points(self) -> CutPoints:
         """Where ``til_fraction`` of this variant is cut into density classes."""
-        fitted = self.constants
-        low, high = (
-            til_fraction(cut, fitted, self.variant) for cut in (fitted.low_cut, fitted.high_cut)
-        )
-        return CutPoints(low=low, high=high)
+        return self.constants.cut_points(self.variant)
 
 
 def standardised(
