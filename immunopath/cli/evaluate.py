@@ -57,6 +57,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
 ) -> None:
     """Measure a predictor on patients with known truth, beside baselines and controls."""
     from immunopath.training.evaluation.request import Request
+    from immunopath.training.evaluation.resample import Plan
     from immunopath.training.evaluation.run import run
 
     result = run(
