@@ -38,7 +38,7 @@ class QueueFacts(Frozen):
     """What the place of a case in the laboratory queue depends on (`guidelines.md` 3.3).
 
     changing_probability: calibrated probability that the result changes the option set; only when
-    informative. exploratory: the unvalidated number that `exploratory_order` ranks by, and which.
+    informative. exploratory: unvalidated numbers by what they are, the first the best to rank by.
     """
 
     case_id: str
@@ -47,8 +47,7 @@ class QueueFacts(Frozen):
     diagnosed_on: date | None = None
     scant: bool = False
     changing_probability: float | None = None
-    exploratory: float | None = None
-    exploratory_basis: str = ""
+    exploratory: dict[str, float] = Field(default_factory=dict)
 
 
 class CaseRecord(Frozen):

@@ -49,7 +49,7 @@ def write_pages(out: Path, records: Sequence[CaseRecord], as_of: date) -> list[s
 
 def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
     """Return the cohort's summary as one self-contained page."""
-    seen = [record for record in records if record.fields]
+    seen = [record for record in records if record.status in {"ok", "partial"}]
     lost = [record for record in records if record.status in {"failed", "refused"}]
     return render_page(
         "cohort.html.j2",
@@ -60,7 +60,7 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
         fields=[_block(name, seen) for name in FIELD_VALUES],
         agreement=_agreement(seen),
         quality=_bars(Counter(v for r in records for v in r.quality)),
-        findings=_bars(Counter(c for r in records for c in set(r.findings))),
+        findings=sorted(Counter(c for r in records for c in set(r.findings)).items()),
         engines=_engines(records),
         lost=[
             (record.row, record.case_id, record.status, record.reason) for record in lost[:SHOWN]
@@ -79,6 +79,7 @@ def worklist_page(records: Sequence[CaseRecord], as_of: date) -> str:
         as_of=as_of.isoformat(),
         head=worklist_head(records),
         lines=lines[:SHOWN],
+        basis=next((line["exploratory_basis"] for line in lines if line["exploratory_basis"]), ""),
         hidden=max(0, len(lines) - SHOWN),
         absent=len(records) - len(lines),
     )

@@ -2,12 +2,13 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.cohort import CaseRecord, FieldSummary
+from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
 from immunopath.domain.files import write_bytes, write_text
 from immunopath.guidelines.triage import order_cohort
 
@@ -39,7 +40,7 @@ def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]
     """Return the queue, first to go first (`guidelines.md` 3.3)."""
     queue = [record.queue for record in records if record.queue is not None]
     by_id = {record.case_id: record for record in records}
-    explored = _exploratory(records)
+    basis, explored = _exploratory(queue)
     lines = []
     for rank, item in enumerate(order_cohort(queue, as_of=as_of), 1):
         record = by_id[item.case_id]
@@ -56,7 +57,7 @@ def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]
                 "waiting_days": waited,
                 "tissue_at_risk": item.scant,
                 "exploratory_order": explored.get(item.case_id),
-                "exploratory_basis": item.exploratory_basis,
+                "exploratory_basis": basis if item.case_id in explored else "",
                 "file": record.file(".html") or record.file(".json"),
             }
         )
@@ -68,11 +69,19 @@ def worklist_head(records: Iterable[CaseRecord]) -> str:
     return OPEN if any(f.informative for r in records for f in r.fields) else CLOSED
 
 
-def _exploratory(records: Sequence[CaseRecord]) -> dict[str, int]:
-    """Return the unvalidated order: higher numbers first, the case id between equals."""
-    known = [r.queue for r in records if r.queue is not None and r.queue.exploratory is not None]
-    ordered = sorted(known, key=lambda q: (-(q.exploratory or 0.0), q.case_id))
-    return {item.case_id: place for place, item in enumerate(ordered, 1)}
+def _exploratory(queue: Sequence[QueueFacts]) -> tuple[str, dict[str, int]]:
+    """Return what the unvalidated order goes by, and the place of every case that has it.
+
+    One quantity for the whole list, since different ones cannot be ranked together: that of most
+    cases, the better one of equals. Higher numbers first, the case id between equals.
+    """
+    found = Counter(name for item in queue for name in item.exploratory)
+    if not found:
+        return "", {}
+    basis = max(found, key=lambda name: found[name])  # the first of equals: the better one
+    known = [item for item in queue if basis in item.exploratory]
+    ordered = sorted(known, key=lambda item: (-item.exploratory[basis], item.case_id))
+    return f"{basis}, unvalidated", {item.case_id: n for n, item in enumerate(ordered, 1)}
 
 
 def tidy(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ from immunopath.domain.guidance import Guidance
 from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import CaseReport
+from immunopath.guidelines.loader import load_knowledge
 from immunopath.guidelines.triage import queue_facts
 
 EXPLORATORY: Final = (("cd274_expression", "high"), ("immune_phenotype", "inflamed"))
-"""What `exploratory_order` ranks by: the first of these of which a probability is there."""
+"""Probabilities that come first among what `exploratory_order` may rank by."""
 
 
 def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) -> CaseRecord:
@@ -26,7 +27,7 @@ def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) 
         reason=report.status_reason,
         files=files,
         category=guidance.category.value if guidance else None,
-        tests=tuple(test.code for test in guidance.tests) if guidance else (),
+        tests=_laboratory_tests(guidance),
         queue=_queue(report, guidance),
         fields=_fields(report),
         findings=tuple(finding.code for finding in report.findings),
@@ -34,6 +35,13 @@ def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) 
         n_tiles=len(report.tiles),
         engines={engine.agent: engine.status for engine in report.engines},
     )
+
+
+def _laboratory_tests(guidance: Guidance | None) -> tuple[str, ...]:
+    """Return what the laboratory is asked for; imaging and reviews are in the report."""
+    known = load_knowledge().tests
+    asked = guidance.tests if guidance else ()
+    return tuple(test.code for test in asked if known[test.code].laboratory)
 
 
 def failure_of(case: Case, *, row: int, key: str, reason: str) -> CaseRecord:
@@ -52,22 +60,22 @@ def _queue(report: CaseReport, guidance: Guidance | None) -> QueueFacts | None:
     if guidance is None or guidance.triage.level is None:
         return None
     facts = queue_facts(report.case_id, guidance, report.clinical)
+    return facts.model_copy(update={"exploratory": _exploratory(report)})
+
+
+def _exploratory(report: CaseReport) -> dict[str, float]:
+    """Return every unvalidated number of a case that a queue could be ordered by, best first."""
+    numbers: dict[str, float] = {}
     for name, value in EXPLORATORY:
         table = getattr(report.profile, name).probabilities
         if table is not None:
-            return _explored(facts, table[value], f"p({name} = {value}), unvalidated")
-    if isinstance(report.phenotype, Ok) and report.phenotype.value.scores:
-        score = report.phenotype.value.scores.get("inflamed")
-        if score is not None:
-            return _explored(facts, score, "phenotype scorer: inflamed, unvalidated")
-    share = report.profile.til_fraction.value
-    if share is None:
-        return facts
-    return _explored(facts, share, f"til_fraction ({report.profile.til_fraction.quantity})")
-
-
-def _explored(facts: QueueFacts, number: float, basis: str) -> QueueFacts:
-    return facts.model_copy(update={"exploratory": number, "exploratory_basis": basis})
+            numbers[f"p({name} = {value})"] = table[value]
+    if isinstance(report.phenotype, Ok) and "inflamed" in report.phenotype.value.scores:
+        numbers["phenotype scorer: inflamed"] = report.phenotype.value.scores["inflamed"]
+    til = report.profile.til_fraction
+    if til.value is not None:
+        numbers[f"til_fraction ({til.quantity})"] = til.value
+    return numbers
 
 
 def _fields(report: CaseReport) -> tuple[FieldSummary, ...]:

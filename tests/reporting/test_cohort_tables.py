@@ -1,0 +1,118 @@
+"""The tables and pages of a cohort."""
+
+import csv
+import io
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import escape
+
+from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
+from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.reporting.cohort_page import summary_page, worklist_page
+from immunopath.reporting.cohort_tables import (
+    CASE_COLUMNS,
+    CLOSED,
+    FIELD_COLUMNS,
+    OPEN,
+    csv_text,
+    tidy,
+    worklist,
+    worklist_head,
+    write_tables,
+)
+
+AS_OF = date(2026, 11, 24)
+
+
+def record(case_id: str, level: str | None = "T1", **more: object) -> CaseRecord:
+    values: dict[str, str | float] = {"til_fraction": 0.25, "immune_phenotype": "excluded"}
+    fields = tuple(
+        FieldSummary(
+            field=name,
+            quantity="q",
+            value=values.get(name),
+            calibrated=False,
+            informative=bool(more.get("informative", False)),
+            abstained=name not in values,
+            reason="" if name in values else "cannot be seen",
+            n_tiles=1,
+        )
+        for name in FIELD_VALUES
+    )
+    explored = more.get("explored", {})
+    queue = QueueFacts.model_validate(
+        {"case_id": case_id, "level": level, "exploratory": explored, "reasons": ("TR-1: why",)}
+    )
+    return CaseRecord(
+        case_id=case_id,
+        row=1,
+        status="ok",
+        fields=fields,
+        queue=None if level is None else queue,
+        tests=("PDL1_IHC",),
+        files={f"cases/{n}.html": "0" for n in [len(case_id)]},
+    )
+
+
+FAILED = CaseRecord(case_id="f", row=9, status="failed", reason="<b>cut off</b>")
+
+
+def test_a_case_is_a_row_per_field_and_a_failed_one_a_row_without() -> None:
+    rows = tidy([record("a"), FAILED], AS_OF)
+    assert [row["case_id"] for row in rows] == ["a"] * 8 + ["f"]
+    assert {row["rank"] for row in rows[:8]} == {1}
+    assert (rows[8]["field"], rows[8]["reason"], rows[8]["rank"]) == (None, "<b>cut off</b>", None)
+    assert rows[0]["field_reason"] == "cannot be seen"
+    assert set(rows[0]) == {*CASE_COLUMNS, *FIELD_COLUMNS}
+
+
+def test_the_exploratory_order_goes_by_one_quantity_and_changes_no_rank() -> None:
+    records = [
+        record("a", "T0", explored={"p": 0.1, "til": 0.9}),
+        record("b", "T1", explored={"til": 0.95}),
+        record("c", "T1", explored={"p": 0.9, "til": 0.1}),
+        record("d", "T2"),
+    ]
+    lines = {line["case_id"]: line for line in worklist(records, AS_OF)}
+    assert [lines[c]["rank"] for c in "ad"] == [1, 4]
+    assert [lines[c]["exploratory_order"] for c in "abcd"] == [2, 1, 3, None]
+    assert lines["a"]["exploratory_basis"] == "til, unvalidated"
+    assert lines["d"]["exploratory_basis"] == ""
+
+
+def test_the_head_says_whether_a_prediction_takes_part() -> None:
+    assert worklist_head([record("a"), FAILED]) == CLOSED
+    assert worklist_head([record("a", informative=True)]) == OPEN
+
+
+@given(st.text(min_size=1))
+def test_no_cell_is_a_formula_and_every_line_is_one_row(text: str) -> None:
+    written = csv_text([{"x": text, "y": 1}], ("x", "y"))
+    assert written.isprintable() or set(written) - {"\n"} == {c for c in written if c.isprintable()}
+    rows = list(csv.reader(io.StringIO(written)))
+    assert len(rows) == 2
+    assert not rows[1][0].lstrip().startswith(("=", "+", "-", "@"))
+
+
+def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    names = write_tables(tmp_path, [record("a"), FAILED], AS_OF)
+    assert names == ["cohort.csv", "worklist.csv", "cohort.parquet"]
+    table = pq.read_table(tmp_path / "cohort.parquet").to_pylist()
+    assert len(table) == 9
+    til = next(row for row in table if row["field"] == "til_fraction")
+    assert (til["value"], til["number"], til["abstained"]) == ("0.25", 0.25, False)
+
+
+def test_the_pages_escape_and_say_what_is_missing() -> None:
+    page = summary_page([record("a"), FAILED], AS_OF)
+    assert "&lt;b&gt;cut off&lt;/b&gt;" in page
+    assert "Cohort of 2 cases" in page
+    listed = worklist_page([record("a"), record("b", None), FAILED], AS_OF)
+    assert str(escape(CLOSED)) in listed
+    assert "2 case(s) are not listed" in listed
+    assert "http" not in page.replace("http-equiv", "")
