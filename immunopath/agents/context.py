@@ -5,6 +5,9 @@ from datetime import date
 from threading import Lock
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from immunopath.domain.report import ReportProvenance
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.lazy import LazyAtlas
@@ -23,10 +26,14 @@ class EngineHandle(Protocol):
 
 @dataclass
 class Workspace:
-    """Pixels and nuclei of one running case."""
+    """Pixels, nuclei and tile vectors of one running case.
+
+    vectors: one unit-norm row per accepted tile, float32 (n_tiles, embedding size).
+    """
 
     store: TileStore = field(default_factory=TileStore)
     nuclei: NucleiTable | None = None
+    vectors: npt.NDArray[np.float32] | None = None
     lock: Lock = field(default_factory=Lock)
 
 

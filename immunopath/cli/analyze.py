@@ -18,6 +18,7 @@ from immunopath.domain.units import checked_mpp
 from immunopath.guidelines.casefile import load_clinical
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
+from immunopath.pipeline.side_files import SideFiles
 from immunopath.reporting.rendered import RenderedReport
 from immunopath.reporting.text import visible
 
@@ -45,7 +46,7 @@ class Outputs:
     html: Path | None
     md: Path | None
     fhir: Path | None
-    nuclei: Path | None
+    files: SideFiles
     quiet: bool
 
 
@@ -91,7 +92,9 @@ def _case(request: Request) -> Case:
 def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
     """No output may name an input, and no two outputs the same file."""
     json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
-    asked = (json_file, outputs.html, outputs.md, outputs.fhir, outputs.nuclei)
+    files = outputs.files
+    asked = (json_file, outputs.html, outputs.md, outputs.fhir)
+    asked += (files.nuclei, files.tiles, files.anndata)
     targets = [p for p in asked if p is not None]
     given = (*request.images, request.clinical, request.config)
     taken = [p.resolve() for p in given if p is not None]
@@ -106,13 +109,13 @@ def _with_progress(
 ) -> RenderedReport:
     console = Console(stderr=True)
     if outputs.quiet or not console.is_terminal:
-        return engines.analyze(case, as_of=as_of, nuclei=outputs.nuclei)
+        return engines.analyze(case, as_of=as_of, files=outputs.files)
     with console.status("intake") as status:
 
         def show(event: dict[str, Any]) -> None:
             status.update(f"{event['agent']} {event['event']}")
 
-        return engines.analyze(case, as_of=as_of, on_event=show, nuclei=outputs.nuclei)
+        return engines.analyze(case, as_of=as_of, on_event=show, files=outputs.files)
 
 
 def _write(report: RenderedReport, outputs: Outputs) -> None:
@@ -125,7 +128,9 @@ def _write(report: RenderedReport, outputs: Outputs) -> None:
 
 
 def _say_what_was_written(outputs: Outputs) -> None:
-    files = (outputs.html, outputs.json_path, outputs.md, outputs.fhir, outputs.nuclei)
+    beside = outputs.files
+    files = (outputs.html, outputs.json_path, outputs.md, outputs.fhir)
+    files += (beside.nuclei, beside.tiles, beside.anndata)
     for path in (path for path in files if path is not None):
         Console().print(f"written: {visible(str(path))}", soft_wrap=True, markup=False)
 

@@ -135,10 +135,15 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     md: Annotated[Path | None, typer.Option(help="Write Markdown.")] = None,
     fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4B bundle.")] = None,
     nuclei: Annotated[Path | None, typer.Option(help="Write nuclei as QuPath GeoJSON.")] = None,
+    tiles: Annotated[Path | None, typer.Option(help="Write tiles as QuPath GeoJSON.")] = None,
+    anndata: Annotated[
+        Path | None, typer.Option(help="Write tiles and embeddings as AnnData (.h5ad).")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No report on the terminal.")] = False,
 ) -> None:
     """Analyse the images of one case. Exit code 3 when they were refused."""
     from immunopath.cli.analyze import Outputs, Request, analyze_case
+    from immunopath.pipeline.side_files import SideFiles
 
     engines = {
         "profile": profile,
@@ -150,7 +155,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "device": device,
     }
     request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
-    outputs = Outputs(json_path, html, md, fhir, nuclei, quiet)
+    beside = SideFiles(nuclei=nuclei, tiles=tiles, anndata=anndata)
+    outputs = Outputs(json_path, html, md, fhir, beside, quiet)
     raise typer.Exit(analyze_case(request, outputs, as_of_date(as_of)))
 
 

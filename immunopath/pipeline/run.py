@@ -25,9 +25,10 @@ from immunopath.pipeline.cohort.manifest import rows_of
 from immunopath.pipeline.figures import make_figures, neighbour_ids
 from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.settings import ProfileName, Settings
-from immunopath.reporting.geojson import write_nuclei_geojson
+from immunopath.pipeline.side_files import SideFiles
 from immunopath.reporting.rendered import RenderedReport
 
+NO_FILES = SideFiles()
 Event = dict[str, Any]
 EventSink = Callable[[Event], None]
 
@@ -96,13 +97,14 @@ class ImmunoPath:
         *,
         as_of: date | None = None,
         on_event: EventSink | None = None,
-        nuclei: str | Path | None = None,
+        files: SideFiles = NO_FILES,
         figures: bool = True,
     ) -> RenderedReport:
         """Run a case through the graph and return its report.
 
         `as_of` is the date of the question (default: today). `on_event` receives start and end
-        of every agent with its milliseconds. `nuclei` writes every nucleus as QuPath GeoJSON.
+        of every agent with its milliseconds. `files` names
+        what else to write (nuclei, tiles, AnnData).
         Without `figures` the report's page says that it has no images, and costs less.
         Raises `ImageReadError` and its kin for input that cannot be read at all; unusable input
         (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
@@ -116,7 +118,7 @@ class ImmunoPath:
         with closing(stream):  # before anything else closes the file that its threads write to
             for mode, payload in stream:
                 state = _take(mode, payload, state, on_event)
-        return self._finish(state, context, nuclei, figures=figures)
+        return self._finish(state, context, files, figures=figures)
 
     async def aanalyze(
         self,
@@ -124,7 +126,7 @@ class ImmunoPath:
         *,
         as_of: date | None = None,
         on_event: EventSink | None = None,
-        nuclei: str | Path | None = None,
+        files: SideFiles = NO_FILES,
         figures: bool = True,
     ) -> RenderedReport:
         """Like `analyze`, without blocking the running event loop.
@@ -133,7 +135,7 @@ class ImmunoPath:
         `on_event` is called from that thread.
         """
         return await asyncio.to_thread(
-            self.analyze, case, as_of=as_of, on_event=on_event, nuclei=nuclei, figures=figures
+            self.analyze, case, as_of=as_of, on_event=on_event, files=files, figures=figures
         )
 
     def cohort(
@@ -173,27 +175,19 @@ class ImmunoPath:
         )
 
     def _finish(
-        self, state: CaseState, context: RunContext, nuclei: str | Path | None, *, figures: bool
+        self, state: CaseState, context: RunContext, files: SideFiles, *, figures: bool
     ) -> RenderedReport:
         _raise_if_unreadable(state)
         outcome = REPORT.read(state)
         if not isinstance(outcome, Ok):
             raise errors.ImmunoPathError(f"no report could be made: {why_not(outcome)}")
         report = RenderedReport.of(outcome.value, _stamped(outcome.value))
-        if nuclei is not None:
-            self._write_nuclei(Path(nuclei), report, context)
+        files.write(report, context.workspace)
         if not figures:
             return report
         thumbnails = self._atlas.thumbnails(neighbour_ids(report))
         pictures = make_figures(report, context.workspace, thumbnails)
         return report.with_figures(pictures)
-
-    def _write_nuclei(self, path: Path, report: RenderedReport, context: RunContext) -> None:
-        table = context.workspace.nuclei
-        if table is None or report.morphometry is None:
-            raise errors.OutputError(f"{path}: no nuclei were counted, so none can be written")
-        mpp = [image.mpp for image in report.images]
-        write_nuclei_geojson(path, table, mpp, [image.name for image in report.images])
 
 
 def _take(mode: str, payload: Any, state: CaseState, sink: EventSink | None) -> CaseState:  # noqa: ANN401

@@ -18,6 +18,7 @@ from immunopath.domain.errors import (
     OutputError,
     ResolutionError,
 )
+from immunopath.pipeline.side_files import SideFiles
 
 AS_OF = date(2026, 11, 24)
 OFF = dict.fromkeys(("predictor", "phenotype", "embedder"), "none")
@@ -37,8 +38,9 @@ def request(*images: Path, **changes: Any) -> Request:
 
 
 def outputs(**changes: Any) -> Outputs:
-    values: dict[str, Any] = dict.fromkeys(("json_path", "html", "md", "fhir", "nuclei"))
-    return Outputs(**values | {"quiet": True} | changes)
+    values: dict[str, Any] = dict.fromkeys(("json_path", "html", "md", "fhir"))
+    beside = {name: changes.pop(name) for name in ("nuclei", "tiles", "anndata") if name in changes}
+    return Outputs(**values | {"quiet": True, "files": SideFiles(**beside)} | changes)
 
 
 def listing(folder: Path) -> Iterator[str]:
@@ -107,7 +109,7 @@ def test_the_command_line_wins_over_the_configuration(patch: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("which", ["images", "clinical", "config"])
-@pytest.mark.parametrize("output", ["json_path", "html", "md", "nuclei"])
+@pytest.mark.parametrize("output", ["json_path", "html", "md", "nuclei", "tiles", "anndata"])
 def test_no_output_may_be_an_input(patch: Path, tmp_path: Path, which: str, output: str) -> None:
     paths = {name: tmp_path / name for name in ("images", "clinical", "config")}
     paths["images"].write_bytes(patch.read_bytes())

@@ -11,6 +11,7 @@ import pytest
 from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
 from immunopath.pipeline.run import Event, ImmunoPath
+from immunopath.pipeline.side_files import SideFiles
 
 AS_OF = date(2026, 11, 24)
 
@@ -60,7 +61,9 @@ def test_an_interrupted_run_goes_on_in_another_process_and_ends_the_same(
         engines.analyze(lung, as_of=AS_OF, on_event=Stopper(agent))
     again = Stopper("nobody")
     with ImmunoPath(checkpoints=path) as engines:
-        resumed = engines.analyze(lung, as_of=AS_OF, on_event=again, nuclei=tmp_path / "n.geojson")
+        resumed = engines.analyze(
+            lung, as_of=AS_OF, on_event=again, files=SideFiles(nuclei=tmp_path / "n.geojson")
+        )
     assert "intake" not in again.seen
     assert not {"predictor", "phenotype", "retrieval"} & set(again.seen)
     assert resumed.to_json() == plain.to_json()

@@ -13,6 +13,7 @@ from immunopath.domain.errors import EngineSpecError, ImageReadError, OutputErro
 from immunopath.domain.outcome import Ok
 from immunopath.guidelines.casefile import load_clinical
 from immunopath.pipeline.run import ImmunoPath
+from immunopath.pipeline.side_files import SideFiles
 from immunopath.reporting.rendered import RenderedReport
 
 AS_OF = date(2026, 11, 24)
@@ -109,10 +110,10 @@ def test_nuclei_are_written_as_geojson_or_refused(
 ) -> None:
     target = tmp_path / "n.geojson"
     with ImmunoPath() as engines:
-        report = engines.analyze(lung, as_of=AS_OF, nuclei=target)
+        report = engines.analyze(lung, as_of=AS_OF, files=SideFiles(nuclei=target))
         assert report.morphometry is not None
         assert target.read_text().count('"detection"') == report.morphometry.n_nuclei
         cat = Case(case_id="cat", images=(shared_images / "negatives/skimage_chelsea.png",))
         with pytest.raises(OutputError, match="no nuclei"):
-            engines.analyze(cat, as_of=AS_OF, nuclei=tmp_path / "cat.geojson")
+            engines.analyze(cat, as_of=AS_OF, files=SideFiles(nuclei=tmp_path / "cat.geojson"))
     assert not (tmp_path / "cat.geojson").exists()

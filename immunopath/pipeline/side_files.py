@@ -1,0 +1,38 @@
+"""Files beside the report that need what only the running case has: nuclei, vectors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from immunopath.agents.context import Workspace
+from immunopath.domain.errors import OutputError
+from immunopath.domain.report import CaseReport
+from immunopath.reporting.anndata_tiles import write_tiles_h5ad
+from immunopath.reporting.geojson import write_nuclei_geojson
+from immunopath.reporting.geojson_tiles import write_tiles_geojson
+
+
+@dataclass(frozen=True)
+class SideFiles:
+    """Where they go; None = not wanted.
+
+    nuclei: every nucleus, tiles: every tile with its counts, both as QuPath GeoJSON; anndata: tiles
+    with embeddings and predictions as ``.h5ad`` (extra ``interop``).
+    """
+
+    nuclei: str | Path | None = None
+    tiles: str | Path | None = None
+    anndata: str | Path | None = None
+
+    def write(self, report: CaseReport, workspace: Workspace) -> None:
+        """Write what is wanted; raises `OutputError` when the case has nothing to write."""
+        if self.nuclei is not None:
+            table = workspace.nuclei
+            if table is None or report.morphometry is None:
+                raise OutputError(f"{self.nuclei}: no nuclei were counted, so none can be written")
+            mpp = [image.mpp for image in report.images]
+            names = [image.name for image in report.images]
+            write_nuclei_geojson(Path(self.nuclei), table, mpp, names)
+        if self.tiles is not None:
+            write_tiles_geojson(Path(self.tiles), report, workspace.nuclei)
+        if self.anndata is not None:
+            write_tiles_h5ad(Path(self.anndata), report, workspace.vectors, workspace.nuclei)

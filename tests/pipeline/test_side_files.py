@@ -1,0 +1,97 @@
+"""Files beside the report: QuPath's tiles, AnnData."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from immunopath.domain.case import Case
+from immunopath.domain.errors import OutputError
+from immunopath.pipeline.run import ImmunoPath
+from immunopath.pipeline.side_files import SideFiles
+from immunopath.reporting.rendered import RenderedReport
+
+AS_OF = date(2026, 11, 24)
+
+
+@pytest.fixture(scope="module")
+def written(
+    tmp_path_factory: pytest.TempPathFactory, shared_images: Path
+) -> tuple[RenderedReport, Path]:
+    folder = tmp_path_factory.mktemp("beside")
+    images = (
+        shared_images / "he_other/instanseg_tma_HE_0.5mpp.tif",
+        shared_images / "lung_he_til/u24_cae100/image_99.png",
+    )
+    case = Case(case_id="two", patient_id="P", images=images)
+    files = SideFiles(nuclei=folder / "n.json", tiles=folder / "t.json", anndata=folder / "t.h5ad")
+    with ImmunoPath() as engines:
+        report = engines.analyze(case, as_of=AS_OF, files=files, figures=False)
+    return report, folder
+
+
+def features(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(path.read_text())["features"]
+    return found
+
+
+def test_tiles_lie_inside_their_image_and_sum_to_all_nuclei(
+    written: tuple[RenderedReport, Path],
+) -> None:
+    report, folder = written
+    tiles = features(folder / "t.json")
+    assert [tile["properties"]["name"] for tile in tiles] == [t.tile_id for t in report.tiles]
+    for tile in tiles:
+        ring = tile["geometry"]["coordinates"][0]
+        assert (ring[0], len(ring)) == (ring[-1], 5)
+        image = report.images[int(tile["properties"]["metadata"]["image_index"])]
+        assert all(0 <= x <= image.width and 0 <= y <= image.height for x, y in ring)
+    counted = sum(t["properties"]["measurements"].get("n_nuclei", 0) for t in tiles)
+    assert counted == len(features(folder / "n.json"))
+
+
+def test_anndata_holds_places_counts_vectors_and_predictions(
+    written: tuple[RenderedReport, Path],
+) -> None:
+    anndata = pytest.importorskip("anndata")
+    report, folder = written
+    data = anndata.read_h5ad(folder / "t.h5ad")
+    tiles = [t for t in report.tiles if t.quality.verdict != "refuse"]
+    assert list(data.obs_names) == [tile.tile_id for tile in tiles]
+    assert np.allclose(np.linalg.norm(data.X, axis=1), 1, atol=1e-5)
+    assert data.obsm["spatial"][0].tolist() == [
+        tiles[0].box[0] + tiles[0].box[2] / 2,
+        tiles[0].box[1] + tiles[0].box[3] / 2,
+    ]
+    assert data.obs["n_nuclei"].sum() > 0
+    about = data.uns["immunopath"]
+    assert "Research use only" in about["research_use"]
+    assert about["embedding"]["engine"] == "embedded-embedder"
+    predictions = json.loads(about["predictions"])
+    assert predictions["til_fraction"]["value"] == report.profile.til_fraction.value
+
+
+def test_without_an_embedder_the_file_says_why_there_are_no_vectors(
+    tmp_path: Path, shared_images: Path
+) -> None:
+    anndata = pytest.importorskip("anndata")
+    case = Case(
+        case_id="a", images=(shared_images / "lung_he_til/u24_cae100/image_99.png",), mpp=0.5
+    )
+    with ImmunoPath(embedder="none", predictor="none") as engines:
+        engines.analyze(case, as_of=AS_OF, files=SideFiles(anndata=tmp_path / "t.h5ad"))
+    data = anndata.read_h5ad(tmp_path / "t.h5ad")
+    assert data.shape[1] == 0
+    assert "switched off" in data.uns["immunopath"]["embedding"]["missing"]
+    assert "n_nuclei" not in data.obs
+
+
+def test_a_case_without_tiles_has_no_file(tmp_path: Path, shared_images: Path) -> None:
+    pytest.importorskip("anndata")
+    case = Case(case_id="cat", images=(shared_images / "negatives/skimage_chelsea.png",))
+    with ImmunoPath() as engines, pytest.raises(OutputError, match="no accepted tile"):
+        engines.analyze(case, as_of=AS_OF, files=SideFiles(anndata=tmp_path / "t.h5ad"))
+    assert not list(tmp_path.iterdir())
