@@ -75,7 +75,8 @@ def test_a_cohort_is_built_checked_and_labelled_anew(folder: Path, tmp_path: Pat
     assert stored.exit_code == 0, stored.output
     old, new = (read_samples(tmp_path / name / "samples.jsonl") for name in "ab")
     assert [s.labels for s in old] == [s.labels for s in new]
-    assert {s.split for s in new} == {"test"}
+    pairs = [(s.split, t.split) for s, t in zip(old, new, strict=True)]
+    assert set(pairs) == {("train", "train"), ("val", "test"), ("test", "test")}
 
 
 def test_a_split_is_kept_for_other_labels(folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from immunopath.training.synthetic.folder import write_cohort
 def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic cohort in which a training patient and a test patient share a slide."""
     folder = tmp_path_factory.mktemp("leak")
-    write_cohort(folder, CohortSettings(patients=12, tiles=1, size_px=16), 0)
+    write_cohort(folder, CohortSettings(patients=12, tiles=1, size_px=64), 0)
     samples = list(read_samples(folder / SAMPLES))
     first = {s.split: s for s in reversed(samples)}
     twin = first["test"].model_copy(update={"slides": first["train"].slides})

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
+from immunopath.domain.case import named_after
 from immunopath.domain.errors import CohortError, DuplicatePatient
 from immunopath.domain.files import write_text
 from immunopath.training.cohort.barcodes import barcode_in, patient_key
@@ -51,8 +52,8 @@ class ManifestRow(Frozen):
 
     @property
     def slide_ids(self) -> tuple[str, ...]:
-        """The slides' file names without folder and suffix."""
-        return tuple(Path(slide).stem for slide in self.slides)
+        """The slides' file names without folder and suffix, as tiles name them."""
+        return tuple(named_after(Path(slide)) for slide in self.slides)
 
 
 def read_manifest(path: Path) -> tuple[ManifestRow, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.errors import CohortError, ExpressionError
+from immunopath.domain.errors import CohortError, ExpressionError, LeakageError
 from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.cohort.manifest import ManifestRow
 from immunopath.training.labels.calls import Calls
@@ -36,7 +36,7 @@ from immunopath.training.splits import FRACTIONS, Member, SplitPlan, make_split,
 GeneSetTable = Mapping[str, tuple[str, ...]]
 Progress = Callable[[int, int], None]
 NEW_COHORT: Final[Split] = "test"
-"""Where patients of a new cohort go, labelled with stored constants."""
+"""Where patients of a new cohort go, labelled with constants that were not fitted on them."""
 
 
 class BuildOptions(Frozen):
@@ -113,7 +113,7 @@ def build_cohort(
         raise CohortError(f"no patient with usable expression is left ({first})")
     calls = {row.patient_id: sources.calls.get(patient_key(row.patient_id)) for row in kept}
     known = {patient: found for patient, found in calls.items() if found is not None}
-    of, plan = _splits(kept, rna, options, fitted=sources.recipe is None)
+    of, plan = _splits(kept, rna, options, sources.recipe)
     require_no_leak(_placed(kept, of), by_site=options.by_site)
     train_ids = [patient for patient, split in of.items() if split == "train"]
     recipe = sources.recipe or _fit(rna, train_ids, known, sources.gmt, options)
@@ -216,9 +216,15 @@ def _located(root: Path, name: str) -> Path:
 
 
 def _splits(
-    rows: Sequence[ManifestRow], rna: Mapping[str, Rna], options: BuildOptions, *, fitted: bool
+    rows: Sequence[ManifestRow],
+    rna: Mapping[str, Rna],
+    options: BuildOptions,
+    recipe: LabelRecipe | None,
 ) -> tuple[dict[str, Split], SplitPlan | None]:
-    """Return the split by patient: as the manifest says, or made here; a new cohort is a test."""
+    """Return the split by patient: as the manifest says, or made here.
+
+    A new cohort is a test, but for patients that the stored constants were fitted on.
+    """
     said = {row.patient_id: row.split for row in rows if row.split is not None}
     if said and len(said) < len(rows):
         missing = [row.patient_id for row in rows if row.split is None]
@@ -227,9 +233,11 @@ def _splits(
             "fill the column or leave it empty"
         )
     if said:
+        _refuse_trained(said, recipe)
         return said, None
-    if not fitted:
-        return dict.fromkeys((row.patient_id for row in rows), NEW_COHORT), None
+    if recipe is not None:
+        ids = [row.patient_id for row in rows]
+        return {i: "train" if recipe.trained_on(i) else NEW_COHORT for i in ids}, None
     cd274 = {p: r.genes[CHECKPOINT] for p, r in rna.items() if CHECKPOINT in r.genes}
     kinds = strata({row.patient_id: row.cancer_type for row in rows}, cd274)
     plan = make_split(
@@ -242,6 +250,18 @@ def _splits(
         by_site=options.by_site,
     )
     return plan.of, plan
+
+
+def _refuse_trained(of: Mapping[str, Split], recipe: LabelRecipe | None) -> None:
+    """Raise `LeakageError` for held-out patients that the stored constants were fitted on."""
+    if recipe is None:
+        return
+    seen = [i for i, split in of.items() if split != "train" and recipe.trained_on(i)]
+    if seen:
+        raise LeakageError(
+            f"{len(seen)} held-out patients are training patients of the stored constants "
+            f"({', '.join(seen[:5])}); put them into train or fit constants anew"
+        )
 
 
 def _placed(rows: Iterable[ManifestRow], of: Mapping[str, Split]) -> tuple[Placed, ...]:

@@ -12,6 +12,7 @@ from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, LabelError
 from immunopath.domain.files import require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
+from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.fields import (
     QUANTITIES,
@@ -54,9 +55,9 @@ class Labelled(Frozen):
 class LabelRecipe(Frozen):
     """Everything that turns expression and calls into the eight fields.
 
-    unit: of the expression; train_digest: SHA-256 of the sorted training patient ids, one a line,
-    so that two recipes can be told apart without naming patients; without: fields that are
-    unknown on purpose.
+    unit: of the expression; train_digest: SHA-256 of the sorted training patient ids, one a line;
+    train_keys: a short digest of each, so that a training patient is known again in another cohort
+    (digests of ids that can be guessed hide nobody); without: fields that are unknown on purpose.
     """
 
     format: Literal["immunopath.labels"] = "immunopath.labels"
@@ -64,6 +65,7 @@ class LabelRecipe(Frozen):
     variant: Variant
     unit: Literal["log2(TPM+1)"] = "log2(TPM+1)"
     train_digest: str
+    train_keys: tuple[str, ...] = ()
     signatures: SignatureModel
     constants: LabelConstants
     subtypes: SubtypeModel | None = None
@@ -73,6 +75,10 @@ class LabelRecipe(Frozen):
     def quantity(self) -> Quantity:
         """What stands behind ``til_fraction``."""
         return QUANTITIES[self.variant]
+
+    def trained_on(self, patient_id: str) -> bool:
+        """True for a patient whose scores the constants were fitted on, under any barcode."""
+        return _key(patient_id) in self.train_keys
 
     def scores(self, rna: Rna, calls: Calls = NO_CALLS, where: str = "the sample") -> PatientScores:
         """Return the scores of one patient; raises `GeneMissing` listing what its file lacks."""
@@ -158,6 +164,7 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
     return LabelRecipe(
         variant=variant,
         train_digest=hashlib.sha256("".join(i + "\n" for i in ids).encode()).hexdigest(),
+        train_keys=tuple(sorted(map(_key, ids))),
         signatures=signatures,
         constants=fit_constants(scores, ids),
         subtypes=None
@@ -165,6 +172,10 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
         else fit_subtypes(train_sets, published, gmt, kind=classifier, seed=seed),
         without=left_out,
     )
+
+
+def _key(patient_id: str) -> str:
+    return hashlib.sha256(patient_key(patient_id).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _known_fields(names: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from immunopath.training.cohort.manifest import (
     with_split,
     write_manifest,
 )
+from immunopath.training.tiles.inputs import collect
 
 
 def given(tmp_path: Path, text: str) -> Path:
@@ -40,6 +41,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write_manifest(path, rows)
     assert read_manifest(path) == rows
     assert rows[0].slide_ids == ("one", "two, three")
+
+
+def test_slides_have_the_ids_that_their_tiles_will_have(tmp_path: Path) -> None:
+    long = "x" * 400
+    path = given(tmp_path, f"patient_id,slides\na,one.svs;sub/two.tif\nb,{long}.svs\n")
+    ids = [slide for row in read_manifest(path) for slide in row.slide_ids]
+    assert ids == [slide.slide_id for slide in collect([path])]
 
 
 def test_an_own_cohort_needs_only_a_patient_column(tmp_path: Path) -> None:

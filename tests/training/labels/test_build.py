@@ -83,8 +83,24 @@ def test_stored_constants_label_a_new_cohort_the_same_way(built: Built, folder: 
     sources = Sources(root=folder, calls=read_calls([folder / "calls.tsv"]), recipe=built.recipe)
     again = build_cohort(rows(), sources, OPTIONS)
     assert again.labelled == built.labelled
-    assert {s.split for s in again.samples} == {"test"}
-    assert again.counts[0].known == 60
+    before = {s.patient_id: s.split for s in built.samples}
+    for sample in again.samples:  # no training patient becomes a test patient
+        known = before[sample.patient_id] == "train"
+        assert sample.split == ("train" if known else "test")
+    fresh = [row for row in rows() if before[row.patient_id] != "train"]
+    outside = build_cohort(fresh, sources, OPTIONS)
+    assert {s.split for s in outside.samples} == {"test"}
+    assert outside.counts[0].known == 24
+
+
+def test_a_training_patient_cannot_be_held_out_under_stored_constants(
+    built: Built, folder: Path
+) -> None:
+    patient = next(s.patient_id for s in built.samples if s.split == "train")
+    row = next(r for r in rows() if r.patient_id == patient)
+    renamed = row.model_copy(update={"patient_id": f"{patient}-01A", "split": "val"})
+    with pytest.raises(LeakageError, match=rf"1 held-out patients .* \({patient}-01A\)"):
+        build_cohort([renamed], Sources(root=folder, recipe=built.recipe), OPTIONS)
 
 
 def test_expression_decides_the_labels(built: Built) -> None:

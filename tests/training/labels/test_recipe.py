@@ -100,6 +100,13 @@ def test_a_score_outside_the_training_range_is_marked() -> None:
     assert not found[TRAIN[0]].clipped
 
 
+def test_a_training_patient_is_known_again_under_any_barcode() -> None:
+    recipe = fit_recipe(RNA, TRAIN)
+    assert all(recipe.trained_on(f"{p}-01A-11R-A123-07") for p in TRAIN)
+    assert not any(recipe.trained_on(p) for p in COHORT.patients[40:])
+    assert TRAIN[0] not in recipe.model_dump_json()
+
+
 def test_fields_can_be_left_unknown() -> None:
     recipe = fit_recipe(RNA, TRAIN, calls(60), without=["msi_status"])
     assert {row.fields["msi_status"] for row in recipe.label(RNA, calls(60)).values()} == {None}
