@@ -28,6 +28,12 @@ class Cohort:
     samples_sha256: str
     tiles_sha256: str
 
+    @cached_property
+    def pixels_digest(self) -> str:
+        """SHA-256 over ids and file digests of all tiles, in order: what vectors belong to."""
+        lines = "".join(f"{row.tile_id}\t{row.sha256}\n" for row in self.rows)
+        return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
     @property
     def stain(self) -> tuple[str, ...]:
         """Every stain normalisation that tiles went through, each once."""

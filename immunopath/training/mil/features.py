@@ -1,7 +1,7 @@
 """Embeddings of every tile of a cohort, computed once and kept in one file.
 
-The file names the encoder and the tile manifest that it belongs to; others are refused, never
-silently mixed.
+The file names the encoder and the tiles (ids and file digests) that it belongs to; others are
+refused, never silently mixed.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class Features:
 
     rows: F32
     encoder: Encoder
-    tiles_sha256: str
+    pixels_digest: str
 
 
 def cohort_features(
@@ -51,7 +51,7 @@ def cohort_features(
 ) -> Features:
     """Return the features of every tile: from `cache` when it is there, else computed and kept.
 
-    Raises `EngineMismatch` for a cache of another encoder or another manifest, `CaseFileError`
+    Raises `EngineMismatch` for a cache of another encoder or of other tiles, `CaseFileError`
     for a damaged one, and what `embed_tiles` raises.
     """
     encoder = Encoder.of(embedder.info)
@@ -59,7 +59,7 @@ def cohort_features(
         return read_features(cache, cohort, encoder)
     places = range(len(cohort.rows))
     rows = embed_tiles(cohort, places, embedder, workers=workers, progress=progress)
-    found = Features(rows, encoder, cohort.tiles_sha256)
+    found = Features(rows, encoder, cohort.pixels_digest)
     if cache is not None:
         write_features(cache, found)
     return found
@@ -105,10 +105,10 @@ def read_features(path: Path, cohort: Cohort, encoder: Encoder) -> Features:
             f"{path}: holds vectors of {found.encoder}, asked for is {encoder}; name another file "
             "or remove it"
         )
-    if found.tiles_sha256 != cohort.tiles_sha256 or len(found.rows) != len(cohort.rows):
+    if found.pixels_digest != cohort.pixels_digest or len(found.rows) != len(cohort.rows):
         raise EngineMismatch(
-            f"{path}: belongs to another tile manifest than that of {cohort.folder}; name another "
-            "file or remove it"
+            f"{path}: belongs to other tiles than those of {cohort.folder}; name another file or "
+            "remove it"
         )
     return found
 
@@ -119,7 +119,7 @@ def write_features(path: Path, found: Features) -> None:
 
     about = {
         "encoder": found.encoder.model_dump(),
-        "tiles_sha256": found.tiles_sha256,
+        "pixels_digest": found.pixels_digest,
         "rows_sha256": hashlib.sha256(found.rows.tobytes()).hexdigest(),
     }
     # One key: safetensors writes several in any order, and equal features are equal bytes.
@@ -138,7 +138,7 @@ def _load(path: Path) -> Features:
         raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():
         raise CaseFileError(f"{path}: is damaged; remove it")
-    return Features(rows, encoder, about.get("tiles_sha256", ""))
+    return Features(rows, encoder, about.get("pixels_digest", ""))
 
 
 def _in_order(

@@ -70,8 +70,19 @@ def test_a_cache_of_another_encoder_or_cohort_is_refused(small: Path, tmp_path: 
     with pytest.raises(EngineMismatch, match=r"holds vectors of embedded .* asked for is"):
         read_features(cache, cohort, other)
     write_tiles(small / TILES, read_tiles(small / TILES)[:-1])
-    with pytest.raises(EngineMismatch, match="another tile manifest"):
+    with pytest.raises(EngineMismatch, match="belongs to other tiles"):
         cohort_features(read_cohort(small), Counting(), cache)
+
+
+def test_a_cache_outlives_a_manifest_that_says_more_of_the_same_tiles(
+    small: Path, tmp_path: Path
+) -> None:
+    cache, engine = tmp_path / "f.safetensors", Counting()
+    cohort_features(read_cohort(small), engine, cache)
+    rows = [row.model_copy(update={"cluster": 3}) for row in read_tiles(small / TILES)]
+    write_tiles(small / TILES, rows)
+    cohort_features(read_cohort(small), engine, cache)
+    assert engine.tiles == len(rows)
 
 
 def test_a_damaged_cache_is_named(small: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_file_of_vectors_beside_a_head_is_used_for_its_cohort_only(
 ) -> None:
     assert predict_cohort(head, cohort, "test", features=head / FEATURES) == found
     other = make_cohort(tmp_path / "other", patients=8, tiles=1, seed=5)
-    with pytest.raises(EngineMismatch, match="another tile manifest"):
+    with pytest.raises(EngineMismatch, match="belongs to other tiles"):
         predict_cohort(head, other, "test", features=head / FEATURES)
     assert len(predict_cohort(head, other, "test").answers) == 2
 

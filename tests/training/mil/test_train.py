@@ -153,7 +153,7 @@ def test_settings_refuse_what_they_do_not_know(values: dict[str, object], words:
 
 def test_a_cache_of_another_cohort_stops_training(small: Path, head: Path, tmp_path: Path) -> None:
     plan = make_plan(small, "embedded", QUICK)
-    with pytest.raises(EngineMismatch, match="belongs to another tile manifest"):
+    with pytest.raises(EngineMismatch, match="belongs to other tiles"):
         train_mil(plan, tmp_path / "out", Means(features=head / FEATURES))
     assert not (tmp_path / "out").exists()
 
