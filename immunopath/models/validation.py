@@ -31,14 +31,16 @@ class ValidationFile(Frozen):
 
     checkpoint: digest of what answered (`EngineInfo.weights_digest`); calibrator: digest of the
     calibration that its tables went through, None = raw; conditioning: as in `FieldPrediction`;
-    origin: of the labels; evaluation: SHA-256 of the ``evaluation.json`` that says everything;
-    cards: by field, only of fields that could be evaluated.
+    preprocess: as in `Provenance`, empty when it was not known; origin: of the labels; evaluation:
+    SHA-256 of the ``evaluation.json`` that says everything; cards: by field, only of fields that
+    could be evaluated.
     """
 
     schema_version: Literal[1] = 1
     checkpoint: str
     calibrator: str | None = None
     conditioning: str | None = None
+    preprocess: str = ""
     origin: str
     split: str
     evaluation: str
@@ -82,13 +84,18 @@ def read_validation(path: Path) -> ValidationFile | None:
 
 
 def evidence_of(
-    path: Path, digest: str, calibrator: str | None = None, conditioning: str | None = None
+    path: Path,
+    digest: str,
+    calibrator: str | None = None,
+    conditioning: str | None = None,
+    preprocess: str = "",
 ) -> Evidence:
     """Return the cards in a file if they are of this checkpoint as it answers now.
 
     digest: of the engine; calibrator: digest of the calibration that its tables go through;
-    conditioning: of its tables. Cards of other weights, or of the same ones asked otherwise, are
-    left out with a caution. Raises `CaseFileError` for a damaged file.
+    conditioning, preprocess: how it asks (the latter is compared where both sides say it). Cards of
+    other weights, or of the same ones asked otherwise, are left out with a caution. Raises
+    `CaseFileError` for a damaged file.
     """
     found = read_validation(path)
     if found is None:
@@ -99,6 +106,8 @@ def evidence_of(
         return Evidence(caution=_not_used("of this checkpoint under another calibration"))
     if found.conditioning != conditioning:
         return Evidence(caution=_not_used("of this checkpoint under another conditioning"))
+    if preprocess and found.preprocess and found.preprocess != preprocess:
+        return Evidence(caution=_not_used("of this checkpoint asked in another way"))
     return Evidence(found.cards)
 
 

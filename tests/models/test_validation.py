@@ -22,6 +22,7 @@ FOUND = ValidationFile(
     checkpoint="a" * 64,
     calibrator="k" * 64,
     conditioning="greedy",
+    preprocess="px=512",
     origin="rna",
     split="test",
     evaluation="e" * 64,
@@ -40,6 +41,7 @@ def test_cards_hold_for_this_checkpoint_asked_this_way_and_no_other(tmp_path: Pa
         (("b" * 64, "k" * 64, "greedy"), "other weights"),
         (("a" * 64, None, "greedy"), "another calibration"),
         (("a" * 64, "k" * 64, "marginal:8"), "another conditioning"),
+        (("a" * 64, "k" * 64, "greedy", "px=896"), "asked in another way"),
     ):
         found = evidence_of(path, *asked)
         assert found.cards == {}

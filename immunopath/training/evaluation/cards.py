@@ -41,6 +41,7 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
     return ValidationFile(
         checkpoint=found.main.digest,
         calibrator=found.main.calibrator,
+        preprocess=found.main.preprocess,
         conditioning=found.main.conditioning,
         origin=found.origin,
         split=found.split,

@@ -45,6 +45,7 @@ class SetScore(Frozen):
     conditioning: str | None
     calibrated: bool
     calibrator: str | None
+    preprocess: str
     n_tiles: float
     """Mean tiles per patient."""
     fields: dict[str, FieldScore]
@@ -176,6 +177,7 @@ def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) 
         conditioning=found.conditioning,
         calibrated=found.calibrated,
         calibrator=found.calibrator,
+        preprocess=found.preprocess,
         n_tiles=sum(tiles) / len(tiles) if tiles else 0.0,
         fields={name: score(own, plan) for name, own in data.items()},
     )

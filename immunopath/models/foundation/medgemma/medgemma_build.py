@@ -18,7 +18,7 @@ from immunopath.models.foundation.medgemma.medgemma import (
     engine_digest,
     setup_of,
 )
-from immunopath.models.foundation.medgemma.probe import ProbeResult
+from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.medgemma.probe_files import (
     probe_caution,
     probe_path,
@@ -155,16 +155,20 @@ def find_probe(
 
     Raises `CaseFileError` for a file of ``probe=`` that is missing, and for one that is damaged.
     """
-    record = choose_record(request, base, adapter)
     digest = engine_digest(base.digest, adapter.digest if adapter else None)
     given = request.options.get("probe")
     path = Path(given) if given else probe_path(adapter or base, digest)
     result = read_probe(path, needed=given is not None)
+    return result, probe_caution(result, setup_asked(request, base, adapter))
+
+
+def setup_asked(request: Request, base: Weights, adapter: Weights | None) -> ProbeSetup:
+    """Return how the engine will ask, known before its weights are in memory."""
+    digest = engine_digest(base.digest, adapter.digest if adapter else None)
     precision = choose_precision(request.options, request.device)
     merged = None if adapter is None else request.merge
-    return result, probe_caution(
-        result, setup_of(digest, record, request.serving, precision, merged)
-    )
+    record = choose_record(request, base, adapter)
+    return setup_of(digest, record, request.serving, precision, merged)
 
 
 def find_calibrator(request: Request, base: Weights, adapter: Weights | None) -> Calibrator | None:
@@ -188,12 +192,15 @@ def find_evidence(
     request: Request, base: Weights, adapter: Weights | None, calibrator: Calibrator | None
 ) -> Evidence:
     """Return what ``immunopath evaluate`` left beside the trained weights, if it is of them."""
-    digest = engine_digest(base.digest, adapter.digest if adapter else None)
-    path = validation_path(adapter or base, digest)
+    setup = setup_asked(request, base, adapter)
+    path = validation_path(adapter or base, setup.weights_digest)
     marginal = request.serving.marginal
-    conditioning = f"marginal:{marginal}" if marginal else "greedy"
     return evidence_of(
-        path, digest, None if calibrator is None else calibrator.digest, conditioning
+        path,
+        setup.weights_digest,
+        None if calibrator is None else calibrator.digest,
+        f"marginal:{marginal}" if marginal else "greedy",
+        setup.preprocess,
     )
 
 
