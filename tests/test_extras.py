@@ -8,6 +8,7 @@ import pytest
 
 MODULES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors", "onnxruntime",
+    "llguidance",
     "open_clip", "tensorflow", "trl", "datasets", "sklearn", "pyarrow", "pandas",
     "fhir.resources", "anndata", "ray", "gradio", "faiss",
 )  # fmt: skip
@@ -18,7 +19,7 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "RAY_USAGE_ST
 from immunopath.models.torchvision_guard import guard_torchvision
 assert guard_torchvision()
 from transformers import AutoProcessor, Gemma3ForConditionalGeneration, SiglipModel
-import open_clip, peft, bitsandbytes, trl, torch, numpy as np
+import llguidance.torch, open_clip, peft, bitsandbytes, trl, torch, numpy as np
 model, _, _ = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
 with torch.inference_mode():
     assert model.encode_image(torch.zeros(1, 3, 224, 224)).shape == (1, 512)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -51,13 +51,19 @@ def panel(
     Exit code 1 when some answers could not be computed.
     """
     from immunopath.cli.inspect import show_table
+    from immunopath.domain.errors import InputError
     from immunopath.models.embedded.drug_knowledge import load_drugs
     from immunopath.models.foundation.txgemma.txgemma import TxGemmaDrugs
     from immunopath.models.registry import build_engine
     from immunopath.models.spec import EngineSpec
 
-    asked = cast("TxGemmaDrugs", build_engine("drugs", EngineSpec.parse(engine), device))
-    names = drugs or [drug.name for drug in load_drugs().all()]
+    asked = build_engine("drugs", EngineSpec.parse(engine), device)
+    if not isinstance(asked, TxGemmaDrugs):
+        raise InputError(
+            f"{engine}: has no model to ask, its records are curated; give txgemma[:id or folder], "
+            "or see 'immunopath drug NAME'"
+        )
+    names = [_curated(name) for name in drugs or ()] or [drug.name for drug in load_drugs().all()]
     rows = []
     for drug in asked.profiles(names):
         found = drug.in_silico
@@ -68,3 +74,16 @@ def panel(
         rows.append((drug.name, found.status.replace("_", " "), found.reason or counts))
     show_table(("drug", "state", "answers"), rows)
     raise typer.Exit(1 if any(row[1] == "unavailable" for row in rows) else 0)
+
+
+def _curated(name: str) -> str:
+    """Return the name under which a drug is curated; raises `InputError` naming the nearest."""
+    from immunopath.domain.drug import NotInKnowledgeBase
+    from immunopath.domain.errors import InputError
+    from immunopath.models.embedded.drug_knowledge import load_drugs
+
+    found = load_drugs().lookup(name)
+    if isinstance(found, NotInKnowledgeBase):
+        near = f"nearest: {', '.join(found.nearest)}" if found.nearest else "name a curated drug"
+        raise InputError(f"{name}: not in the knowledge base; {near}")
+    return found.name

@@ -12,7 +12,7 @@ app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
 
 @app.command("list")
 def show() -> None:
-    """List every engine and whether it can run here."""
+    """List the engines of every role, their licence, and which need weights (see doctor)."""
     from immunopath.cli.inspect import model_rows, show_table
 
     show_table(("role", "name", "licence", "state", "what"), model_rows())

@@ -9,7 +9,6 @@ from PIL import Image, ImageCms
 
 from immunopath.imaging.arrays import RGB
 
-AnyArray = npt.NDArray[np.generic]
 _DEPTHS = (8, 10, 12, 14, 16)
 
 

@@ -38,11 +38,6 @@ class ControlImage:
     fine_red_blue: FloatMap
     clipped_share: float
 
-    @property
-    def n_tissue(self) -> int:
-        """Number of tissue pixels that were kept for the statistics."""
-        return int(self.total.shape[0])
-
 
 def optical_density(smooth: RGB) -> list[FloatMap]:
     """Return the optical density of each channel against its own 99th percentile (>= 200)."""

@@ -11,7 +11,6 @@ The weights are fitted by ``scripts/fit_exchange.py`` and shipped in ``constants
 """
 
 import functools
-import hashlib
 from importlib.resources import files
 
 import numpy as np
@@ -72,13 +71,5 @@ def exchange_score(control: ControlImage, fit: ExchangeFit | None = None) -> flo
 @functools.cache
 def shipped_fit() -> ExchangeFit:
     """Return the fit that is shipped with the package."""
-    return ExchangeFit.model_validate_json(_shipped_bytes())
-
-
-def shipped_fit_digest() -> str:
-    """Return the SHA-256 of the shipped constants."""
-    return hashlib.sha256(_shipped_bytes()).hexdigest()
-
-
-def _shipped_bytes() -> bytes:
-    return files("immunopath.imaging").joinpath("constants/exchange.json").read_bytes()
+    file = files("immunopath.imaging").joinpath("constants/exchange.json")
+    return ExchangeFit.model_validate_json(file.read_bytes())

@@ -6,7 +6,7 @@ string; similarities are exact always.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from immunopath.domain.errors import EngineError, EngineMismatch, EngineUnavailable
 from immunopath.models.atlas_bundle import AtlasHeader, read_bundle, write_bundle
 from immunopath.models.atlas_entry import AtlasEntry, Encoder, patient_key
-from immunopath.models.atlas_index import SearchIndex
+from immunopath.models.atlas_index import I64, SearchIndex
 
 F32 = npt.NDArray[np.float32]
 NORM_TOLERANCE = 1e-3
@@ -179,10 +179,13 @@ class Atlas:
         self.check_encoder(encoder)
         rows = unit_rows(query, self.encoder.size)
         allowed, excluded = self._allowed(leave_out)
-        hits = tuple(self._nearest(row[None], k, allowed) for row in rows)
+        if not allowed.size:
+            return SearchResult(tuple(() for _ in rows), excluded)
+        among = self._index.among(allowed)
+        hits = tuple(self._nearest(row[None], k, among, int(allowed.size)) for row in rows)
         return SearchResult(hits, excluded)
 
-    def _allowed(self, leave_out: LeaveOut) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
+    def _allowed(self, leave_out: LeaveOut) -> tuple[I64, dict[str, int]]:
         """Return the row numbers that may answer, and how many were left out by reason."""
         pixels, images = leave_out.pixels_sha256s, leave_out.image_sha256s
         same = [e.pixels_sha256 in pixels or e.image_sha256 in images for e in self.entries]
@@ -201,22 +204,26 @@ class Atlas:
                 allowed.append(row)
         return np.array(allowed, np.int64), excluded
 
-    def _nearest(self, row: F32, k: int, allowed: npt.NDArray[np.int64]) -> tuple[Hit, ...]:
-        """Return the nearest images; asks for more rows until enough images are among them."""
+    def _nearest(
+        self, row: F32, k: int, among: Callable[[F32, int], I64], most: int
+    ) -> tuple[Hit, ...]:
+        """Return the nearest images; asks for more rows until enough images are among them.
+
+        among: the search among the rows that may answer; most: how many these are, at least 1.
+        """
         depth = k
-        while allowed.size:
-            depth = min(depth, int(allowed.size))
-            rows = self._index.rows(row, depth, allowed)
+        while True:
+            depth = min(depth, most)
+            rows = among(row, depth)
             scores = self.vectors[rows] @ row[0]
             found = [Hit(self.entries[i], float(s)) for s, i in zip(scores, rows, strict=True)]
             found.sort(key=lambda hit: (-hit.similarity, hit.entry.entry_id))
             nearest: dict[str, Hit] = {}
             for hit in found:
                 nearest.setdefault(hit.entry.image_id, hit)
-            if len(nearest) >= k or depth == allowed.size:
+            if len(nearest) >= k or depth == most:
                 return tuple(nearest.values())[:k]
             depth *= 4
-        return ()
 
 
 def _no_rows(size: int) -> F32:

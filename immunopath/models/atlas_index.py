@@ -5,7 +5,7 @@ runtime (torch brings one) crashes the process otherwise.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
@@ -61,7 +61,7 @@ class SearchIndex:
                 made.add(vectors)
             self._index = self._faiss.downcast_index(made)
             self._owner = made
-            if 0 in self.rows(vectors[:1], 1, np.arange(1, len(vectors), dtype=np.int64)):
+            if 0 in self.among(np.arange(1, len(vectors), dtype=np.int64))(vectors[:1], 1):
                 raise ValueError("it finds rows that were left out")
         except (RuntimeError, AssertionError, TypeError, ValueError) as error:
             why = str(error).strip().rpartition("Error: ")[2] or type(error).__name__
@@ -70,11 +70,18 @@ class SearchIndex:
                 f"{vectors.shape[1]} ({why[:140]}); leave --index out for an exact search"
             ) from error
 
-    def rows(self, query: F32, depth: int, allowed: I64) -> I64:
-        """Return up to `depth` row numbers out of `allowed` near a query of shape (1, size)."""
+    def among(self, allowed: I64) -> Callable[[F32, int], I64]:
+        """Return the search among some rows only, for as many queries as there are.
+
+        It takes a query of shape (1, size) and a depth, and returns up to so many row numbers.
+        """
         selector = self._faiss.IDSelectorBatch(allowed)
-        _, found = self._index.search(query, depth, params=self._parameters(selector, depth))
-        return np.asarray(found[0][found[0] >= 0], np.int64)
+
+        def rows(query: F32, depth: int) -> I64:
+            _, found = self._index.search(query, depth, params=self._parameters(selector, depth))
+            return np.asarray(found[0][found[0] >= 0], np.int64)
+
+        return rows
 
     def _parameters(self, selector: Any, depth: int) -> Any:  # noqa: ANN401
         faiss, index = self._faiss, self._index
@@ -110,8 +117,8 @@ def recall(vectors: F32, factory: str, k: int = 8) -> tuple[float, int]:
     for row in chosen.astype(np.int64):
         allowed = np.delete(every, row)
         depth = min(k, len(allowed))
-        truth = exact.rows(vectors[row : row + 1], depth, allowed)
-        found = other.rows(vectors[row : row + 1], depth, allowed)
+        truth = exact.among(allowed)(vectors[row : row + 1], depth)
+        found = other.among(allowed)(vectors[row : row + 1], depth)
         hits += len(np.intersect1d(truth, found))
         wanted += len(truth)
     return hits / wanted, len(chosen)

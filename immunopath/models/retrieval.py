@@ -119,10 +119,3 @@ def _neighbour(hit: Hit) -> Neighbour:
         licence=entry.licence,
         attribution=entry.attribution,
     )
-
-
-def thumbnails(result: RetrievalResult, atlas: Atlas) -> dict[str, bytes]:
-    """Return the JPEG of every neighbour that has one, keyed by neighbour id (for the HTML)."""
-    known = {entry.entry_id: entry.thumbnail_jpeg for entry in atlas.entries}
-    found = {n.neighbour_id: known.get(n.neighbour_id) for n in result.neighbours}
-    return {key: data for key, data in found.items() if data is not None}

@@ -32,7 +32,7 @@ def test_shares_are_of_the_field() -> None:
     control = control_image(rgb)
     assert control.tissue_share == pytest.approx(0.4, abs=0.03)
     assert control.dark_share == pytest.approx(0.1, abs=0.02)
-    assert control.n_tissue == pytest.approx(4000, rel=0.06)
+    assert len(control.total) == pytest.approx(4000, rel=0.06)
 
 
 def test_white_glass_is_not_clipped_but_saturated_colour_is() -> None:

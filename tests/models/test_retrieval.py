@@ -15,7 +15,7 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.atlas import Atlas, Hit, LeaveOut, load_atlas
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
 from immunopath.models.protocols import EngineInfo
-from immunopath.models.retrieval import MIN_VOTES, pool, retrieve, thumbnails, votes
+from immunopath.models.retrieval import MIN_VOTES, pool, retrieve, votes
 
 SHARE = "lymphocyte_share_of_nuclei"
 
@@ -126,6 +126,3 @@ def test_a_real_case_on_the_shipped_atlas(shared_images: Path) -> None:
     honest = retrieve(store, embedder, atlas, 8, LeaveOut(None, frozenset({own.pixels_sha256})))
     assert own.entry_id not in {n.neighbour_id for n in honest.neighbours}
     assert honest.excluded == {"identical_pixels": 1}
-    pictures = thumbnails(honest, atlas)
-    assert set(pictures) == {n.neighbour_id for n in honest.neighbours}
-    assert all(jpeg.startswith(b"\xff\xd8\xff") for jpeg in pictures.values())

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from immunopath.cli.main import app
 from immunopath.domain.case import Case
+from immunopath.domain.errors import InputError
 from immunopath.domain.outcome import Failed, Ok, Unavailable
 from immunopath.domain.report import CaseStatus, EngineStatus
 from immunopath.guidelines.casefile import load_clinical
@@ -165,6 +166,19 @@ def test_answers_can_be_computed_in_advance(folders: Path, tmp_path: Path) -> No
     assert len(list(tmp_path.iterdir())) == 1
     absent = f"txgemma:{tmp_path / 'absent'},cache={tmp_path}"
     assert "not computed" in command("models", "panel", absent, "erlotinib", code=1)
+
+
+def test_a_panel_needs_a_model_and_curated_names(tmp_path: Path) -> None:
+    def refused(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["models", "panel", *arguments])
+        assert isinstance(done.exception, InputError)
+        assert not done.output
+        return str(done.exception)
+
+    assert "has no model to ask" in refused("embedded")
+    assert "txgemma" in refused("embedded")
+    absent = f"txgemma:{tmp_path / 'absent'},cache={tmp_path}"
+    assert "nearest: erlotinib" in refused(absent, "erlotinip")
 
 
 def test_path_foundation_in_the_graph(folders: Path, tmp_path: Path, shared_images: Path) -> None:
