@@ -77,7 +77,7 @@ class EngineSpec(Frozen):
             value = math.nan
         if not low <= value <= high:
             raise EngineSpecError(
-                f"engine {self}: {key}={text}: give a number from {low:g} to {high:g}"
+                f"engine {self}: {key}={text} does not do; give a number from {low:g} to {high:g}"
             )
         return value
 
@@ -88,7 +88,7 @@ class EngineSpec(Frozen):
             return default
         if not _WHOLE.match(text) or not low <= int(text) <= high:
             raise EngineSpecError(
-                f"engine {self}: {key}={text}: give a whole number from {low} to {high}"
+                f"engine {self}: {key}={text} does not do; give a whole number from {low} to {high}"
             )
         return int(text)
 
@@ -103,4 +103,4 @@ class EngineSpec(Frozen):
         for word in words:
             if text == word:
                 return word
-        raise EngineSpecError(f"engine {self}: {key}={text}: choose {' or '.join(words)}")
+        raise EngineSpecError(f"engine {self}: {key}={text} is unknown; use {' or '.join(words)}")

@@ -16,6 +16,7 @@ from immunopath.domain import errors
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.report import ReportProvenance
+from immunopath.models.foundation.sources import judge
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.checkpoints import Checkpoints
@@ -41,8 +42,8 @@ class ImmunoPath:
         with ImmunoPath(profile="embedded") as path:
             report = path.analyze(Case(case_id="P-17", images="core.tif", mpp=0.5))
 
-    Raises `EngineSpecError` at once for an engine string that cannot be understood; loading an
-    engine waits until a case needs it.
+    Raises `EngineSpecError` at once for an engine string that cannot be understood, options
+    included; loading an engine waits until a case needs it.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per role, as users type them
@@ -66,6 +67,8 @@ class ImmunoPath:
             "device": device,
         }
         self.settings = settings.checked() if settings else Settings.make(values)
+        for role in ROLES:
+            judge(role, self.settings.spec(role), self.settings.device)
         self._engines = {
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }

@@ -7,11 +7,13 @@ two); and ``DOCTOR``, ``module:function`` with what else the doctor can check.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from immunopath.domain.errors import EngineSpecError
+from immunopath.domain.errors import EngineSpecError, EngineUnavailable
 from immunopath.models.foundation.checks import Check
+from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.weights import SAFE_PATTERNS, Source
 from immunopath.models.registry import ENTRIES, SWITCHED_OFF, Entry, Role, find_entry
 from immunopath.models.spec import EngineSpec
@@ -32,6 +34,16 @@ def sources_of(role: Role, spec: EngineSpec) -> tuple[Source, ...]:
     ask: Callable[[EngineSpec], tuple[Source, ...]] | None
     ask = getattr(builder_module(role, spec), "hub_sources", None)
     return () if ask is None else ask(spec)
+
+
+def judge(role: Role, spec: EngineSpec, device: str) -> None:
+    """Raise `EngineSpecError` for options or a device that no machine could take.
+
+    Packages, weights and GPUs that are not here are no fault of the engine string.
+    """
+    with suppress(EngineUnavailable):
+        if sources_of(role, spec):
+            check_device(device)
 
 
 def patterns_for(repo: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ must fit, and LoRA B must not be zero on any layer.
 """
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -175,7 +176,10 @@ def _empty_adapter(model: Any, settings: Mapping[str, Any], adapter: Weights) ->
     known = {k: v for k, v in settings.items() if k in LoraConfig.__dataclass_fields__}
     try:
         config = LoraConfig(**known | {"inference_mode": True})
-        return PeftModel(model, config, adapter_name=NAME, autocast_adapter_dtype=False)
+        with warnings.catch_warnings():
+            # peft reads a property of transformers that has a newer name: nothing for a terminal
+            warnings.simplefilter("ignore", FutureWarning)
+            return PeftModel(model, config, adapter_name=NAME, autocast_adapter_dtype=False)
     except (ValueError, TypeError) as error:
         raise AdapterMismatch(
             f"{adapter.source}: its target modules are not in this base model ({error}); load it "

@@ -62,7 +62,7 @@ def meant(spec: EngineSpec) -> Meant:
     source = spec.source
     if source is None:
         raise EngineSpecError(
-            f"engine {spec}: say which model, e.g. open_clip:ViT-B-32,pretrained="
+            f"engine {spec}: no model; say which model, e.g. open_clip:ViT-B-32,pretrained="
         )
     clip = library()
     name, given = source.replace("/", "-"), spec.options.get("pretrained")
@@ -70,7 +70,8 @@ def meant(spec: EngineSpec) -> Meant:
         if given is None:
             tags = ", ".join(clip.list_pretrained_tags_by_model(name)[:4]) or "none"
             raise EngineSpecError(
-                f"engine {spec}: give its weights, pretrained=FILE.safetensors or a tag ({tags})"
+                f"engine {spec}: no weights; give its weights, pretrained=FILE.safetensors or a "
+                f"tag ({tags})"
             )
         if not given.endswith(".safetensors"):
             return _of_tag(spec, name, given)

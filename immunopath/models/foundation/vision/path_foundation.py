@@ -128,7 +128,9 @@ def parse(spec: EngineSpec) -> Request:
     runtime, options = spec.choice("runtime", RUNTIMES), TileOptions.of(spec, TRAINED_MPP[0])
     if options.mpp not in TRAINED_MPP:
         known = ", ".join(f"{m:g}" for m in TRAINED_MPP)
-        raise EngineSpecError(f"engine {spec}: the model was trained at {known} µm per pixel")
+        raise EngineSpecError(
+            f"engine {spec}: mpp={options.mpp:g} does not do; it was trained at {known} µm/px"
+        )
     name = spec.source or DEFAULT_SOURCE
     if not name.endswith(".onnx"):
         return Request(Source.of(spec, name, _FILES), Path(), runtime, options)

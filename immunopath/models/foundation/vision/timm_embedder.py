@@ -49,7 +49,9 @@ def parse(spec: EngineSpec) -> Request:
     """Return what an engine string asks for; raises `EngineSpecError`, `UnsafeWeights`."""
     spec.refuse_extras("revision", "dtype", "pretrained", *OPTIONS, source=True)
     if spec.source is None:
-        raise EngineSpecError(f"engine {spec}: say which model: timm:<hub id, folder or name>")
+        raise EngineSpecError(
+            f"engine {spec}: no model; say which model: timm:<hub id, folder or name>"
+        )
     spec.choice("dtype", DTYPES)
     file, options = spec.options.get("pretrained"), TileOptions.of(spec)
     name = spec.source.removeprefix("hf-hub:")
@@ -59,8 +61,8 @@ def parse(spec: EngineSpec) -> Request:
         return Request(Source.of(spec, name, _FILES), "", Path(), options)
     if file is None:
         raise EngineSpecError(
-            f"engine {spec}: give a hub id (owner/name), a folder, or an architecture of timm with "
-            "pretrained=FILE.safetensors"
+            f"engine {spec}: no weights; give a hub id (owner/name), a folder, or an architecture "
+            "of timm with pretrained=FILE.safetensors"
         )
     if "revision" in spec.options:
         raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")

@@ -110,7 +110,7 @@ def parse(spec: EngineSpec) -> Request:
     """Return what an engine string asks for; raises `EngineSpecError` naming the option."""
     spec.refuse_extras("revision", "dtype", "pool", *OPTIONS, source=True)
     if spec.source is None:
-        raise EngineSpecError(f"engine {spec}: say which model: hf-vision:<hub id or folder>")
+        raise EngineSpecError(f"engine {spec}: no model; say which model: hf-vision:<id or folder>")
     spec.choice("dtype", DTYPES)
     source = Source.of(spec, spec.source)
     return Request(source, spec.choice("pool", POOLS), TileOptions.of(spec))
