@@ -69,7 +69,11 @@ def show(found: "Calibrator") -> None:
     )
     for entry in found.fields:
         if not entry.evaluable:
-            typer.echo(f"{entry.field}: not evaluable: {entry.reason}")
+            counts = ", ".join(f"{value} {n}" for value, n in entry.counts.items())
+            typer.echo(
+                f"{entry.field}: not evaluable: {entry.reason}"
+                + (f" (labels: {counts})" if counts else "")
+            )
 
 
 def _row(entry: "FieldCalibration") -> tuple[str, ...]:

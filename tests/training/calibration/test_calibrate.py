@@ -38,6 +38,7 @@ def test_a_checkpoint_gets_its_calibration(tmp_path: Path) -> None:
     assert found.coverage == found.field("tme_subtype").coverage == 0.8
     assert not found.field("msi_status").evaluable
     assert "msi_status: not evaluable: 2 of 200 are MSI-H, at least 10 are needed" in said
+    assert "(labels: MSI-H 2, MSS 198)" in said
     assert "written, of checkpoint dddddddddddd" in said
 
 
