@@ -80,7 +80,7 @@ LORA: dict[str, Any] = {
     "optim": {"lr": 3e-3, "batch": 16, "accumulation": 1, "epochs": 8},
     "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 100},
 }
-FULL = Plan(SETTINGS, BaseRun(fields=6000, steps=1500), Shape(), LORA, {})
+FULL = Plan(SETTINGS, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
 QUICK = Plan(
     SETTINGS.model_copy(update={"patients": 80, "tiles": 2}),
     BaseRun(fields=64, steps=12, batch=8),
@@ -189,14 +189,22 @@ def measure(cohort: Path, out: Path, engine: str, others: dict[str, str]) -> Eva
     return result.evaluation
 
 
-def learn(plan: Plan, folder: Path, *, with_run31: bool) -> dict[str, Any]:
-    """Go the whole way in `folder` and return the figures."""
+def trained_base(plan: Plan, folder: Path, ready: Path | None) -> dict[str, float]:
+    """Train the base into `folder`, or take one that an earlier run made, and return its losses."""
+    if ready is not None:
+        shutil.copytree(ready, folder / "base")
+        return {}
+    build(folder / "untrained", plan.shape, plan.base.seed)
+    return train_base(folder / "untrained", folder / "base", plan.base, plan.cohort)
+
+
+def learn(plan: Plan, folder: Path, *, with_run31: bool, ready: Path | None) -> dict[str, Any]:
+    """Go the whole way in `folder` and return the figures; `ready`: a base made before."""
     clock = Clock()
     cohort_folder, base = folder / "cohort", folder / "base"
     cohort = write_cohort(cohort_folder, plan.cohort, plan.seed)
     clock.mark("cohort")
-    build(folder / "untrained", plan.shape, plan.base.seed)
-    losses = train_base(folder / "untrained", base, plan.base, plan.cohort)
+    losses = trained_base(plan, folder, ready)
     clock.mark("base")
     made = adapt(plan, cohort, folder)
     clock.mark("lora")
@@ -248,7 +256,12 @@ def _about(
         "splits": found.splits,
         "fields": len(cohort.tiles),
         "cohort": plan.cohort.model_dump(mode="json"),
-        "base": {"fields": plan.base.fields, "steps": plan.base.steps, "losses": losses},
+        "base": {
+            "trained_here": bool(losses),
+            "fields": plan.base.fields,
+            "steps": plan.base.steps,
+            "losses": losses,
+        },
         "wall_s": clock.wall_s,
         "cpu_s": clock.cpu_s,
         "minutes": round(sum(clock.wall_s.values()) / 60, 1),
@@ -263,12 +276,13 @@ def main() -> None:
     parser.add_argument("--json", default="-", metavar="PATH|-")
     parser.add_argument("--quick", action="store_true", help="a minute: proves the path only")
     parser.add_argument("--no-run31", action="store_true", help="leave the run-v3.1 preset out")
+    parser.add_argument("--base", type=Path, help="folder of a base that an earlier run kept")
     parser.add_argument("--keep", type=Path, help="a new folder for everything that is made")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
     folder = options.keep or Path(tempfile.mkdtemp(prefix="immunopath-learning-"))
     try:
-        report = learn(plan, folder, with_run31=not options.no_run31)
+        report = learn(plan, folder, with_run31=not options.no_run31, ready=options.base)
     finally:
         if options.keep is None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
 from immunopath.cli.guidelines import app as guidelines_app
 from immunopath.cli.mil import register as register_mil
+from immunopath.cli.synthetic import synthetic
 from immunopath.cli.train import train
 from immunopath.domain.errors import ImmunoPathError
 
@@ -40,6 +41,7 @@ compare.register(app)
 evaluate.register(app)
 register_mil(app)
 app.command("train")(train)
+app.command("synthetic")(synthetic)
 app.add_typer(cohort_data_app, name="cohort-data")
 
 
@@ -245,29 +247,6 @@ def drug(name: Annotated[str, typer.Argument(help="Generic name, synonym or clas
     from immunopath.cli.inspect import show_drug
 
     raise typer.Exit(0 if show_drug(name) else 1)
-
-
-@app.command()
-def synthetic(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
-    folder: Annotated[Path, typer.Argument(help="A new folder for the cohort.")],
-    patients: Annotated[int, typer.Option(help="How many.")] = 120,
-    tiles: Annotated[int, typer.Option(help="Fields a patient.")] = 4,
-    size: Annotated[int, typer.Option(help="Side of a field in pixels.")] = 224,
-    mpp: Annotated[float, typer.Option(help="Micrometres per pixel.")] = 1.0,
-    noise: Annotated[float, typer.Option(help="Of the labels; 1 = as large as the signal.")] = 0.3,
-    sites: Annotated[int, typer.Option(help="Laboratories.")] = 6,
-    site_effect: Annotated[float, typer.Option(help="Difference of their colours, 0 to 2.")] = 1.0,
-    site_bias: Annotated[float, typer.Option(help="1 = the site decides the patients.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-) -> None:
-    """Draw a synthetic cohort with known truth: no tissue, for tests and benchmarks only."""
-    from immunopath.cli.synthetic import write
-
-    values = {
-        "patients": patients, "tiles": tiles, "size_px": size, "mpp": mpp, "noise": noise,
-        "sites": sites, "site_effect": site_effect, "site_bias": site_bias,
-    }  # fmt: skip
-    write(folder, values, seed)
 
 
 @atlas_app.command("build")

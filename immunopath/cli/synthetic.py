@@ -2,27 +2,50 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.reporting.text import visible
-from immunopath.training.synthetic import CAPTION
-from immunopath.training.synthetic.cohort import CohortSettings
-from immunopath.training.synthetic.folder import write_cohort
+
+
+def synthetic(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    folder: Annotated[Path, typer.Argument(help="A new folder for the cohort.")],
+    patients: Annotated[int, typer.Option(help="How many.")] = 120,
+    tiles: Annotated[int, typer.Option(help="Fields a patient.")] = 4,
+    size: Annotated[int, typer.Option(help="Side of a field in pixels.")] = 224,
+    mpp: Annotated[float, typer.Option(help="Micrometres per pixel.")] = 1.0,
+    noise: Annotated[float, typer.Option(help="Of the labels; 1 = as large as the signal.")] = 0.3,
+    sites: Annotated[int, typer.Option(help="Laboratories.")] = 6,
+    site_effect: Annotated[float, typer.Option(help="Difference of their colours, 0 to 2.")] = 1.0,
+    site_bias: Annotated[float, typer.Option(help="1 = the site decides the patients.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+) -> None:
+    """Draw a synthetic cohort with known truth: no tissue, for tests and benchmarks only."""
+    values = {
+        "patients": patients, "tiles": tiles, "size_px": size, "mpp": mpp, "noise": noise,
+        "sites": sites, "site_effect": site_effect, "site_bias": site_bias,
+    }  # fmt: skip
+    write(folder, values, seed)
 
 
 def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     """Write the cohort and say what it holds; raises `CaseFileError` for impossible settings."""
+    from pydantic import ValidationError
+
+    from immunopath.reporting.text import visible
+    from immunopath.training.synthetic import CAPTION
+    from immunopath.training.synthetic.cohort import CohortSettings
+    from immunopath.training.synthetic.folder import write_cohort
+
     try:
         settings = CohortSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"
         raise CaseFileError(f"synthetic cohort: {where}: {first['msg']}") from error
-    if folder.exists() and any(folder.iterdir()):
-        raise CaseFileError(f"{folder}: is not empty; name a new folder for the synthetic cohort")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CaseFileError(f"{folder}: is not an empty folder; name a new one for the cohort")
     cohort = write_cohort(folder, settings, seed)
     counts = ", ".join(
         f"{name} {sum(s.split == name for s in cohort.samples)}"

@@ -145,9 +145,11 @@ def test_impossible_settings_and_a_full_folder_are_refused(tmp_path: Path) -> No
     assert isinstance(wrong.exception, CaseFileError)
     assert "patients" in str(wrong.exception)
     (tmp_path / "x").write_text("")
+    file = runner.invoke(app, ["synthetic", str(tmp_path / "x")])
+    assert isinstance(file.exception, CaseFileError)
     full = runner.invoke(app, ["synthetic", str(tmp_path)])
     assert isinstance(full.exception, CaseFileError)
-    assert "not empty" in str(full.exception)
+    assert "not an empty folder" in str(full.exception)
 
 
 def test_another_file_is_no_truth(tmp_path: Path) -> None:
