@@ -92,9 +92,7 @@ def _case(request: Request) -> Case:
 def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
     """No output may name an input, and no two outputs the same file."""
     json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
-    files = outputs.files
-    asked = (json_file, outputs.html, outputs.md, outputs.fhir)
-    asked += (files.nuclei, files.tiles, files.anndata)
+    asked = (json_file, outputs.html, outputs.md, outputs.fhir, *outputs.files.paths)
     targets = [p for p in asked if p is not None]
     given = (*request.images, request.clinical, request.config)
     taken = [p.resolve() for p in given if p is not None]
@@ -128,9 +126,8 @@ def _write(report: RenderedReport, outputs: Outputs) -> None:
 
 
 def _say_what_was_written(outputs: Outputs) -> None:
-    beside = outputs.files
-    files = (outputs.html, outputs.json_path, outputs.md, outputs.fhir)
-    files += (beside.nuclei, beside.tiles, beside.anndata)
+    own = (outputs.html, outputs.json_path, outputs.md, outputs.fhir)
+    files = (*own, *outputs.files.paths)
     for path in (path for path in files if path is not None):
         Console().print(f"written: {visible(str(path))}", soft_wrap=True, markup=False)
 

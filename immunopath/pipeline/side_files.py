@@ -23,6 +23,11 @@ class SideFiles:
     tiles: str | Path | None = None
     anndata: str | Path | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are wanted."""
+        return tuple(Path(p) for p in (self.nuclei, self.tiles, self.anndata) if p is not None)
+
     def write(self, report: CaseReport, workspace: Workspace) -> None:
         """Write what is wanted; raises `OutputError` when the case has nothing to write."""
         if self.nuclei is not None:

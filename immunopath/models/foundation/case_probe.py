@@ -100,11 +100,11 @@ def probe_engine(engine: Predictor, sources: Sequence[TileSource]) -> ProbeResul
             "the predictor answers no field of these tiles, so nothing can be compared; give "
             "images that it answers"
         )
-    answers = [
+    whole, empty, broken = (
         [{key: tables[key] for key in seen} for tables in asked]
         for asked in (real, ask(lambda _: blank), ask(mixed))
-    ]
-    return compare(*answers, setup_of(engine.info))
+    )
+    return compare(whole, empty, broken, setup_of(engine.info))
 
 
 def setup_of(info: EngineInfo) -> ProbeSetup:

@@ -70,7 +70,7 @@ def _cluster(workers: int) -> Iterator[Any]:
         ) from error
     own = not ray.is_initialized()
     if own:
-        known = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1}
+        known: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1}
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **known)
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
