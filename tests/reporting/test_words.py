@@ -2,7 +2,7 @@
 
 import pytest
 
-from immunopath.models.foundation.medgemma.medgemma_fields import _QUANTITIES
+from immunopath.models.foundation.medgemma.medgemma_fields import RNA_QUANTITIES
 from immunopath.reporting.words import (
     QUANTITIES,
     feature_text,
@@ -18,7 +18,7 @@ from immunopath.reporting.words import (
 
 
 def test_every_quantity_of_the_engines_has_words() -> None:
-    assert set(_QUANTITIES.values()) <= set(QUANTITIES)
+    assert set(RNA_QUANTITIES.values()) <= set(QUANTITIES)
     assert quantity_name("lymphocyte_share_of_nuclei_class") == (
         "class of the share of all nuclei that look like lymphocytes"
     )
