@@ -136,8 +136,11 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
 def _made(
     samples: Sequence[Sample], scored: Sequence[Sample], split: Split | None
 ) -> tuple[dict[str, PredictionSet], dict[str, str]]:
-    train = [s for s in samples if s.split == "train"] if split in {"val", "test"} else []
     made = {baselines.CONSTANT: baselines.constant(scored)}
+    if split not in {"val", "test"}:
+        why = "it is fitted on the training patients, and they are scored here"
+        return made, dict.fromkeys((baselines.MAJORITY, baselines.CLINICAL), why)
+    train = [s for s in samples if s.split == "train"]
     missing = {}
     for name, fit in (
         (baselines.MAJORITY, baselines.majority),

@@ -13,6 +13,7 @@ from immunopath.training.evaluation.words import (
     answered,
     compliance_text,
     difference_rows,
+    engine_name,
     facts,
     group_rows,
     number,
@@ -22,7 +23,7 @@ from immunopath.training.evaluation.words import (
 
 def render_markdown(found: Evaluation) -> str:
     """Return the whole evaluation; the same evaluation gives the same text."""
-    lines = [f"# Evaluation of {cell(found.main.engine)}", ""]
+    lines = [f"# Evaluation of {cell(engine_name(found.main.engine))}", ""]
     if found.origin == "synthetic":
         lines += [f"> **{SYNTHETIC}**", ""]
     lines += [f"- {label}: {cell(value)}" for label, value in facts(found)]

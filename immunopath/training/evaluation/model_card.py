@@ -20,6 +20,7 @@ from immunopath.training.evaluation.words import (
     SET_NAMES,
     SYNTHETIC,
     compliance_text,
+    engine_name,
     facts,
     not_evaluable,
     number,
@@ -54,7 +55,7 @@ def render_card(
 ) -> str:
     """Return the card; `info`, `validation` and `checkpoint` None = not known or not made."""
     record = read_json(checkpoint, RECORDS)
-    lines = [f"# Model card: {cell(found.main.engine)}", ""]
+    lines = [f"# Model card: {cell(engine_name(found.main.engine))}", ""]
     if found.origin == "synthetic":
         lines += [f"> **{SYNTHETIC}**", ""]
     lines += ["## What it is", "", *_what(found, info), ""]
@@ -87,7 +88,10 @@ def read_json(folder: Path | None, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _what(found: Evaluation, info: EngineInfo | None) -> list[str]:
-    lines = [f"- engine: {cell(found.main.engine)}", f"- weights (SHA-256): {found.main.digest}"]
+    lines = [
+        f"- engine: {cell(engine_name(found.main.engine))}",
+        f"- weights (SHA-256): {found.main.digest}",
+    ]
     if info is not None:
         lines += [
             f"- kind: {cell(info.description)}",

@@ -12,7 +12,7 @@ from immunopath.models.validation import FILE as VALIDATION
 from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.cards import NO_EXTERNAL, require_other_cohort
-from immunopath.training.evaluation.evaluate import CONTROLS, evaluate_sets
+from immunopath.training.evaluation.evaluate import CONTROLS, MIL, ZERO_SHOT, evaluate_sets
 from immunopath.training.evaluation.request import (
     MAIN,
     WITHOUT_IMAGE,
@@ -172,12 +172,18 @@ def _without_image(
 
 
 def _why_not(request: Request) -> dict[str, str]:
-    """Return why the expected sets that were not asked for are missing."""
+    """Return why the expected sets that were not asked for are missing, and how to ask for them."""
+    found = {
+        MIL: "give a head with --baseline mil:FOLDER",
+        ZERO_SHOT: "give the base model with --baseline zero_shot=ENGINE",
+    }
     if request.predictor in WITHOUT_IMAGE:
-        return dict.fromkeys(CONTROLS, "this predictor is shown no image")
-    if request.predictor is not None:
-        return dict.fromkeys(CONTROLS, "switched off (--controls)")
-    return {}
+        why = "this predictor is shown no image"
+    elif request.predictor is not None:
+        why = "switched off (--controls)"
+    else:
+        why = "give its answers with --predictions FILE"
+    return found | dict.fromkeys(CONTROLS, why)
 
 
 def named(text: str) -> tuple[str | None, str]:

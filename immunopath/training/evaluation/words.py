@@ -1,5 +1,6 @@
 """The words and figures that every page of an evaluation shares."""
 
+import re
 from typing import Final
 
 from immunopath.training.evaluation.compare import Difference
@@ -70,6 +71,11 @@ def facts(found: Evaluation) -> tuple[tuple[str, str], ...]:
     )
 
 
+def engine_name(text: str) -> str:
+    """Return an engine string without the folders above a local path; hub ids stay whole."""
+    return _FOLDERS.sub("", text)
+
+
 def number(found: Estimate | None, decimals: int = 3) -> str:
     """Return a metric with its interval, or a dash where there is none."""
     if found is None:
@@ -118,6 +124,7 @@ def compliance_text(free: Compliance) -> str:
     )
 
 
+_FOLDERS: Final = re.compile(r"(?<=[:=])[/~.][^,]*/(?=[^,/]+)")
 SHORT_SETS: Final = {
     "majority": "majority",
     "clinical": "clinical only",

@@ -122,6 +122,13 @@ def test_majority_and_clinical_are_fitted_on_training_patients_only(good: Evalua
     )
 
 
+def test_training_patients_are_no_baseline_for_themselves() -> None:
+    train = of_split(SAMPLES, "train")
+    found = evaluate_sets(SAMPLES, seeing(train), split="train", plan=FEW)
+    assert set(found.others) == {"constant", "swapped"}
+    assert "they are scored here" in found.not_run["majority"]
+
+
 def test_the_clinical_baseline_finds_what_the_site_tells() -> None:
     told = [
         s.model_copy(

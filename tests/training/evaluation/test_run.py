@@ -205,6 +205,18 @@ def test_wrong_words_are_named(made: Path, tmp_path: Path, words: list[str], sai
         invoke("evaluate", made, *words, "-o", tmp_path)
 
 
+def test_pages_name_no_folder_of_this_machine(made: Path, tmp_path: Path) -> None:
+    local = seeing(of_split(cohort(), "test")).model_copy(
+        update={"engine": "medgemma:google/medgemma-1.5-4b-it,adapter=/home/me/secret/v4,batch=2"}
+    )
+    put(tmp_path, "local.json", local)
+    invoke("evaluate", made, "--predictions", tmp_path / "local.json", "-o", tmp_path / "o", *FEW)
+    for name in ("evaluation.md", "evaluation.html", "model-card.md"):
+        text = (tmp_path / "o" / name).read_text()
+        assert "secret" not in text
+        assert "medgemma:google/medgemma-1.5-4b-it,adapter=v4,batch=2" in text
+
+
 def test_validation_answers_are_no_validation_card(made: Path, tmp_path: Path) -> None:
     put(tmp_path, "val.json", seeing(of_split(cohort(), "val")))
     found = invoke("evaluate", made, "--split", "val", "--predictions", tmp_path / "val.json",

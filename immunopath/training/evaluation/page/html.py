@@ -25,6 +25,7 @@ from immunopath.training.evaluation.words import (
     answered,
     compliance_text,
     difference_rows,
+    engine_name,
     facts,
     group_rows,
     number,
@@ -57,6 +58,7 @@ def render_page(found: Evaluation, points: Points | None = None) -> str:
         .get_template("evaluation.html.j2")
         .render(
             page=found,
+            engine=engine_name(found.main.engine),
             facts=facts(found),
             banner=SYNTHETIC if found.origin == "synthetic" else _RESEARCH,
             sections=[_section(found, name, points or {}) for name in found.main.fields],
