@@ -4,6 +4,7 @@ Nothing in it is typed by hand: what no file says is said to be unknown.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from immunopath.training.evaluation.words import (
     NAMES,
     NOTE,
     SET_NAMES,
+    SHORT_SETS,
     SYNTHETIC,
     compliance_text,
     engine_name,
@@ -28,12 +30,17 @@ from immunopath.training.evaluation.words import (
     rows_of,
 )
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _UNKNOWN: Final = "not stated in any file of the checkpoint"
 _MADE: Final = (
-    "base", "prompt", "images", "format", "quantity", "mpp", "patch_px", "px", "embedder",
-    "encoder", "origin", "seed",
+    "base", "prompt", "images", "format", "quantity", "mpp", "patch_px", "px", "stain", "embedder",
+    "encoder", "members", "origin", "seed", "patients", "settings", "samples_digest",
+    "label_constants_digest", "versions",
 )  # fmt: skip
-_TRAINED: Final = ("preset", "seed", "steps", "best_step", "val_loss", "origins", "patients")
+_TRAINED: Final = (
+    "preset", "seed", "steps", "best_step", "val_loss", "origins", "patients", "base_digest",
+    "cohort_digests", "versions",
+)  # fmt: skip
 _LICENCES: Final = {
     "HAI-DEF": "Derivative of a Health AI Developer Foundations model: its terms of use apply to "
     "the weights, whatever the licence of the code. Whoever passes the weights on passes these "
@@ -109,11 +116,9 @@ def _made(record: Mapping[str, Any]) -> list[str]:
     training = record.get("training")
     if isinstance(training, dict):
         lines += [f"- {k}: {_short(training[k])}" for k in _TRAINED if training.get(k) is not None]
-        versions = training.get("versions") or {}
-        lines += [f"- versions: {_short(versions)}"] if versions else []
         constants = "kept in the record" if training.get("label_constants") else _UNKNOWN
         lines.append(f"- label constants: {constants}")
-    else:
+    elif "samples_digest" not in record:
         lines.append(f"- training: {_UNKNOWN}")
     return lines
 
@@ -138,8 +143,13 @@ def _figures(found: Evaluation) -> list[str]:
         beside = []
         for who, scores, _ in rows_of(found)[1:]:
             other = None if scores is None else scores.fields[name].metrics.get(metric)
-            label = SET_NAMES.get(who, who).partition(",")[0]
-            beside.append(f"{cell(label)} {'not run' if other is None else plain(other.value)}")
+            label = cell(SHORT_SETS.get(who, who))
+            if scores is None:
+                beside.append(f"{label} not run")
+            elif other is None:
+                beside.append(f"{label} not evaluable")
+            else:
+                beside.append(f"{label} {plain(other.value)}")
         more = f"{NAMES[second]} {number(field.metrics.get(second))}"
         rows.append([name, NAMES[metric], number(field.metrics[metric]), more, "; ".join(beside)])
     return table(["field", "metric", "predictor", "also", "beside it"], rows)
@@ -194,5 +204,10 @@ def _licence(info: EngineInfo | None) -> str:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    return cell(text if len(text) <= 300 else text[:297] + "…")
+    """Return a value on one line, digests by their start."""
+    if isinstance(value, dict):
+        return ", ".join(f"{cell(key)} {_short(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_short(part) for part in value)
+    text = str(value)
+    return f"{text[:12]}…" if _DIGEST.match(text) else cell(text)

@@ -177,6 +177,8 @@ def _why_not(request: Request) -> dict[str, str]:
         MIL: "give a head with --baseline mil:FOLDER",
         ZERO_SHOT: "give the base model with --baseline zero_shot=ENGINE",
     }
+    if request.predictor is not None and EngineSpec.parse(request.predictor).name == MIL:
+        found[MIL] = "the predictor is a MIL head itself"
     if request.predictor in WITHOUT_IMAGE:
         why = "this predictor is shown no image"
     elif request.predictor is not None:
