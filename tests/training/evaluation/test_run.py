@@ -217,6 +217,18 @@ def test_pages_name_no_folder_of_this_machine(made: Path, tmp_path: Path) -> Non
         assert "medgemma:google/medgemma-1.5-4b-it,adapter=v4,batch=2" in text
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1.5"])
+def test_an_answer_that_is_no_share_is_refused_before_anything(
+    made: Path, tmp_path: Path, number: str
+) -> None:
+    patient = f'{{"patient_id": "P0120", "fields": {{"til_fraction": {{"value": {number}}}}}}}'
+    text = f'{{"engine": "e", "digest": "d", "answers": [{patient}]}}'
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(CaseFileError, match=r"til_fraction|finite|valid number"):
+        invoke("evaluate", made, "--predictions", tmp_path / "bad.json", "-o", tmp_path / "o")
+    assert not (tmp_path / "o/evaluation.json").exists()
+
+
 def test_validation_answers_are_no_validation_card(made: Path, tmp_path: Path) -> None:
     put(tmp_path, "val.json", seeing(of_split(cohort(), "val")))
     found = invoke("evaluate", made, "--split", "val", "--predictions", tmp_path / "val.json",
