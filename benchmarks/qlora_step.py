@@ -13,6 +13,7 @@ import argparse
 import gc
 import logging
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -167,15 +168,18 @@ def measure(shape: shapes.Shape, device: str, repeats: int) -> dict[str, Any]:
         "losses": [round(loss, 4) for loss in (*losses, *more)],
         "seconds_to_prepare": round(prepared, 1),
     }
-    if cuda:
-        found["resting_mb"] = round(resting / 2**20, 1)
-        found["peak_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-        found["peak_reserved_mb"] = round(torch.cuda.max_memory_reserved() / 2**20, 1)
-    else:
-        import resource
+    return found | memory(resting)
 
-        found["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-    return found
+
+def memory(resting: int) -> dict[str, float]:
+    """Return the peak of memory in MB; resting: bytes on the GPU before the first step."""
+    if torch.cuda.is_initialized():
+        return {
+            "resting_mb": round(resting / 2**20, 1),
+            "peak_mb": round(torch.cuda.max_memory_allocated() / 2**20, 1),
+            "peak_reserved_mb": round(torch.cuda.max_memory_reserved() / 2**20, 1),
+        }
+    return {"peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
 
 
 def main() -> None:

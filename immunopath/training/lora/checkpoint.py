@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from immunopath.domain.errors import LabelError
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.adapter import CONFIG as ADAPTER_CONFIG
@@ -23,6 +24,7 @@ from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import cohort_digests, versions
 from immunopath.training.mil.targets import cut_points_of
 
+SYNTHETIC_LABELS: Final = "synthetic-labels.json"
 SYNTHETIC: Final = EngineCaution(
     code="TRAINED_ON_SYNTHETIC_FIELDS",
     severity="serious",
@@ -64,27 +66,13 @@ def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointR
 
 def record_of(session: Session, state: Any) -> CheckpointRecord:
     """Return how the checkpoint is to be asked, and what it was trained on."""
-    config, cohort, base = session.config, session.cohort, session.gemma.weights
-    data = session.data
-    recipe = label_recipe(config.cohort)
+    cohort, data = session.cohort, session.data
+    recipe = label_recipe(session.config.cohort)
     quantity = data.quantity
     if quantity == UNDECLARED and recipe is not None:
         quantity = recipe.quantity.value
-    facts = TrainingFacts(
-        preset=config.preset,
-        base_digest=base.digest,
-        versions=versions(),
-        cohort_digests=cohort_digests(config.cohort),
-        origins=dict(cohort.origins),
-        patients={"train": len(cohort.train), "val": len(cohort.val)},
-        seed=config.run.seed,
-        steps=state.global_step,
-        best_step=state.best_global_step if cohort.val else None,
-        val_loss=state.best_metric if cohort.val else None,
-        label_constants=None if recipe is None else recipe.model_dump(mode="json"),
-    )
     return CheckpointRecord(
-        base=base.repo_id,
+        base=session.gemma.weights.repo_id,
         prompt=data.prompt,
         prompt_text=data.prompt_text,
         images=data.images,
@@ -96,7 +84,24 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
         mpp=cohort.mpp,
         patch_px=cohort.patch_px,
         cautions=(SYNTHETIC,) if "synthetic" in cohort.origins else (),
-        training=facts,
+        training=_facts(session, state),
+    )
+
+
+def _facts(session: Session, state: Any) -> TrainingFacts:
+    config, cohort = session.config, session.cohort
+    return TrainingFacts(
+        preset=config.preset,
+        base_digest=session.gemma.weights.digest,
+        versions=versions(),
+        cohort_digests=cohort_digests(config.cohort),
+        origins=dict(cohort.origins),
+        patients={"train": len(cohort.train), "val": len(cohort.val)},
+        seed=config.run.seed,
+        steps=state.global_step,
+        best_step=state.best_global_step if cohort.val else None,
+        val_loss=state.best_metric if cohort.val else None,
+        label_constants=label_constants(config.cohort),
     )
 
 
@@ -104,6 +109,21 @@ def label_recipe(folder: Path) -> LabelRecipe | None:
     """Return what the cohort's labels were made with; None when no ``labels.json`` lies there."""
     path = folder / LABELS
     return read_recipe(path) if path.is_file() else None
+
+
+def label_constants(folder: Path) -> dict[str, Any] | None:
+    """Return what labels were made with: the recipe for expression, or that of rendered fields."""
+    recipe = label_recipe(folder)
+    if recipe is not None:
+        return recipe.model_dump(mode="json")
+    path = folder / SYNTHETIC_LABELS
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise LabelError(f"{path}: is no JSON ({error}); write the cohort anew") from error
+    return found if isinstance(found, dict) else None
 
 
 def _name_base(path: Path, base: Weights) -> None:

@@ -71,21 +71,7 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
     _check_splits(folder, samples)
     rows = read_tiles(folder / TILES)
     require_no_leak(placed(samples, rows))
-    by_patient = _rendered(folder, rows)
-    left_out: dict[str, str] = {}
-    kept: dict[str, list[Patient]] = {"train": [], "val": []}
-    for sample in samples:
-        if sample.split not in kept:
-            continue
-        tiles = by_patient.get(sample.patient_id, [])
-        reason = _unusable(sample, tiles, data.keys)
-        if reason:
-            left_out[sample.patient_id] = reason
-        else:
-            kept[sample.split].append(_patient(folder, sample, tiles))
-    if not kept["train"]:
-        why = next(iter(left_out.values()), "no patient is in the split train")
-        raise CaseFileError(f"{folder / SAMPLES}: no patient to train on ({why})")
+    kept, left_out = _kept(folder, samples, rows, data.keys)
     keys, unknown = _learnable(folder, [p.sample for p in kept["train"]], data.keys)
     mpp, px = _scale(folder, rows)
     used = [*kept["train"], *kept["val"]]
@@ -99,11 +85,6 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
     )
-    if len(found.origins) > 1:
-        raise CaseFileError(
-            f"{folder / SAMPLES}: mixes labels of {' and '.join(found.origins)} origin; train on "
-            "one kind"
-        )
     _check_settings(config, found)
     return found
 
@@ -117,7 +98,34 @@ def require_packages() -> None:
         )
 
 
+def _kept(
+    folder: Path, samples: Sequence[Sample], rows: Sequence[TileRow], keys: Sequence[str]
+) -> tuple[dict[str, list[Patient]], dict[str, str]]:
+    """Return the usable patients of train and val, and why the others are left out."""
+    by_patient = _rendered(folder, rows)
+    left_out: dict[str, str] = {}
+    kept: dict[str, list[Patient]] = {"train": [], "val": []}
+    for sample in samples:
+        if sample.split not in kept:
+            continue
+        tiles = by_patient.get(sample.patient_id, [])
+        reason = _unusable(sample, tiles, keys)
+        if reason:
+            left_out[sample.patient_id] = reason
+        else:
+            kept[sample.split].append(_patient(folder, sample, tiles))
+    if not kept["train"]:
+        why = next(iter(left_out.values()), "no patient is in the split train")
+        raise CaseFileError(f"{folder / SAMPLES}: no patient to train on ({why})")
+    return kept, left_out
+
+
 def _check_settings(config: TrainConfig, cohort: TrainingCohort) -> None:
+    if len(cohort.origins) > 1:
+        raise CaseFileError(
+            f"{config.cohort / SAMPLES}: mixes labels of {' and '.join(cohort.origins)} origin; "
+            "train on one kind"
+        )
     if config.data.tiles < config.data.images:
         raise CaseFileError(
             f"data.tiles {config.data.tiles} is below data.images {config.data.images}; show at "

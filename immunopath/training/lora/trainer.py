@@ -51,29 +51,10 @@ def step_of(state: Path) -> int:
 
 def arguments(config: TrainConfig, folder: Path, gemma: Gemma, *, validates: bool) -> Any:
     """Return transformers' `TrainingArguments` for a run; states go to `folder`."""
-    optim, run = config.optim, config.run
-    cpu = gemma.device == "cpu"
-    validation: dict[str, Any] = {"eval_strategy": "no"}
-    if validates:
-        validation = {
-            "eval_strategy": "steps",
-            "eval_steps": run.every,
-            "metric_for_best_model": "eval_loss",
-            "greater_is_better": False,
-            "load_best_model_at_end": True,
-        }
+    run, cpu = config.run, gemma.device == "cpu"
     made = transformers().TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the schedule holds all epochs in one sequence
-        per_device_train_batch_size=optim.batch,
-        per_device_eval_batch_size=optim.batch,
-        gradient_accumulation_steps=optim.accumulation,
-        learning_rate=optim.lr,
-        lr_scheduler_type=optim.schedule,
-        warmup_steps=optim.warmup,
-        weight_decay=optim.weight_decay,
-        max_grad_norm=optim.max_grad_norm,
-        optim="adamw_torch_fused",
         logging_steps=run.log,
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -89,11 +70,38 @@ def arguments(config: TrainConfig, folder: Path, gemma: Gemma, *, validates: boo
         label_names=[],
         report_to=[],
         disable_tqdm=True,
-        **validation,
+        **_optimizer(config),
+        **(_validation(config) if validates else {"eval_strategy": "no"}),
     )
     if made.n_gpu > 1:
         made._n_gpu = 1  # or it would split every batch over all GPUs that it sees
     return made
+
+
+def _optimizer(config: TrainConfig) -> dict[str, Any]:
+    optim = config.optim
+    constant = optim.schedule == "constant"
+    return {
+        "per_device_train_batch_size": optim.batch,
+        "per_device_eval_batch_size": optim.batch,
+        "gradient_accumulation_steps": optim.accumulation,
+        "learning_rate": optim.lr,
+        "lr_scheduler_type": "constant_with_warmup" if constant else optim.schedule,
+        "warmup_steps": optim.warmup,  # below 1: a share of all steps
+        "weight_decay": optim.weight_decay,
+        "max_grad_norm": optim.max_grad_norm,
+        "optim": "adamw_torch_fused",
+    }
+
+
+def _validation(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": config.run.every,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "load_best_model_at_end": True,
+    }
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, Rna, fit_recipe, write_recipe
+from immunopath.training.lora.checkpoint import label_constants
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.run import TrainedCheckpoint, train
 
@@ -107,6 +108,9 @@ def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Pat
     assert found.record.quantity == "rna_score_minmax"
     assert found.record.training is not None
     assert LabelRecipe.model_validate(found.record.training.label_constants) == recipe
+    (folder / LABELS).unlink()
+    (folder / "synthetic-labels.json").write_text('{"cut": 0.5}')
+    assert label_constants(folder) == {"cut": 0.5}
     (folder / LABELS).write_text("{}")
     with pytest.raises(LabelError, match="no label file of version 1"):
         train(tiny_config(base, folder, tmp_path / "other"))
