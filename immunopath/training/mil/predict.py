@@ -52,8 +52,14 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     finally:
         engine.close()
     answers = [_answer(engine, found, *own) for own in zip(samples, places, rows, strict=True)]
+    return _answered(engine, f"{NAME}:{folder}", control, answers)
+
+
+def _answered(
+    engine: MilPredictor, name: str, control: Control, answers: Sequence[PatientAnswer]
+) -> PredictionSet:
     return PredictionSet(
-        engine=f"{NAME}:{folder}",
+        engine=name,
         digest=engine.digest,
         preprocess=engine.info.preprocess,
         control=control,
