@@ -5,30 +5,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from immunopath.domain.errors import EngineMismatch
-from immunopath.domain.prediction import EngineCaution, PredictorResult
+from immunopath.domain.prediction import PredictorResult
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
 from immunopath.models.atlas import unit_rows
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.calibrated import calibrated_result
 from immunopath.models.calibration import Calibrator
+from immunopath.models.mil.cautions import UNCALIBRATED, cautions_of
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
-from immunopath.models.mil.record import SYNTHETIC, MilRecord
+from immunopath.models.mil.record import MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
 from immunopath.models.validation import Evidence, validated_profile
 
 NAME: Final = "mil"
-STRANGE_LIMIT: Final = 0.5
-"""The same share as `max_ood_score` of the trust gate."""
-UNCALIBRATED: Final = EngineCaution(
-    code="UNCALIBRATED",
-    severity="note",
-    message="The predictor's probabilities and intervals are the head's own: no calibration is "
-    "beside it.",
-    action="Calibrate it on validation patients with 'immunopath calibrate'.",
-)
 
 
 @dataclass(frozen=True)
@@ -154,54 +146,3 @@ def require_encoder(embedder: Embedder, record: MilRecord) -> None:
             f"the head was trained on vectors of {record.encoder}, the embedder "
             f"{record.embedder!r} is now {found}; install what made them or train the head again"
         )
-
-
-def cautions_of(
-    record: MilRecord, n_tiles: int, strange: float | None
-) -> tuple[EngineCaution, ...]:
-    """Return what limits the answers of a head on a case.
-
-    n_tiles: its squares; strange: share of them unlike those of training, None without any.
-    """
-    found = []
-    if record.origin == SYNTHETIC:
-        found.append(
-            EngineCaution(
-                code="TRAINED_ON_SYNTHETIC",
-                severity="serious",
-                message="The predictor was trained on rendered images with set labels: nothing is "
-                "known of what its values are worth for tissue.",
-                action="Train a head on patients with 'immunopath train-mil' before any use.",
-            )
-        )
-    if set(record.stain) != {"none"}:
-        found.append(
-            EngineCaution(
-                code="TRAINED_ON_NORMALISED_STAIN",
-                severity="caution",
-                message=f"The head was trained on tiles with {', '.join(record.stain)} as stain "
-                "normalisation; what is cut here is not normalised.",
-                action="Cut tiles with the same normalisation, or train without.",
-            )
-        )
-    if strange is not None and strange > STRANGE_LIMIT:
-        found.append(
-            EngineCaution(
-                code="UNLIKE_TRAINING",
-                severity="serious",
-                message=f"{strange:.0%} of the tiles lie further from those of the predictor's "
-                "training than 99 % of those did: its values and intervals mean nothing here.",
-                action="Check stain, scanner and resolution; train on images like these.",
-            )
-        )
-    if 0 < n_tiles < record.tiles_low:
-        found.append(
-            EngineCaution(
-                code="FEWER_TILES_THAN_TRAINED",
-                severity="caution",
-                message=f"The case has {n_tiles} squares of {record.px} px; the head was trained "
-                f"on patients with {record.tiles_low} to {record.tiles_high}.",
-                action="Give more fields of the tumour.",
-            )
-        )
-    return tuple(found)

@@ -72,31 +72,37 @@ def read_cohort(folder: Path) -> Cohort:
     rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
     if not rows:
         raise CaseFileError(f"{folder / TILES}: holds no tile; cut the tiles of the cohort first")
-    shapes = sorted({(row.target_mpp, row.size_px) for row in rows})
-    if len(shapes) > 1:
-        (mpp, px), (mpp2, px2) = shapes[:2]
-        raise CaseFileError(
-            f"{folder / TILES}: mixes tiles of {px} px at {mpp:g} µm/px with {px2} px at {mpp2:g}; "
-            "a head knows one size and one resolution"
-        )
-    unrendered = next((row for row in rows if row.file is None), None)
-    if unrendered is not None:
-        raise CaseFileError(
-            f"{folder / TILES}: tile {unrendered.tile_id!r} has no rendered file; write the tiles "
-            "of the cohort as images first"
-        )
+    mpp, px = _one_shape(folder / TILES, rows)
     cohort = Cohort(
         folder=folder,
         samples=samples,
         rows=rows,
-        mpp=shapes[0][0],
-        px=shapes[0][1],
+        mpp=mpp,
+        px=px,
         samples_sha256=_sha256(folder / SAMPLES),
         tiles_sha256=_sha256(folder / TILES),
     )
     _refuse_shared_pixels(cohort)
     require_no_leak(placed(samples))
     return cohort
+
+
+def _one_shape(path: Path, rows: Sequence[TileRow]) -> tuple[float, int]:
+    """Return mpp and side of all tiles, which are rendered files of one kind."""
+    shapes = sorted({(row.target_mpp, row.size_px) for row in rows})
+    if len(shapes) > 1:
+        (mpp, px), (mpp2, px2) = shapes[:2]
+        raise CaseFileError(
+            f"{path}: mixes tiles of {px} px at {mpp:g} µm/px with {px2} px at {mpp2:g}; "
+            "a head knows one size and one resolution"
+        )
+    unrendered = next((row for row in rows if row.file is None), None)
+    if unrendered is not None:
+        raise CaseFileError(
+            f"{path}: tile {unrendered.tile_id!r} has no rendered file; write the tiles "
+            "of the cohort as images first"
+        )
+    return shapes[0]
 
 
 def _refuse_shared_pixels(cohort: Cohort) -> None:

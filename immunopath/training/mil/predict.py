@@ -40,22 +40,26 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     """
     engine = build(EngineSpec(name=NAME, source=str(folder)))
     found = read_cohort(cohort)
+    samples = found.of(split)
+    places = [list(found.shown.get(s.patient_id, ())) for s in samples]
     try:
         _require_tiles_alike(engine, found)
-        samples = found.of(split)
-        places = [list(found.shown.get(s.patient_id, ())) for s in samples]
-        if control == "none":
-            rows = _kept_rows(engine, found, places, features or _beside(folder, found, engine))
+        kept = features or _beside(folder, found, engine) if control == "none" else None
+        if kept is not None:
+            rows = _kept_rows(engine, found, places, kept)
         else:
             rows = _embedded(engine, found, places, control, seed)
     finally:
         engine.close()
-    answers = [
-        _answer(engine, found, sample, own, part)
-        for sample, own, part in zip(samples, places, rows, strict=True)
-    ]
+    answers = [_answer(engine, found, *own) for own in zip(samples, places, rows, strict=True)]
+    return _answered(engine, f"{NAME}:{folder}", control, answers)
+
+
+def _answered(
+    engine: MilPredictor, name: str, control: Control, answers: Sequence[PatientAnswer]
+) -> PredictionSet:
     return PredictionSet(
-        engine=f"{NAME}:{folder}",
+        engine=name,
         digest=engine.digest,
         preprocess=engine.info.preprocess,
         control=control,
@@ -97,10 +101,8 @@ def _beside(folder: Path, cohort: Cohort, engine: MilPredictor) -> Path | None:
 
 
 def _kept_rows(
-    engine: MilPredictor, cohort: Cohort, places: Sequence[Sequence[int]], features: Path | None
+    engine: MilPredictor, cohort: Cohort, places: Sequence[Sequence[int]], features: Path
 ) -> list[F32]:
-    if features is None:
-        return _embedded(engine, cohort, places, "none", 0)
     kept = read_features(features, cohort, engine.record.encoder)
     return [kept.rows[list(own)] for own in places]
 

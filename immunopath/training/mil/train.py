@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from immunopath import __version__
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import write_bytes, write_text
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import close_engine
+from immunopath.models.mil.record import FILE as RECORD
 from immunopath.models.mil.record import WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
@@ -96,9 +97,15 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
 
 
 def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
-    """Embed the cohort, fit the head, write the checkpoint folder `out`; returns its record."""
+    """Embed the cohort, fit the head, write the checkpoint folder `out`; returns its record.
+
+    Raises `OutputError` for a folder that holds a head already: what was calibrated and evaluated
+    beside it would be of another.
+    """
     from immunopath.training.mil.fit import fit_head
 
+    if (out / RECORD).exists():
+        raise OutputError(f"{out}: holds a head already; name another folder, or remove that one")
     means = means or Means()
     embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
     cache = means.features or out / FEATURES
@@ -133,38 +140,43 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
     from safetensors.numpy import save
 
     data = save({name: np.ascontiguousarray(part) for name, part in fitted.tensors.items()})
-    counts = [len(plan.cohort.places[s.patient_id]) for s in plan.train]
-    constants, settings = plan.cohort.folder / LABELS, plan.settings
+    settings = plan.settings
     record = MilRecord(
         embedder=plan.embedder,
         encoder=vectors.encoder,
-        mpp=plan.cohort.mpp,
-        px=plan.cohort.px,
         fields=plan.fields,
-        stain=plan.cohort.stain,
-        cut_points=cut_points_of(plan.train, plan.recipe),
-        label_constants_digest=(
-            hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
-        ),
-        samples_digest=plan.cohort.samples_sha256,
-        tiles_digest=plan.cohort.tiles_sha256,
-        origin=plan.train[0].origin,
         members=settings.members,
         hidden=settings.hidden,
         attention=settings.attention,
         seed=settings.seed,
-        patients={"train": len(plan.train), "val": len(plan.val)},
-        tiles_low=min(counts),
-        tiles_high=max(counts),
         ood_limit=fitted.ood_limit,
         settings=settings.model_dump(exclude={"fields"}),
         versions=_versions(),
         weights_sha256=hashlib.sha256(data).hexdigest(),
+        **_cohort_facts(plan),
     )
     write_bytes(out / WEIGHTS, data)
     write_text(out / HISTORY, _history(fitted))
     write_record(out, record)
     return record
+
+
+def _cohort_facts(plan: Plan) -> dict[str, Any]:
+    cohort, constants = plan.cohort, plan.cohort.folder / LABELS
+    digest = hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
+    return {
+        "mpp": cohort.mpp,
+        "px": cohort.px,
+        "stain": cohort.stain,
+        "cut_points": cut_points_of(plan.train, plan.recipe),
+        "label_constants_digest": digest,
+        "samples_digest": cohort.samples_sha256,
+        "tiles_digest": cohort.tiles_sha256,
+        "origin": plan.train[0].origin,
+        "patients": {"train": len(plan.train), "val": len(plan.val)},
+        "tiles_low": min(len(cohort.shown[s.patient_id]) for s in plan.train),
+        "tiles_high": max(len(cohort.places[s.patient_id]) for s in plan.train),
+    }
 
 
 def _history(fitted: "Fitted") -> str:

@@ -24,8 +24,9 @@ from immunopath.models.calibration import Calibrator, FieldCalibration, write_ca
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
 from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.mil.build import build
+from immunopath.models.mil.cautions import STRANGE_LIMIT, UNCALIBRATED
 from immunopath.models.mil.pixels import Square, SquareTiles, squares_of
-from immunopath.models.mil.predictor import STRANGE_LIMIT, UNCALIBRATED, MilPredictor
+from immunopath.models.mil.predictor import MilPredictor
 from immunopath.models.mil.record import FILE
 from immunopath.models.protocols import RGB, TileSource
 from immunopath.models.registry import build_engine

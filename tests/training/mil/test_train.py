@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from texture_cohort import make_cohort, texture, write_tile
 
-from immunopath.domain.errors import CaseFileError, EngineMismatch, LabelError
+from immunopath.domain.errors import CaseFileError, EngineMismatch, LabelError, OutputError
 from immunopath.imaging.tile_manifest import TileRow, read_tiles, write_tiles
 from immunopath.models.mil.record import FILE, WEIGHTS, read_record
 from immunopath.training.labels.fields import LabelConstants, Span
@@ -156,6 +156,13 @@ def test_a_cache_of_another_cohort_stops_training(small: Path, head: Path, tmp_p
     with pytest.raises(EngineMismatch, match="belongs to other tiles"):
         train_mil(plan, tmp_path / "out", Means(features=head / FEATURES))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_head_is_not_overwritten(head: Path, cohort: Path) -> None:
+    before = (head / FILE).read_bytes()
+    with pytest.raises(OutputError, match="holds a head already; name another folder"):
+        train_mil(make_plan(cohort, "embedded", QUICK), head)
+    assert (head / FILE).read_bytes() == before
 
 
 def test_the_record_says_what_the_head_was_trained_on(head: Path, cohort: Path) -> None:
