@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from immunopath.cli.models import _sources, fetch_all
+from immunopath.domain.errors import EngineSpecError, InputError
+
 FOUNDATION = Path(__file__).parents[1] / "models/foundation"
 CORE = "he_other/instanseg_tma_HE_0.5mpp.tif"
 
