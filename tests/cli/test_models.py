@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from immunopath.cli.models import _sources, fetch_all
+from immunopath.domain.errors import EngineSpecError, InputError
+
 FOUNDATION = Path(__file__).parents[1] / "models/foundation"
 CORE = "he_other/instanseg_tma_HE_0.5mpp.tif"
 
@@ -111,3 +114,13 @@ def test_doctor_of_a_request_exits_1_when_it_cannot_run(base: Path) -> None:
     bad = call("doctor", "--profile", "foundation")
     assert bad.returncode == 1
     assert "HubOffline" in bad.stdout
+
+
+def test_a_revision_is_that_of_one_hub_id(tmp_path: Path) -> None:
+    with pytest.raises(EngineSpecError, match="write revision="):
+        fetch_all(["medgemma"], "v1")
+    with pytest.raises(InputError, match="one by one"):
+        fetch_all(["lab/one", "lab/two"], "v1")
+    [source] = _sources("lab/one", "v1")
+    assert (source.name, source.revision) == ("lab/one", "v1")
+    assert [s.revision for s in _sources("medgemma:a/b,revision=v2")] == ["v2"]

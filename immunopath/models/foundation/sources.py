@@ -41,7 +41,7 @@ def judge(role: Role, spec: EngineSpec, device: str) -> None:
 
     Packages, weights and GPUs that are not here are no fault of the engine string.
     """
-    with suppress(EngineUnavailable):
+    with suppress(EngineUnavailable, ModuleNotFoundError):
         if sources_of(role, spec):
             check_device(device)
 

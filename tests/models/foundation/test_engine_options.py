@@ -10,6 +10,7 @@ from immunopath.models.foundation.sources import sources_of
 from immunopath.models.foundation.weights import Source
 from immunopath.models.registry import Role, build_engine
 from immunopath.models.spec import EngineSpec
+from immunopath.pipeline.run import ImmunoPath
 
 pytest.importorskip("transformers")
 
@@ -98,3 +99,16 @@ def test_a_revision_goes_with_what_is_fetched(
     found = sources_of(role, EngineSpec.parse(text))
     assert [source.revision for source in found] == revisions
     assert all(isinstance(source, Source) for source in found)
+
+
+def test_wrong_options_end_a_run_before_any_image_and_missing_weights_do_not(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(EngineSpecError, match="batch=0"):
+        ImmunoPath(predictor=f"medgemma:{tmp_path},batch=0")
+    with pytest.raises(EngineSpecError, match="is not a device"):
+        ImmunoPath(predictor=f"medgemma:{tmp_path}", device="gpu0")
+    for text in ("medgemma:/no/such/folder", "medgemma:a/b,adapter=c/d"):
+        ImmunoPath(predictor=text).close()
+    ImmunoPath(predictor=f"medgemma:{tmp_path}", device="cuda:7").close()
+    ImmunoPath(device="gpu0").close()  # embedded engines run on the CPU whatever is said

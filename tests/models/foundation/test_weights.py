@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from immunopath.domain.errors import CheckpointError
+from immunopath.models.foundation.fetch import pinned_repos
+from immunopath.models.foundation.pins import Pin, pin_path, read_pin, write_pin
 from immunopath.models.foundation.weights import is_folder, matching_files, resolve_weights
 
 SERVER = Path(__file__).parent / "hub_server.py"
@@ -162,9 +164,10 @@ print("verified", verify_all([]))
 
 DOCTOR = """
 from immunopath.models.foundation.doctor import _files
-from immunopath.models.foundation.weights import SAFE_PATTERNS
+from immunopath.models.foundation.weights import Source
 for repo in ("lab/open", "lab/gated", "lab/nothing"):
-    row = _files("x", (repo, SAFE_PATTERNS))
+    row, here = _files("x", Source(repo))
+    assert here == row.detail.startswith("in the cache")
     print(row.state, row.detail, row.remedy, sep="|")
 """
 
@@ -182,6 +185,25 @@ def test_the_doctor_asks_the_hub_only_for_what_is_not_here(hub: Path) -> None:
     assert here[0].startswith(f"ok|in the cache at {COMMIT[:12]}, pinned")
     assert here[1].startswith("missing|HubOffline")
     assert here[-1] == "0"
+
+
+def test_a_pin_that_is_damaged_or_another_s_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    pin = Pin(repo="lab/open", revision=COMMIT, files={"config.json": "0" * 64})
+    path = write_pin(pin)
+    assert read_pin("lab/open") == pin
+    assert pinned_repos() == ["lab/open"]
+    pin_path("lab/other").write_bytes(path.read_bytes())
+    with pytest.raises(CheckpointError, match="it is the pin of lab/open"):
+        read_pin("lab/other")
+    path.write_text('{"repo": "lab/open"')
+    for ask_for in (lambda: read_pin("lab/open"), pinned_repos):
+        with pytest.raises(CheckpointError, match=r"is not a pin .*delete it and fetch"):
+            ask_for()
 
 
 def test_a_pinned_commit_is_used_even_when_main_moved_on(hub: Path) -> None:

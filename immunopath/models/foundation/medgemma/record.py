@@ -150,7 +150,9 @@ def overridden(record: CheckpointRecord, options: Mapping[str, str]) -> Checkpoi
         changed = CheckpointRecord.model_validate(values)
     except ValidationError as error:
         fault = first_fault(error, "options")
-        raise EngineSpecError(fault.replace("patch_px:", "px:", 1)) from error
+        raise EngineSpecError(
+            f"{fault.replace('patch_px:', 'px:', 1)}; give another value or leave it out"
+        ) from error
     trained = [k for k in given if _value(record, k) != _value(changed, k)]
     if not trained or record is ZERO_SHOT:
         return changed

@@ -62,7 +62,8 @@ class TaskSheet(Frozen):
         known = {task.key: task for task in self.tasks}
         for key in text.split("+"):
             if key not in known:
-                raise EngineSpecError(f"tasks: {key!r} is not asked: {self.why_not(key)}")
+                why = self.why_not(key)
+                raise EngineSpecError(f"tasks: {key!r} is not asked: {why}; leave it out")
         return tuple(known[key] for key in dict.fromkeys(text.split("+")))
 
     def why_not(self, key: str) -> str:

@@ -79,7 +79,7 @@ def meant(spec: EngineSpec) -> Meant:
             raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
         return Meant(name, Path(given).expanduser(), {})
     if given is not None:
-        raise EngineSpecError(f"engine {spec}: pretrained= goes with a model name of open_clip")
+        raise EngineSpecError(f"engine {spec}: pretrained= goes with a name; leave it out")
     source = source.removeprefix("hf-hub:")
     if not is_folder(source) and "/" not in source:
         raise EngineSpecError(

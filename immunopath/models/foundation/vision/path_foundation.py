@@ -135,7 +135,7 @@ def parse(spec: EngineSpec) -> Request:
     if not name.endswith(".onnx"):
         return Request(Source.of(spec, name, _FILES), Path(), runtime, options)
     if runtime == "tf":
-        raise EngineSpecError(f"engine {spec}: an .onnx file does not run in TensorFlow")
+        raise EngineSpecError(f"engine {spec}: an .onnx file does not run in TensorFlow; use auto")
     if "revision" in spec.options:
         raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
     return Request(None, Path(name).expanduser(), "onnx", options)

@@ -57,7 +57,7 @@ def parse(spec: EngineSpec) -> Request:
     name = spec.source.removeprefix("hf-hub:")
     if is_folder(name) or "/" in name:
         if file is not None:
-            raise EngineSpecError(f"engine {spec}: pretrained= goes with an architecture's name")
+            raise EngineSpecError(f"engine {spec}: pretrained= goes with a name; leave it out")
         return Request(Source.of(spec, name, _FILES), "", Path(), options)
     if file is None:
         raise EngineSpecError(
