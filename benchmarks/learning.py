@@ -78,7 +78,8 @@ LORA: dict[str, Any] = {
     },
     "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
     "optim": {"lr": 3e-3, "batch": 16, "accumulation": 1, "epochs": 8},
-    "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 100},
+    "loss": {"weights": {"immune_phenotype": 3}},
+    "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 192},
 }
 FULL = Plan(SETTINGS, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
 QUICK = Plan(
