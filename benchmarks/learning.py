@@ -19,11 +19,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, process_time
 from typing import Any
 
 from benchmark_json import write_figures
 from learning_base import PROMPT, BaseRun, Shape, build, train_base
+from learning_figures import Clock, detail, figures
 
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.run import Request, Result, run
@@ -35,20 +35,6 @@ from immunopath.training.mil.train import make_plan, train_mil
 from immunopath.training.synthetic import CAPTION
 from immunopath.training.synthetic.cohort import CohortSettings, SyntheticCohort
 from immunopath.training.synthetic.folder import write_cohort
-
-METRICS = {
-    "til_spearman": ("til_fraction", "spearman"),
-    "til_mae_skill": ("til_fraction", "mae_skill"),
-    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
-}
-MORE = {
-    "til_mae": ("til_fraction", "mae"),
-    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
-    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
-    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
-    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
-    "immune_score_spearman": ("immune_score", "spearman"),
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,8 @@ LORA: dict[str, Any] = {
     },
     "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
     "optim": {"lr": 3e-3, "batch": 16, "accumulation": 1, "epochs": 8},
-    "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 100},
+    "loss": {"weights": {"immune_phenotype": 3}},
+    "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 192},
 }
 FULL = Plan(SETTINGS, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
 QUICK = Plan(
@@ -88,63 +75,6 @@ QUICK = Plan(
     LORA | {"optim": {"lr": 3e-3, "batch": 8, "accumulation": 1, "epochs": 1}},
     {"members": 1, "epochs": 5},
 )
-
-
-class Clock:
-    """Seconds and processor seconds of every stage."""
-
-    def __init__(self) -> None:
-        self.wall_s: dict[str, float] = {}
-        self.cpu_s: dict[str, float] = {}
-        self._at = (perf_counter(), process_time())
-
-    def mark(self, stage: str) -> None:
-        """End a stage."""
-        now = (perf_counter(), process_time())
-        self.wall_s[stage] = round(now[0] - self._at[0], 1)
-        self.cpu_s[stage] = round(now[1] - self._at[1], 1)
-        self._at = now
-        sys.stderr.write(f"{stage}: {self.wall_s[stage]} s, {self.cpu_s[stage]} s of CPU\n")
-
-
-def figures(found: Evaluation, of: str | None, prefix: str) -> dict[str, float | bool | None]:
-    """Return the figures of the predictor, or of the set `of`.
-
-    The correlation of a constant is 0, and `constant` says so; None = could not be measured, e.g.
-    because the engine abstains on everything (`detail` says why).
-    """
-    scored = found.main if of is None else found.others[of]
-    made: dict[str, float | bool | None] = {}
-    for name, (field, metric) in METRICS.items():
-        estimate = scored.fields[field].metrics.get(metric)
-        known = estimate is not None and estimate.value is not None
-        made[prefix + name] = round(estimate.value, 4) if known else None
-    spearman = scored.fields["til_fraction"].metrics.get("spearman")
-    made[f"{prefix}constant"] = None if spearman is None else spearman.constant
-    return made
-
-
-def detail(found: Evaluation, of: str | None) -> dict[str, Any]:
-    """Return every metric listed above with its interval, and how often each answer was given."""
-    scored = found.main if of is None else found.others[of]
-    made: dict[str, Any] = {}
-    for name, (field, metric) in (METRICS | MORE).items():
-        estimate = scored.fields[field].metrics.get(metric)
-        if estimate is not None and estimate.value is not None:
-            made[name] = {
-                "value": round(estimate.value, 4),
-                "interval": [_rounded(estimate.low), _rounded(estimate.high)],
-                "constant": estimate.constant,
-            }
-    reason = scored.fields["til_fraction"].reason
-    if reason:
-        made["til_reason"] = reason
-    made["phenotype_calls"] = scored.fields["immune_phenotype"].calls
-    return made
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def adapt(plan: Plan, cohort: SyntheticCohort, folder: Path) -> TrainedCheckpoint:

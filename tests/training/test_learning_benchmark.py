@@ -59,7 +59,7 @@ def test_the_base_s_own_answers_say_nothing_of_an_image() -> None:
 
 
 def test_a_constant_has_correlation_0_and_says_so() -> None:
-    from learning import detail, figures
+    from learning_figures import detail, figures
 
     samples = make_cohort(SMALL, 3).samples
     scored = [sample for sample in samples if sample.split == "test"]

@@ -1,0 +1,78 @@
+"""What the learning benchmark prints: figures by name, intervals, time by stage."""
+
+import sys
+from time import perf_counter, process_time
+from typing import Any
+
+from immunopath.training.evaluation.evaluate import Evaluation
+
+METRICS = {
+    "til_spearman": ("til_fraction", "spearman"),
+    "til_mae_skill": ("til_fraction", "mae_skill"),
+    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
+}
+MORE = {
+    "til_mae": ("til_fraction", "mae"),
+    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
+    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
+    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
+    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
+    "immune_score_spearman": ("immune_score", "spearman"),
+}
+
+
+class Clock:
+    """Seconds and processor seconds of every stage."""
+
+    def __init__(self) -> None:
+        self.wall_s: dict[str, float] = {}
+        self.cpu_s: dict[str, float] = {}
+        self._at = (perf_counter(), process_time())
+
+    def mark(self, stage: str) -> None:
+        """End a stage."""
+        now = (perf_counter(), process_time())
+        self.wall_s[stage] = round(now[0] - self._at[0], 1)
+        self.cpu_s[stage] = round(now[1] - self._at[1], 1)
+        self._at = now
+        sys.stderr.write(f"{stage}: {self.wall_s[stage]} s, {self.cpu_s[stage]} s of CPU\n")
+
+
+def figures(found: Evaluation, of: str | None, prefix: str) -> dict[str, float | bool | None]:
+    """Return the figures of the predictor, or of the set `of`.
+
+    The correlation of a constant is 0, and `constant` says so; None = could not be measured, e.g.
+    because the engine abstains on everything (`detail` says why).
+    """
+    scored = found.main if of is None else found.others[of]
+    made: dict[str, float | bool | None] = {}
+    for name, (field, metric) in METRICS.items():
+        estimate = scored.fields[field].metrics.get(metric)
+        known = estimate is not None and estimate.value is not None
+        made[prefix + name] = round(estimate.value, 4) if known else None
+    spearman = scored.fields["til_fraction"].metrics.get("spearman")
+    made[f"{prefix}constant"] = None if spearman is None else spearman.constant
+    return made
+
+
+def detail(found: Evaluation, of: str | None) -> dict[str, Any]:
+    """Return every metric listed above with its interval, and how often each answer was given."""
+    scored = found.main if of is None else found.others[of]
+    made: dict[str, Any] = {}
+    for name, (field, metric) in (METRICS | MORE).items():
+        estimate = scored.fields[field].metrics.get(metric)
+        if estimate is not None and estimate.value is not None:
+            made[name] = {
+                "value": round(estimate.value, 4),
+                "interval": [_rounded(estimate.low), _rounded(estimate.high)],
+                "constant": estimate.constant,
+            }
+    reason = scored.fields["til_fraction"].reason
+    if reason:
+        made["til_reason"] = reason
+    made["phenotype_calls"] = scored.fields["immune_phenotype"].calls
+    return made
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
