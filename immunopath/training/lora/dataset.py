@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from immunopath.training.lora.config import AugmentConfig, DataConfig, LossConfi
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.rows import (
     HISTOLOGIES,
+    Answer,
     AnswerEncoder,
     Ints,
     Row,
@@ -25,32 +26,50 @@ from immunopath.training.lora.rows import (
 from immunopath.training.lora.schedule import Place, TrainSchedule, validation_places
 from immunopath.training.samples import Sample
 
+_LATE: Final = "prompts and answers are encoded before reading processes begin"
+
 
 class RowMaker:
     """Makes the row of a sample; prompts and answers are tokenized once each."""
 
     def __init__(self, gemma: Gemma, data: DataConfig, loss: LossConfig) -> None:
-        self._gemma, self._data = gemma, data
-        self._answers = AnswerEncoder(gemma.tokenizer, answer_format(data), loss)
+        self._gemma: Gemma | None = gemma
+        self._encoder: AnswerEncoder | None = AnswerEncoder(
+            gemma.tokenizer, answer_format(data), loss
+        )
+        self._data = data
         self._prompts: dict[tuple[str, int], tuple[Ints, Ints]] = {}
+        self._answers: dict[str, Answer] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave model and tokenizer behind: a reading process needs what is encoded already."""
+        return self.__dict__ | {"_gemma": None, "_encoder": None}
 
     def prompt(self, cancer_type: str, images: int) -> tuple[Ints, Ints]:
         """Return ids and token types of the prompt as the engine would ask it."""
         histology = CANCER_TYPES.get(HISTOLOGIES.get(cancer_type, ""))
         text = self._data.the_prompt.filled(histology)
         if (text, images) not in self._prompts:
+            assert self._gemma is not None, _LATE
             blank = np.zeros((self._gemma.image_px, self._gemma.image_px, 3), dtype=np.uint8)
             made = encode(self._gemma, [blank] * images, text)
             ids, types = made.input_ids[0].numpy(), made.token_type_ids[0].numpy()
             self._prompts[text, images] = (ids, types)
         return self._prompts[text, images]
 
+    def answer(self, sample: Sample) -> Answer:
+        """Return the answer of a patient."""
+        if sample.patient_id not in self._answers:
+            assert self._encoder is not None, _LATE
+            self._answers[sample.patient_id] = self._encoder.encode(sample.labels)
+        return self._answers[sample.patient_id]
+
     def row(self, sample: Sample, images: int) -> Row:
         """Return the row of a sample with that many images.
 
         Raises `CaseFileError` when it is longer than the configuration allows.
         """
-        made = join(*self.prompt(sample.cancer_type, images), self._answers.encode(sample.labels))
+        made = join(*self.prompt(sample.cancer_type, images), self.answer(sample))
         if len(made.input_ids) > self._data.max_length:
             raise CaseFileError(
                 f"patient {sample.patient_id!r}: the row has {len(made.input_ids)} tokens, "
@@ -89,7 +108,8 @@ class Rows:
     def check(self, images: int) -> None:
         """Encode every patient's row once, so that what is wrong is said before training."""
         for patient in self._patients:
-            self._maker.row(patient.sample, min(images, len(patient.tiles)))
+            for pool in (patient.tiles, patient.first):
+                self._maker.row(patient.sample, min(images, len(pool)))
 
 
 class TrainRows(Rows):

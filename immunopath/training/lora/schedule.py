@@ -4,7 +4,6 @@ was killed goes on with exactly the rows that it would have seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,7 @@ class TrainSchedule:
             for index, patient in enumerate(patients)
             for part in range(len(groups(self._pool(patient)[: data.tiles], data.images)))
         ]
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._orders: dict[int, list[int]] = {}
 
     @property
     def rows(self) -> int:
@@ -64,9 +63,13 @@ class TrainSchedule:
     def _pool(self, patient: Patient) -> tuple[Path, ...]:
         return patient.tiles if self._data.choice == "random" else patient.first
 
-    def _shuffled(self, epoch: int) -> list[int]:
-        source = np.random.default_rng((self._seed, _ORDER, epoch))
-        return [int(i) for i in source.permutation(self.rows)]
+    def _order(self, epoch: int) -> list[int]:
+        """Return the order of an epoch; the last two are kept."""
+        if epoch not in self._orders:
+            source = np.random.default_rng((self._seed, _ORDER, epoch))
+            last = dict(list(self._orders.items())[-1:])
+            self._orders = last | {epoch: [int(i) for i in source.permutation(self.rows)]}
+        return self._orders[epoch]
 
     def place(self, index: int) -> Place:
         """Return what stands at a place of the whole run."""

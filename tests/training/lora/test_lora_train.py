@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, Rna, fit_recipe, write_recipe
 from immunopath.training.lora.checkpoint import label_constants
+from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config_file import make_config
+from immunopath.training.lora.dataset import RowMaker
 from immunopath.training.lora.run import TrainedCheckpoint, train
 
 CORE = "nucls_til/images/train_2.png"
@@ -211,6 +214,16 @@ def test_every_preset_runs_as_it_is(preset: str, base: Path, cohort: Path, tmp_p
     assert load_adapter(loaded(base), resolve_weights(str(found.folder))).layers > 0
 
 
+def test_a_row_that_is_too_long_is_named_before_training(
+    base: Path, cohort: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(base, cohort, tmp_path / "run", data={"max_length": 100})
+    with pytest.raises(
+        CaseFileError, match=r"'P00': the row has \d+ tokens, data\.max"
+    ):
+        train(config)
+
+
 def test_a_run_that_would_only_warm_up_is_refused(base: Path, cohort: Path, tmp_path: Path) -> None:
     config = tiny_config(
         base, cohort, tmp_path / "run", optim={"epochs": 1, "batch": 64, "warmup": 0.1}
@@ -264,6 +277,29 @@ def test_a_launcher_with_several_processes_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(EngineUnavailable, match="one process on one GPU"):
         train(tiny_config(base, cohort, tmp_path / "run"))
+
+
+def test_reading_processes_change_nothing_and_take_no_weights(
+    base: Path, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch.multiprocessing as processes
+
+    # the suite shuts every socket; tensors then travel through shared files
+    monkeypatch.setattr(processes, "_sharing_strategy", "file_system")
+    made = []
+    for workers in (0, 2):
+        out = tmp_path / f"run{workers}"
+        changes: dict[str, Any] = {"optim": {"epochs": 1}, "run": {"workers": workers}}
+        made.append(train(tiny_config(base, cohort, out, **changes)).metrics.read_bytes())
+    assert made[0] == made[1]
+    config = tiny_config(base, cohort, tmp_path / "none")
+    maker = RowMaker(loaded(base), config.data, config.loss)
+    patients = checked_cohort(config).train
+    before = [maker.row(p.sample, 1).input_ids for p in patients]
+    packed = pickle.dumps(maker)
+    assert len(packed) < 500_000
+    after = [pickle.loads(packed).row(p.sample, 1).input_ids for p in patients]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_two_runs_of_one_configuration_are_equal(base: Path, cohort: Path, tmp_path: Path) -> None:
