@@ -24,6 +24,22 @@ def require_file(path: Path, what: str) -> None:
         raise CaseFileError(f"{path}: is {kind}; name {what}")
 
 
+def read_small(path: Path, what: str, limit: int = 4_000_000) -> bytes:
+    """Return the bytes of a settings-like file; `what` says which file is wanted.
+
+    Raises `CaseFileError` unless it is a regular file of at most `limit` bytes that can be read.
+    """
+    require_file(path, what)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read ({_reason(error)})") from error
+    if len(data) > limit:
+        raise CaseFileError(f"{path}: larger than {limit} bytes; name {what}")
+    return data
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` atomically; raises `OutputError` with the remedy.
 

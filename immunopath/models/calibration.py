@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.calibration_math import (
     FLOOR,
@@ -234,9 +234,7 @@ def read_calibrator(folder: Path) -> Calibrator | None:
 def load_calibrator(path: Path) -> Calibrator:
     """Return the calibrator in a file; raises `CaseFileError` naming the file and the key."""
     try:
-        return Calibrator.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+        return Calibrator.model_validate_json(read_small(path, "a calibration"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "calibrator"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from immunopath.domain.errors import OutputError
-from immunopath.domain.files import safe_name, sweep, write_bytes, write_text
+from immunopath.domain.errors import CaseFileError, OutputError
+from immunopath.domain.files import read_small, safe_name, sweep, write_bytes, write_text
 
 TEXTS = st.text(st.characters(), max_size=80)
 
@@ -89,3 +89,17 @@ def test_a_sweep_takes_half_files_and_nothing_else(tmp_path: Path) -> None:
     sweep(tmp_path)
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert left == ["in/mine.tmp", "result.json"]
+
+
+def test_a_small_file_is_read_and_what_is_none_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"12345")
+    assert read_small(path, "a record", 5) == b"12345"
+    with pytest.raises(CaseFileError, match="larger than 4 bytes; name a record"):
+        read_small(path, "a record", 4)
+    with pytest.raises(CaseFileError, match="a folder; name a record"):
+        read_small(tmp_path, "a record")
+    with pytest.raises(CaseFileError, match="no regular file; name a record"):
+        read_small(Path("/dev/zero"), "a record")
+    with pytest.raises(CaseFileError, match="no such file"):
+        read_small(tmp_path / "none", "a record")

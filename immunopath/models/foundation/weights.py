@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Self
 
 from immunopath.domain.errors import (
@@ -195,15 +195,18 @@ def _weights(
 
 
 def matching_files(folder: Path, patterns: Sequence[str]) -> list[str]:
-    """Return the names below `folder` that match, sorted; a pattern without ``/`` stays on top."""
-    names = []
-    for path in sorted(folder.rglob("*")):
-        name = PurePosixPath(path.relative_to(folder)).as_posix()
-        if not path.is_file() or any(fnmatchcase(name, own) for own in OWN_FILES):
-            continue
-        if any(fnmatchcase(name, p) and ("/" in p or "/" not in name) for p in patterns):
-            names.append(name)
-    return names
+    """Return the names below `folder` that match, sorted; a pattern without ``/`` stays on top.
+
+    No folder is looked into that no pattern names. Raises `CheckpointError`.
+    """
+    top, below = ([p for p in patterns if ("/" in p) == deep] for deep in (False, True))
+    try:
+        found = [p for p in folder.iterdir() if any(fnmatchcase(p.name, t) for t in top)]
+        found += [path for pattern in below for path in folder.glob(pattern)]
+        names = {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
+    return sorted(n for n in names if not any(fnmatchcase(n, own) for own in OWN_FILES))
 
 
 def sha256_of(path: Path) -> str:
@@ -239,7 +242,7 @@ def numbers_in(path: Path, source: str) -> int:
         with safe_open(path, framework="np") as file:
             return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no dict
     except (SafetensorError, OSError) as error:
+        again = "copy it again" if is_folder(source) else f"run 'immunopath models fetch {source}'"
         raise WeightsCorrupted(
-            f"{path}: is not a whole safetensors file ({first_line(error, 160)}); fetch it again "
-            f"with 'immunopath models fetch {source}' or copy it again"
+            f"{path}: is not a whole safetensors file ({first_line(error, 160)}); {again}"
         ) from error

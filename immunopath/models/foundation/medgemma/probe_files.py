@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.pins import state_folder
@@ -49,9 +49,7 @@ def read_probe(path: Path, *, needed: bool) -> ProbeResult | None:
     if not path.is_file() and not needed:
         return None
     try:
-        return ProbeResult.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+        return ProbeResult.model_validate_json(read_small(path, "a probe result"))
     except ValidationError as error:
         raise CaseFileError(
             f"{path}: is not a probe result; write one with 'immunopath models probe'"

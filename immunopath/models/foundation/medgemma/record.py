@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import EngineSpecError, RecordMissing
-from immunopath.domain.files import write_text
+from immunopath.domain.errors import CaseFileError, EngineSpecError, RecordMissing
+from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
 from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
 from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
@@ -96,9 +96,9 @@ class CheckpointRecord(Frozen):
 def read_record(path: Path) -> CheckpointRecord:
     """Return the record in a file; raises `RecordMissing` naming the file and the key."""
     try:
-        return CheckpointRecord.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise RecordMissing(f"{path}: cannot be read ({error.strerror})") from error
+        return CheckpointRecord.model_validate_json(read_small(path, f"an {FILE}"))
+    except CaseFileError as error:
+        raise RecordMissing(str(error)) from error
     except ValidationError as error:
         raise RecordMissing(f"{path}: {first_fault(error, 'record')}") from error
 

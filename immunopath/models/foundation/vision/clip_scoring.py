@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import EngineMismatch, EngineUnavailable
+from immunopath.domain.errors import CaseFileError, EngineMismatch, EngineUnavailable
+from immunopath.domain.files import read_small
 from immunopath.models.foundation.vision.phenotype_prompts import PHENOTYPES, PromptEnsemble
 
 F32 = npt.NDArray[np.float32]
@@ -60,10 +61,11 @@ class PhenotypeCalibration(Frozen):
 def load_calibration(path: str) -> PhenotypeCalibration:
     """Return the calibration at `path`; raises `EngineUnavailable` naming the file."""
     try:
-        return PhenotypeCalibration.model_validate_json(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise EngineUnavailable(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValidationError, UnicodeDecodeError) as error:
+        found = read_small(Path(path), "a phenotype calibration")
+        return PhenotypeCalibration.model_validate_json(found)
+    except CaseFileError as error:
+        raise EngineUnavailable(str(error)) from error
+    except ValidationError as error:
         raise EngineUnavailable(
             f"{path}: not a phenotype calibration ({first_fault(error)})"
         ) from error

@@ -43,6 +43,12 @@ def _faults() -> tuple[type[Exception], ...]:
     return tuple(getattr(state, name) for name in names if hasattr(state, name))
 
 
+def require_onnx(path: Path) -> None:
+    """Raise `WeightsCorrupted` unless there is such a file."""
+    if not path.is_file():
+        raise WeightsCorrupted(f"{path}: no such file; give the .onnx file of the encoder")
+
+
 def onnx_encoder(path: Path, device: str, px: int, size: int) -> Callable[[RGB], F32]:
     """Return the encoder of a graph: (n, px, px, 3) uint8 to (n, size) float32.
 
@@ -51,8 +57,7 @@ def onnx_encoder(path: Path, device: str, px: int, size: int) -> Callable[[RGB],
     when its shapes differ.
     """
     runtime = onnxruntime()
-    if not path.is_file():
-        raise WeightsCorrupted(f"{path}: no such file; give the .onnx file of the encoder")
+    require_onnx(path)
     offered = runtime.get_available_providers()
     wanted = [_CUDA, _CPU] if device.startswith("cuda") else [_CPU]
     try:

@@ -25,7 +25,7 @@ from immunopath.domain.errors import (
 )
 from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.pins import read_pin
-from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder
+from immunopath.models.foundation.vision.onnx_embedder import onnx_encoder, require_onnx
 from immunopath.models.foundation.vision.tile_embedder import (
     F32,
     OPTIONS,
@@ -157,6 +157,7 @@ def find_files(request: Request) -> Found:
     Raises `CheckpointClassError` and what resolving raises.
     """
     if request.source is None:
+        require_onnx(request.file)
         digest = sha256_of(request.file)
         return Found(request.file, "onnx", digest, f"sha256-{digest[:12]}")
     weights, runtime = request.source.resolve(), request.runtime

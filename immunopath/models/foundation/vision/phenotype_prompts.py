@@ -11,7 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import EngineUnavailable
+from immunopath.domain.errors import CaseFileError, EngineUnavailable
+from immunopath.domain.files import read_small
 from immunopath.domain.prediction import FIELD_VALUES
 
 FILE: Final = "phenotype_prompts.yaml"
@@ -91,9 +92,7 @@ def load_prompts(path: str | None) -> PromptEnsemble:
     if path is None:
         return shipped_prompts()
     try:
-        data = Path(path).read_bytes()[: _MAX_BYTES + 1]
-    except OSError as error:
-        raise EngineUnavailable(f"{path}: cannot be read ({error.strerror})") from error
-    if len(data) > _MAX_BYTES:
-        raise EngineUnavailable(f"{path}: larger than a prompt file can be")
+        data = read_small(Path(path), "a prompt file", _MAX_BYTES)
+    except CaseFileError as error:
+        raise EngineUnavailable(str(error)) from error
     return parse_prompts(data.decode("utf-8", errors="replace"), path)

@@ -122,7 +122,7 @@ def test_a_named_file_is_used_or_missed(written: Written, tmp_path: Path) -> Non
     moved = (tmp_path / "adapter" / FILE).rename(tmp_path / "mine.json")
     assert not predict(engine).profile.til_fraction.calibrated
     assert predict(f"{engine},calibration={moved}").profile.til_fraction.calibrated
-    with pytest.raises(CaseFileError, match=r"none\.json: cannot be read"):
+    with pytest.raises(CaseFileError, match=r"none\.json: no such file"):
         build(EngineSpec.parse(f"{engine},calibration={tmp_path}/none.json"))
 
 

@@ -131,7 +131,7 @@ def test_a_checkpoint_that_cannot_be_used_leaves_the_other_engines(
     assert report.status is CaseStatus.partial
     row = next(e for e in report.engines if e.agent == "predictor")
     assert row.status == "unavailable"
-    assert "models fetch" in row.reason
+    assert "copy it again" in row.reason
     assert report.phenotype.status == "ok"
     assert report.retrieval.status == "ok"
     assert isinstance(report.guidance, Ok)

@@ -118,7 +118,7 @@ def test_calibration_files(tmp_path: Path) -> None:
     good.write_text('{"temperature": 0}')
     with pytest.raises(EngineUnavailable, match="not a phenotype calibration"):
         load_calibration(str(good))
-    with pytest.raises(EngineUnavailable, match="cannot be read"):
+    with pytest.raises(EngineUnavailable, match="no such file"):
         load_calibration(str(tmp_path / "none.json"))
 
 
@@ -154,5 +154,5 @@ def test_a_prompt_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(EngineUnavailable, match="not a prompt ensemble"):
         load_prompts(str(path))
-    with pytest.raises(EngineUnavailable, match="cannot be read"):
+    with pytest.raises(EngineUnavailable, match="no such file"):
         load_prompts(str(tmp_path / "absent.yaml"))

@@ -46,7 +46,7 @@ def test_another_class_a_cut_file_and_an_absent_device(
     weights.write_bytes(weights.read_bytes()[:-400])
     found = rows("phenotype", f"medsiglip:{cut}")
     assert "WeightsCorrupted" in found["checkpoint"].detail
-    assert "fetch it again" in found["checkpoint"].remedy
+    assert "copy it again" in found["checkpoint"].remedy
     assert found["memory"].detail.startswith("not estimated")
     assert (
         "sees no CUDA GPU" in rows("phenotype", f"medsiglip:{siglip}", "cuda:0")["numbers"].detail
