@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from immunopath import __version__
+from immunopath.cli import app as page
 from immunopath.cli import calibrate, cohort, compare, evaluate
 from immunopath.cli.cohort_data import app as cohort_data_app
 from immunopath.cli.dates import as_of_date
@@ -39,6 +40,7 @@ calibrate.register(app)
 cohort.register(app)
 compare.register(app)
 evaluate.register(app)
+page.register(app)
 register_mil(app)
 app.command("train")(train)
 app.command("synthetic")(synthetic)

@@ -76,12 +76,17 @@ def read_yaml(path: Path) -> object:
         if path.stat().st_size > MAX_BYTES:
             raise CaseFileError(f"{path}: larger than {MAX_BYTES // 1024} KiB, not a case file")
         text = path.read_text("utf-8")
-        if _LONE_SURROGATE.search(text):
-            raise CaseFileError(f"{path}: holds an escape of half a character (\\uD800 to \\uDFFF)")
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CaseFileError(f"{path}: not UTF-8 text") from error
+    return yaml_of(text, path)
+
+
+def yaml_of(text: str, path: Path) -> object:
+    """Return the content of YAML `text`; `path` is what a `CaseFileError` names as its origin."""
+    if _LONE_SURROGATE.search(text):
+        raise CaseFileError(f"{path}: holds an escape of half a character (\\uD800 to \\uDFFF)")
     try:
         return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader, stricter
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -1,0 +1,126 @@
+"""The output folder of ``immunopath cohort``, read for the page. Nothing in it is written."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from pydantic import ValidationError
+
+from immunopath.domain.cohort import CaseRecord
+from immunopath.domain.errors import InputError
+from immunopath.reporting.cohort_tables import worklist, worklist_head
+from immunopath.reporting.rendered import RenderedReport
+
+PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What the folder held when it was read.
+
+    state: ``finished`` or ``running``; unread: records that could not be read.
+    """
+
+    state: str
+    as_of: date
+    head: str
+    records: dict[str, CaseRecord]
+    """By the stem of the record's file, which is the case's name in an address."""
+    lines: tuple[dict[str, Any], ...]
+    """The worklist, first to go first; ``stem`` leads to the case."""
+    lost: tuple[tuple[str, CaseRecord], ...]
+    """Failed and refused cases that the worklist does not have."""
+    unread: int
+
+
+class CohortFolder:
+    """Reads the folder again when a run has written to it."""
+
+    def __init__(self, root: Path) -> None:
+        """Raise `InputError` for a folder without a cohort run."""
+        self.root = root
+        if not (root / "run.json").is_file():
+            raise InputError(
+                f"--cohort {root}: holds no cohort run; name the folder that "
+                "'immunopath cohort … -o DIR' wrote"
+            )
+        self._lock = Lock()
+        self._seen: tuple[int, int] | None = None
+        self._cohort: Cohort | None = None
+        self.read()
+
+    def read(self) -> Cohort:
+        """Return the cohort; raises `InputError` when ``run.json`` cannot be read."""
+        with self._lock:
+            stamp = self._stamp()
+            if self._cohort is None or stamp != self._seen:
+                self._cohort, self._seen = _read(self.root), stamp
+            return self._cohort
+
+    def report(self, record: CaseRecord) -> RenderedReport:
+        """Return the stored report of a case; raises `InputError` for a damaged or absent file."""
+        text = self._checked(record, ".json")
+        try:
+            return RenderedReport.model_validate_json(text)
+        except ValidationError as error:
+            raise InputError(f"{record.case_id}: its stored report cannot be read") from error
+
+    def html(self, record: CaseRecord) -> str:
+        """Return the page of a case as the run wrote it; made anew when it wrote none."""
+        if record.file(".html") is None:
+            return self.report(record).to_html()
+        return self._checked(record, ".html").decode("utf-8", "replace")
+
+    def _checked(self, record: CaseRecord, suffix: str) -> bytes:
+        """Return a file of the record: inside the folder, with the digest that the record has."""
+        name = record.file(suffix)
+        if name is None:
+            raise InputError(f"{record.case_id}: has no report ({record.reason or record.status})")
+        path = (self.root / name).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise InputError(f"{record.case_id}: its report lies outside the cohort's folder")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{name}: cannot be read ({error.strerror})") from error
+        if hashlib.sha256(content).hexdigest() != record.files[name]:
+            raise InputError(f"{name}: was changed since the run wrote it; run the cohort again")
+        return content
+
+    def _stamp(self) -> tuple[int, int]:
+        records = self.root / "records"
+        return (
+            (self.root / "run.json").stat().st_mtime_ns,
+            records.stat().st_mtime_ns if records.is_dir() else 0,
+        )
+
+
+def _read(root: Path) -> Cohort:
+    try:
+        run = json.loads((root / "run.json").read_text("utf-8"))
+        state, as_of = str(run["state"]), date.fromisoformat(run["as_of"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{root / 'run.json'}: is not the manifest of a cohort run") from error
+    records, unread = _records(root / "records")
+    known = list(records.values())
+    stems = {record.case_id: stem for stem, record in records.items()}
+    lines = tuple(line | {"stem": stems[line["case_id"]]} for line in worklist(known, as_of))
+    listed = {line["case_id"] for line in lines}
+    lost = tuple((s, r) for s, r in records.items() if r.case_id not in listed)
+    return Cohort(state, as_of, worklist_head(known), records, lines, lost, unread)
+
+
+def _records(folder: Path) -> tuple[dict[str, CaseRecord], int]:
+    found: dict[str, CaseRecord] = {}
+    unread = 0
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem] = CaseRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            unread += 1
+    ordered = sorted(found.items(), key=lambda item: (item[1].row, item[0]))
+    return dict(ordered), unread

@@ -1,0 +1,65 @@
+"""``immunopath app``: from the options to a page that is served."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import typer
+
+from immunopath.app.bind import checked_binding, listening_socket, read_password
+from immunopath.app.cohort_folder import CohortFolder
+from immunopath.app.engines import Menu
+from immunopath.app.server import Plan, serve
+from immunopath.app.uploads import Limits
+from immunopath.models.foundation.sources import judge
+from immunopath.models.registry import ROLES, Role, check_spec
+from immunopath.models.spec import EngineSpec
+from immunopath.pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked on the command line, engines apart."""
+
+    host: str
+    port: int
+    password_file: Path | None
+    config: Path | None
+    cohort: Path | None
+    max_upload_mb: int
+
+
+def run(
+    asked: Asked, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
+) -> None:
+    """Serve the page until it is interrupted; everything is checked before it listens."""
+    binding = checked_binding(asked.host, asked.port, read_password(asked.password_file))
+    menu = _menu(asked.config, engines, others)
+    folder = None if asked.cohort is None else CohortFolder(asked.cohort)
+    limits = Limits(max_bytes=asked.max_upload_mb * 1024 * 1024)
+    listener = listening_socket(binding)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"ImmunoPath at http://{shown}:{port}/ (Ctrl+C ends it)")
+    serve(Plan(binding, menu, folder, limits), listener)
+
+
+def _menu(
+    config: Path | None, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
+) -> Menu:
+    """Return what may be chosen; raises `EngineSpecError` for an engine string that is wrong."""
+    first = {role: given[0] for role, given in engines.items() if given}
+    values: dict[str, object] = {k: v for k, v in (others | first).items() if v is not None}
+    settings = (
+        Settings.make(values, origin="command line")
+        if config is None
+        else Settings.from_toml(config, **values)
+    )
+    for role in ROLES:
+        for text in (str(settings.spec(role)), *engines.get(role, ())):
+            spec = EngineSpec.parse(text)
+            check_spec(role, spec)
+            judge(role, spec, settings.device)
+    extra = {cast("Role", role): given[1:] for role, given in engines.items()}
+    return Menu(settings, extra)
