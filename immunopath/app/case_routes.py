@@ -198,7 +198,7 @@ def _fill(folder: UploadFolder, given: list[UploadFile], example: Example | None
 
 def _case(
     values: Mapping[str, str], folder: UploadFolder, mpp: float | None, clinical: Any
-) -> Case:  # noqa: ANN401
+) -> Case:
     case_id = values.get("case_id", "").strip() or named_after(folder.files[0])
     if len(case_id) > MAX_CASE_ID:
         raise InputError(f"case id: longer than {MAX_CASE_ID} characters")

@@ -218,9 +218,7 @@ def test_a_row_that_is_too_long_is_named_before_training(
     base: Path, cohort: Path, tmp_path: Path
 ) -> None:
     config = tiny_config(base, cohort, tmp_path / "run", data={"max_length": 100})
-    with pytest.raises(
-        CaseFileError, match=r"'P00': the row has \d+ tokens, data\.max"
-    ):
+    with pytest.raises(CaseFileError, match=r"'P00': the row has \d+ tokens, data\.max"):
         train(config)
 
 
