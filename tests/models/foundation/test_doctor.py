@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders, build_base
 
 from immunopath.domain.errors import EngineSpecError, HubError
@@ -163,9 +162,9 @@ def test_every_file_that_will_be_fetched_is_counted(monkeypatch: pytest.MonkeyPa
 
 
 def test_txgemma_has_its_numbers_and_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gemma2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = build_gemma2(tmp_path / "txgemma-tiny-predict")
+    folder = Path(shutil.copytree(gemma2, tmp_path / "txgemma-tiny-predict"))
 
     def drugs(text: str) -> dict[str, Check]:
         found = check_engine("drugs", EngineSpec.parse(text), "cpu")

@@ -1,16 +1,14 @@
 """The whole graph with the vision and drug engines from folders, on tiny checkpoints."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import pytest
 from stores import CORE
-from tiny_gemma2 import build_gemma2
 from tiny_path_foundation import build_patch_onnx
-from tiny_siglip import build_siglip
-from tiny_vit import build_vit
 from typer.testing import CliRunner
 
 from immunopath.cli.main import app
@@ -31,11 +29,12 @@ TASKS = "BBB_Martins+hERG+Caco2_Wang"
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folders(
+    siglip: Path, vit: Path, gemma2: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     root = tmp_path_factory.mktemp("engines")
-    build_siglip(root / "siglip")
-    build_vit(root / "vit")
-    build_gemma2(root / "gemma2")
+    for name, built in (("siglip", siglip), ("vit", vit), ("gemma2", gemma2)):
+        (root / name).symlink_to(built)
     return root
 
 
@@ -138,7 +137,7 @@ def test_one_engine_without_weights_leaves_the_others(folders: Path, shared_imag
 def test_an_engine_that_breaks_is_unavailable_with_its_reason(
     folders: Path, tmp_path: Path, shared_images: Path
 ) -> None:
-    broken = build_siglip(tmp_path / "broken")
+    broken = Path(shutil.copytree(folders / "siglip", tmp_path / "broken"))
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-400])
     report = analyse(shared_images, {"phenotype": f"medsiglip:{broken}"})

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from stores import CORE
-from tiny_gemma2 import build_gemma2
 from tiny_medgemma import Folders
 from tiny_open_clip import build_open_clip
 from tiny_path_foundation import build_patch_onnx, build_vit_saved_model
-from tiny_siglip import build_siglip
 from typer.testing import CliRunner
 
 from immunopath.cli.main import app
@@ -41,18 +39,18 @@ def build_atlas_with(embedder: str, root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(medgemma: Folders, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def settings(
+    medgemma: Folders, siglip: Path, gemma2: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
     root = tmp_path_factory.mktemp("foundation")
-    build_siglip(root / "siglip")
-    build_gemma2(root / "gemma2")
     build_patch_onnx(root / "model.onnx")
     embedder = f"path-foundation:{root / 'model.onnx'}"
     return {
         "profile": "foundation",
         "predictor": medgemma.engine(patches=6, quant="nf4"),
-        "phenotype": f"medsiglip:{root / 'siglip'}",
+        "phenotype": f"medsiglip:{siglip}",
         "embedder": embedder,
-        "drugs": f"txgemma:{root / 'gemma2'},tasks=hERG,cache={root / 'cache'}",
+        "drugs": f"txgemma:{gemma2},tasks=hERG,cache={root / 'cache'}",
         "atlas": str(build_atlas_with(embedder, root)),
     }
 
