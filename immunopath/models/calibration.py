@@ -173,8 +173,9 @@ class Calibrator(Frozen):
     the files it was fitted on. conditioning: as in `FieldPrediction`. preprocess: how the engine
     asked and what it was shown, as in `Provenance`; empty when the predictions do not say. split:
     of the patients. origins: of their labels (``synthetic`` never speaks for patients). n: patients
-    with an answer. n_tiles: least and greatest number of tiles of a case. seed: of the division
-    between correction and sets.
+    with an answer; patients: their short digests (`immunopath.training.seen.key_of`). n_tiles:
+    least and greatest number of tiles of a case. seed: of the division between correction and
+    sets.
     """
 
     schema_version: Literal[1] = 1
@@ -188,6 +189,7 @@ class Calibrator(Frozen):
     split: Split
     origins: tuple[str, ...] = ()
     n: int = Field(gt=0)
+    patients: tuple[str, ...] = ()
     n_tiles: tuple[int, int] = (0, 0)
     coverage: float = Field(gt=0, lt=1)
     seed: int = 0

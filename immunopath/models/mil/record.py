@@ -11,6 +11,7 @@ from immunopath.domain.errors import RecordMissing
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.atlas_entry import Encoder
+from immunopath.models.seen import Seen
 
 FILE: Final = "mil.json"
 WEIGHTS: Final = "mil.safetensors"
@@ -47,10 +48,10 @@ class MilRecord(Frozen):
     the squares (µm per pixel, pixels a side); stain: the normalisations that training tiles went
     through (``none`` among them where some did not); fields: all eight; samples_digest and
     tiles_digest: SHA-256 of the cohort's tables; label_constants_digest: of the fitted constants
-    behind the labels, None where there are none; origin: ``synthetic`` for rendered images;
-    tiles_low, tiles_high: fewest and most tiles of a training patient; ood_limit: mean squared
-    standardised distance that 99 of 100 training tiles keep; weights_sha256: of
-    ``mil.safetensors``; versions: of packages.
+    behind the labels, None where there are none; seen: whom it was made from; origin:
+    ``synthetic`` for rendered images; tiles_low, tiles_high: fewest and most tiles of a training
+    patient; ood_limit: mean squared standardised distance that 99 of 100 training tiles keep;
+    weights_sha256: of ``mil.safetensors``; versions: of packages.
     """
 
     schema_version: Literal[1] = 1
@@ -71,6 +72,7 @@ class MilRecord(Frozen):
     attention: int = Field(ge=1)
     seed: int
     patients: dict[str, int]
+    seen: Seen | None = None
     tiles_low: int = Field(ge=1)
     tiles_high: int = Field(ge=1)
     ood_limit: float = Field(gt=0)

@@ -11,6 +11,7 @@ from immunopath.models.calibration import Calibrator
 from immunopath.training.calibration.fit import FitOptions, fit_fields
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import Sample, read_samples
+from immunopath.training.seen import keys_of
 
 SPLIT: Final = "val"
 _REFUSED: Final = {
@@ -45,6 +46,7 @@ def fit_calibrator(
         split="val",
         origins=tuple(sorted({sample.origin for sample in patients})),
         n=len(patients),
+        patients=keys_of(patients),
         n_tiles=(min(tiles), max(tiles)),
         coverage=asked.coverage,
         seed=asked.seed,

@@ -1,18 +1,14 @@
 """From an evaluation to the cards that the trust gate reads (`guidelines.md` 3.2)."""
 
 import hashlib
-import json
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FIELD_VALUES, ValidationCard
 from immunopath.models.validation import SYNTHETIC, ValidationFile
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.score import FieldScore
-from immunopath.training.samples import SAMPLES
 
-RECORDS: Final = ("immunopath.json", "mil.json")
 NO_EXTERNAL: Final = (
     "--external: rendered images are no external validation, whatever their labels; leave it out"
 )
@@ -26,7 +22,7 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
     Rendered images are never external. Raises `InputError` for a split that the checkpoint may have
     been trained on and for an external claim on a synthetic cohort.
     """
-    if found.split != "test" and not external:
+    if found.split != "test":
         raise InputError(
             f"answers on the split {found.split} are no validation; evaluate the split test"
         )
@@ -48,42 +44,6 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
         evaluation=hashlib.sha256(text.encode()).hexdigest(),
         cards=cards,
     )
-
-
-def require_other_cohort(cohort: Path, checkpoint: Path | None) -> None:
-    """Raise `InputError` when the checkpoint's record says that it was trained on this cohort.
-
-    What `--external` claims can be refuted only so far: another table with the same patients is
-    the caller's to know.
-    """
-    if checkpoint is None:
-        return
-    own = hashlib.sha256((cohort / SAMPLES).read_bytes()).hexdigest()
-    for name in RECORDS:
-        path = checkpoint / name
-        if path.is_file() and own in _digests(path):
-            raise InputError(
-                f"--external: {path} says that the checkpoint was trained on this very cohort; "
-                "leave it out, or evaluate another cohort"
-            )
-
-
-def _digests(path: Path) -> set[str]:
-    """Return every string in a record that could be a SHA-256."""
-    try:
-        found: Any = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON; it should say what the checkpoint is") from error
-    stack, digests = [found], set()
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            stack += item.values()
-        elif isinstance(item, list):
-            stack += item
-        elif isinstance(item, str) and len(item) == 64:
-            digests.add(item)
-    return digests
 
 
 def _card(found: Evaluation, name: str, field: FieldScore, external: bool) -> ValidationCard | None:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.validation import ValidationFile
-from immunopath.training.evaluation.cards import RECORDS
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.markdown import cell, table
 from immunopath.training.evaluation.score import PRIMARY
@@ -29,6 +28,7 @@ from immunopath.training.evaluation.words import (
     plain,
     rows_of,
 )
+from immunopath.training.seen import RECORDS
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _UNKNOWN: Final = "not stated in any file of the checkpoint"

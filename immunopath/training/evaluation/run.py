@@ -9,10 +9,9 @@ from immunopath.models.protocols import Predictor
 from immunopath.models.registry import build_engine, check_spec
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
-from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
-from immunopath.training.evaluation.cards import NO_EXTERNAL, require_other_cohort
 from immunopath.training.evaluation.evaluate import CONTROLS, MIL, ZERO_SHOT, evaluate_sets
+from immunopath.training.evaluation.held_out import require_held_out
 from immunopath.training.evaluation.request import (
     MAIN,
     WITHOUT_IMAGE,
@@ -43,7 +42,7 @@ def run(request: Request) -> Result:
             "splits first or choose another"
         )
     require_no_leak(placed(samples))
-    require_external(request, scored)
+    require_held_out(request, samples, scored)
     asked = _ask_all(request, files, samples, scored)
     evaluation = evaluate_sets(
         samples,
@@ -78,18 +77,6 @@ def _ask_all(
     if request.checkpoint is not None:
         place = request.checkpoint / VALIDATION
     return Asked(sets, info, place, failed)
-
-
-def require_external(request: Request, scored: Sequence[Sample]) -> None:
-    """Raise `InputError` for a claim of external validation that can be refuted."""
-    if not request.external:
-        return
-    if any(sample.origin == SYNTHETIC for sample in scored):
-        raise InputError(NO_EXTERNAL)
-    spec = EngineSpec.parse(request.predictor) if request.predictor is not None else None
-    named = [] if spec is None else [spec.options.get("adapter"), spec.source]
-    for folder in (request.checkpoint, *(Path(text).expanduser() for text in named if text)):
-        require_other_cohort(request.cohort, folder)
 
 
 def require_sensible(request: Request, sets: dict[str, PredictionSet]) -> None:

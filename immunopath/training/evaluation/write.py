@@ -53,7 +53,7 @@ def why_no_validation(request: Request) -> str:
     """Return why no validation is written, or an empty string."""
     if request.predictor in WITHOUT_IMAGE:
         return f"{request.predictor} is a baseline"
-    if request.split != "test" and not request.external:
+    if request.split != "test":
         return f"the split {request.split} took part in training or calibration"
     return ""
 

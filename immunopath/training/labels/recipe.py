@@ -12,7 +12,6 @@ from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, LabelError
 from immunopath.domain.files import require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
-from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.fields import (
     QUANTITIES,
@@ -26,6 +25,7 @@ from immunopath.training.labels.genes import CHECKPOINT, GeneSets, load_gene_set
 from immunopath.training.labels.signatures import SignatureModel, fit_signatures
 from immunopath.training.labels.subtypes import Kind, SubtypeModel, fit_subtypes
 from immunopath.training.samples import Label
+from immunopath.training.seen import key_of
 
 LABELS: Final = "labels.json"
 RECIPE_VERSION: Final = "1"
@@ -78,7 +78,7 @@ class LabelRecipe(Frozen):
 
     def trained_on(self, patient_id: str) -> bool:
         """True for a patient whose scores the constants were fitted on, under any barcode."""
-        return _key(patient_id) in self.train_keys
+        return key_of(patient_id) in self.train_keys
 
     def scores(self, rna: Rna, calls: Calls = NO_CALLS, where: str = "the sample") -> PatientScores:
         """Return the scores of one patient; raises `GeneMissing` listing what its file lacks."""
@@ -164,7 +164,7 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
     return LabelRecipe(
         variant=variant,
         train_digest=hashlib.sha256("".join(i + "\n" for i in ids).encode()).hexdigest(),
-        train_keys=tuple(sorted(map(_key, ids))),
+        train_keys=tuple(sorted(map(key_of, ids))),
         signatures=signatures,
         constants=fit_constants(scores, ids),
         subtypes=None
@@ -172,10 +172,6 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
         else fit_subtypes(train_sets, published, gmt, kind=classifier, seed=seed),
         without=left_out,
     )
-
-
-def _key(patient_id: str) -> str:
-    return hashlib.sha256(patient_key(patient_id).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _known_fields(names: Iterable[str]) -> tuple[str, ...]:

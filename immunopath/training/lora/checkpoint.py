@@ -23,6 +23,7 @@ from immunopath.training.lora.cohort import TrainingCohort
 from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import cohort_digests, versions
 from immunopath.training.mil.targets import cut_points_of
+from immunopath.training.seen import seen_of
 
 SYNTHETIC_LABELS: Final = "synthetic-labels.json"
 SYNTHETIC: Final = EngineCaution(
@@ -97,6 +98,7 @@ def _facts(session: Session, state: Any) -> TrainingFacts:
         cohort_digests=cohort_digests(config.cohort),
         origins=dict(cohort.origins),
         patients={"train": len(cohort.train), "val": len(cohort.val)},
+        seen=seen_of([p.sample for p in cohort.train], [p.sample for p in cohort.val]),
         seed=config.run.seed,
         steps=state.global_step,
         best_step=state.best_global_step if cohort.val else None,

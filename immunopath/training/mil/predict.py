@@ -19,6 +19,7 @@ from immunopath.training.mil.cohort import Cohort, read_cohort
 from immunopath.training.mil.features import FILE, embed_tiles, read_features
 from immunopath.training.predictions import PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample, Split
+from immunopath.training.seen import require_unseen
 from immunopath.training.tile_source import Control, PatientTiles
 
 
@@ -36,11 +37,14 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     control, seed: see `PatientTiles`. features: a file of vectors of this cohort; without it the
     one beside the head is used if it is of this cohort, else the tiles are embedded. A patient
     without selected tiles is answered with abstentions. Raises `EngineMismatch` for a cohort of
-    other tiles or vectors.
+    other tiles or vectors, `LeakageError` for patients that the head has seen (`require_unseen`).
     """
     engine = build(EngineSpec(name=NAME, source=str(folder)))
     found = read_cohort(cohort)
     samples = found.of(split)
+    seen = engine.record.seen
+    if seen is not None:
+        require_unseen(seen, samples, split, folder)
     places = [list(found.shown.get(s.patient_id, ())) for s in samples]
     try:
         _require_tiles_alike(engine, found)

@@ -26,6 +26,7 @@ from immunopath.training.mil.features import Features, Progress, cohort_features
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.targets import cut_points_of, field_records, targets_of
 from immunopath.training.samples import SAMPLES, Sample
+from immunopath.training.seen import seen_of
 
 if TYPE_CHECKING:
     from immunopath.training.mil.fit import Bags, Epoch, Fitted
@@ -174,6 +175,7 @@ def _cohort_facts(plan: Plan) -> dict[str, Any]:
         "tiles_digest": cohort.tiles_sha256,
         "origin": plan.train[0].origin,
         "patients": {"train": len(plan.train), "val": len(plan.val)},
+        "seen": seen_of(plan.train, plan.val),
         "tiles_low": min(len(cohort.shown[s.patient_id]) for s in plan.train),
         "tiles_high": max(len(cohort.places[s.patient_id]) for s in plan.train),
     }

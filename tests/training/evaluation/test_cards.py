@@ -1,9 +1,6 @@
 """From an evaluation to the trust gate: open only with evidence."""
 
-import hashlib
-import json
 from functools import cache
-from pathlib import Path
 
 import pytest
 from evaluation_cases import cohort, of_split, same, seeing
@@ -12,10 +9,9 @@ from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FieldPrediction
 from immunopath.domain.provenance import Provenance
 from immunopath.guidelines.trust import trust_gate
-from immunopath.training.evaluation.cards import require_other_cohort, validation_file
+from immunopath.training.evaluation.cards import validation_file
 from immunopath.training.evaluation.evaluate import Evaluation, evaluate_sets
 from immunopath.training.evaluation.resample import Plan
-from immunopath.training.samples import SAMPLES
 
 FEW = Plan(draws=200)
 
@@ -75,25 +71,9 @@ def test_the_metric_of_each_kind_and_what_guessing_reaches() -> None:
     assert "cd8_infiltration" not in cards
 
 
-def test_the_cohort_of_training_is_not_external(tmp_path: Path) -> None:
-    table = tmp_path / "cohort" / SAMPLES
-    table.parent.mkdir()
-    table.write_text("{}\n")
-    digest = hashlib.sha256(table.read_bytes()).hexdigest()
-    checkpoint = tmp_path / "head"
-    checkpoint.mkdir()
-    require_other_cohort(table.parent, checkpoint)
-    record = {"training": {"cohort_digests": {"samples.jsonl": "0" * 64}}}
-    (checkpoint / "immunopath.json").write_text(json.dumps(record))
-    require_other_cohort(table.parent, checkpoint)
-    record["training"]["cohort_digests"]["samples.jsonl"] = digest
-    (checkpoint / "immunopath.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="trained on this very cohort"):
-        require_other_cohort(table.parent, checkpoint)
-
-
 def test_a_split_that_training_used_gives_no_card() -> None:
     samples = cohort(120, origin="rna")
     found = evaluate_sets(samples, seeing(of_split(samples, "val")), split="val", plan=FEW)
-    with pytest.raises(InputError, match="split val are no validation"):
-        validation_file(found)
+    for external in (False, True):
+        with pytest.raises(InputError, match="split val are no validation"):
+            validation_file(found, external=external)

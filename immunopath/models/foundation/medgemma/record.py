@@ -17,6 +17,7 @@ from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
 from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
 from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
+from immunopath.models.seen import Seen
 
 FILE: Final = "immunopath.json"
 UNDECLARED: Final = "undeclared"
@@ -26,8 +27,8 @@ class TrainingFacts(Frozen):
     """What a checkpoint of ``immunopath train`` was made of; the run's own files say more.
 
     base_digest: of the base weights' files; cohort_digests: SHA-256 of the tables of samples and
-    tiles; origins: patients by origin of their labels; label_constants: what turned expression into
-    labels, verbatim.
+    tiles; origins: patients by origin of their labels; seen: whom it was made from;
+    label_constants: what turned expression into labels, verbatim.
     """
 
     preset: str
@@ -36,6 +37,7 @@ class TrainingFacts(Frozen):
     cohort_digests: dict[str, str]
     origins: dict[str, int]
     patients: dict[str, int]
+    seen: Seen | None = None
     seed: int
     steps: int
     best_step: int | None = None
