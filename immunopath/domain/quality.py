@@ -71,6 +71,11 @@ class ImageSummary(Frozen):
     """x, y, width, height in level-0 pixels of the slide of which the image is a part."""
     quality: QualityReport
 
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Where the image's corner lies on its slide, level-0 pixels; (0, 0) for a whole image."""
+        return (0, 0) if self.region is None else (self.region[0], self.region[1])
+
 
 class IntakeResult(Frozen):
     """What intake hands to the engines."""

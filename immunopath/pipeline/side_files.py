@@ -36,7 +36,8 @@ class SideFiles:
                 raise OutputError(f"{self.nuclei}: no nuclei were counted, so none can be written")
             mpp = [image.mpp for image in report.images]
             names = [image.name for image in report.images]
-            write_nuclei_geojson(Path(self.nuclei), table, mpp, names)
+            origins = [image.origin for image in report.images]
+            write_nuclei_geojson(Path(self.nuclei), table, mpp, names, origins)
         if self.tiles is not None:
             write_tiles_geojson(Path(self.tiles), report, workspace.nuclei)
         if self.anndata is not None:

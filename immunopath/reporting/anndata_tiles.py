@@ -30,8 +30,9 @@ def tiles_anndata(
 
     vectors: (n_tiles, size) in the order of the report's accepted tiles, the ``X`` of the result;
     None = X has no columns, and ``uns`` says why. ``obsm["spatial"]``: the tile's centre, x and y
-    in level-0 pixels of its image. ``obs``: image, box, resolution, quality and, where nuclei were
-    counted, how many lie in the tile. Raises `EngineUnavailable` without the extra ``interop``.
+    in level-0 pixels of its image, or of the slide that it is a region of. ``obs``: image, box,
+    resolution, quality and, where nuclei were counted, how many lie in the tile. Raises
+    `EngineUnavailable` without the extra ``interop``.
     """
     try:
         import anndata
@@ -51,8 +52,8 @@ def tiles_anndata(
     data = anndata.AnnData(
         X=matrix, obs=pd.DataFrame(rows, index=index), var=pd.DataFrame(index=columns)
     )
-    boxes = np.array([tile.box for tile in tiles], np.float64).reshape(-1, 4)
-    data.obsm["spatial"] = boxes[:, :2] + boxes[:, 2:] / 2
+    centres = [(r["x"] + r["width"] / 2, r["y"] + r["height"] / 2) for r in rows]
+    data.obsm["spatial"] = np.array(centres, np.float64).reshape(-1, 2)
     data.uns["immunopath"] = {
         "research_use": RESEARCH_USE,
         "package_version": report.provenance.package_version,
@@ -80,13 +81,14 @@ def write_tiles_h5ad(
 
 
 def _row(report: CaseReport, tile: TileSummary) -> dict[str, Any]:
+    image = report.images[tile.image_index]
     x, y, width, height = tile.box
     return {
         "case_id": visible(report.case_id),
         "patient_id": visible(report.patient_id or ""),
-        "image": visible(report.images[tile.image_index].name),
-        "x": x,
-        "y": y,
+        "image": visible(image.name),
+        "x": image.origin[0] + x,
+        "y": image.origin[1] + y,
         "width": width,
         "height": height,
         "mpp": tile.mpp,

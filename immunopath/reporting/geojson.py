@@ -17,13 +17,17 @@ _OTHER = '{"name":"Other nucleus","color":[214,106,16]}'
 
 
 def nuclei_geojson(
-    nuclei: NucleiTable, mpp: Sequence[float], names: Sequence[str] = ()
+    nuclei: NucleiTable,
+    mpp: Sequence[float],
+    names: Sequence[str] = (),
+    origins: Sequence[tuple[int, int]] = (),
 ) -> Iterator[str]:
     """Yield a GeoJSON FeatureCollection in pieces, one nucleus a line.
 
     nuclei: centroids in µm from the corner of their own image. mpp: µm per level-0 pixel of each
     image, by index. names: file name of each image; with several images each feature names its own
-    in ``metadata``, because coordinates are level-0 pixels of that image.
+    in ``metadata``, because coordinates are level-0 pixels of that image. origins: corner of each
+    image on its slide, when it is a region of one; coordinates then are those of the slide.
 
     Geometry is the measured centroid as a Point: outlines were not kept and none are invented.
     Measurements that are not finite are left out. Raises `ValueError` when an image has no mpp or
@@ -48,9 +52,11 @@ def nuclei_geojson(
     separator = "\n"
     for x, y, image, area, p, lymphocyte, nest in zip(*columns, strict=True):
         scale = mpp[image]
+        left, top = origins[image] if origins else (0, 0)
         yield (
             f'{separator}{{"type":"Feature","geometry":{{"type":"Point","coordinates":'
-            f'[{x / scale:.2f},{y / scale:.2f}]}},"properties":{{"objectType":"detection",'
+            f'[{left + x / scale:.2f},{top + y / scale:.2f}]}},"properties":{{'
+            f'"objectType":"detection",'
             f'"classification":{_LYMPHOCYTE if lymphocyte else _OTHER},'
             f'"measurements":{{{_measurements(area, p, nest)}}}{tails[image]}}}}}'
         )
@@ -59,10 +65,14 @@ def nuclei_geojson(
 
 
 def write_nuclei_geojson(
-    path: str | Path, nuclei: NucleiTable, mpp: Sequence[float], names: Sequence[str] = ()
+    path: str | Path,
+    nuclei: NucleiTable,
+    mpp: Sequence[float],
+    names: Sequence[str] = (),
+    origins: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Write `nuclei_geojson` to `path` at once or not at all; raises `OutputError`."""
-    write_text(Path(path), "".join(nuclei_geojson(nuclei, mpp, names)))
+    write_text(Path(path), "".join(nuclei_geojson(nuclei, mpp, names, origins)))
 
 
 def _measurements(area: float, p: float, nest: bool) -> str:

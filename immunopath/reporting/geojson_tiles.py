@@ -15,9 +15,9 @@ from immunopath.reporting.tile_counts import tile_counts
 def tiles_geojson(report: CaseReport, nuclei: NucleiTable | None = None) -> dict[str, Any]:
     """Return a FeatureCollection of all tiles, refused ones included, as closed rectangles.
 
-    Coordinates are level-0 pixels of the tile's image; with several images each feature names its
-    own in ``metadata``. Measurements: tissue share and, where nuclei were counted, nuclei,
-    lymphocytes and lymphocytes per mm² of the tile.
+    Coordinates are level-0 pixels of the tile's image, or of the slide that it is a region of; with
+    several images each feature names its own in ``metadata``. Measurements: tissue share and,
+    where nuclei were counted, nuclei, lymphocytes and lymphocytes per mm² of the tile.
     """
     several = len(report.images) > 1
     return {
@@ -36,7 +36,8 @@ def write_tiles_geojson(path: Path, report: CaseReport, nuclei: NucleiTable | No
 def _feature(
     report: CaseReport, tile: TileSummary, nuclei: NucleiTable | None, *, several: bool
 ) -> dict[str, Any]:
-    x, y, width, height = tile.box
+    left, top = report.images[tile.image_index].origin
+    x, y, width, height = left + tile.box[0], top + tile.box[1], *tile.box[2:]
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]]
     refused = tile.quality.verdict is Verdict.refuse
     properties: dict[str, Any] = {

@@ -12,6 +12,8 @@ from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.side_files import SideFiles
+from immunopath.reporting.anndata_tiles import tiles_anndata
+from immunopath.reporting.geojson_tiles import tiles_geojson
 from immunopath.reporting.rendered import RenderedReport
 
 AS_OF = date(2026, 11, 24)
@@ -95,3 +97,24 @@ def test_a_case_without_tiles_has_no_file(tmp_path: Path, shared_images: Path) -
     with ImmunoPath() as engines, pytest.raises(OutputError, match="no accepted tile"):
         engines.analyze(case, as_of=AS_OF, files=SideFiles(anndata=tmp_path / "t.h5ad"))
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_slide_every_place_is_one_on_the_slide(
+    written: tuple[RenderedReport, Path],
+) -> None:
+    pytest.importorskip("anndata")
+    report, _ = written
+    size = (report.images[1].width, report.images[1].height)
+    moved = report.images[1].model_copy(update={"region": (1000, 2000, *size)})
+    slide = report.model_copy(update={"images": (report.images[0], moved)})
+    before, after = (tiles_geojson(r)["features"] for r in (report, slide))
+    for one, other in zip(before, after, strict=True):
+        (x, y), corner = (f["geometry"]["coordinates"][0][0] for f in (one, other))
+        second = one["properties"]["metadata"]["image_index"] == "1"
+        assert corner == ([x + 1000, y + 2000] if second else [x, y])
+    data = tiles_anndata(slide, None)
+    last = slide.tiles[-1].box
+    assert data.obsm["spatial"][-1].tolist() == [
+        1000 + last[0] + last[2] / 2,
+        2000 + last[1] + last[3] / 2,
+    ]

@@ -107,6 +107,12 @@ def test_places_are_level_zero_pixels_of_the_own_image() -> None:
     assert names == ["a.tif", "b\\n.tif", "a.tif", "b\\n.tif"]
 
 
+def test_places_in_a_region_are_those_of_its_slide() -> None:
+    found = read(table(2, images=2), [0.5, 0.5], ["a", "b"], [(0, 0), (1000, 2000)])
+    places = [feature["geometry"]["coordinates"] for feature in found["features"]]
+    assert places == [[0, 0], [1020, 2040]]
+
+
 def test_classes_and_measurements_are_kept() -> None:
     first, last = (read(table(2), [0.5])["features"][i]["properties"] for i in (0, 1))
     assert first["classification"]["name"] == "Lymphocyte"
