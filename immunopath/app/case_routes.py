@@ -1,5 +1,6 @@
 """The page of one case: the form, its run, its report."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,9 +21,10 @@ from immunopath.app.examples import EXAMPLES, INVENTED, Example
 from immunopath.app.guard import REPORT_POLICY
 from immunopath.app.pages import html_page, session_of
 from immunopath.app.runs import Job, Run, RunDesk
-from immunopath.app.uploads import Limits, UploadFolder, check_count, size_words
+from immunopath.app.uploads import Limits, UploadError, UploadFolder, check_count, size_words
 from immunopath.domain.base import first_fault
 from immunopath.domain.case import MAX_CASE_ID, Case, named_after
+from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, ImmunoPathError, InputError, ResolutionError
 from immunopath.domain.files import safe_name
 from immunopath.domain.units import checked_mpp
@@ -85,8 +87,14 @@ class CaseDesk:
             raise InputError("the page is out of date; load it again")
         with self.desk.place():
             limits = {"max_files": self.limits.max_files + 1, "max_fields": MAX_FIELDS}
-            async with request.form(**limits, max_part_size=MAX_FIELD_BYTES) as form:
-                job = await run_in_threadpool(self._job, form)
+            try:
+                async with (
+                    asyncio.timeout(self.limits.upload_s),
+                    request.form(**limits, max_part_size=MAX_FIELD_BYTES) as form,
+                ):
+                    job = await run_in_threadpool(self._job, form)
+            except TimeoutError as error:
+                raise UploadError("the images took too long to arrive; try again") from error
             run = self.desk.submit(session, job)
         return JSONResponse({"run": run.id}, status_code=202)
 
@@ -180,6 +188,7 @@ def _gone() -> Response:
 
 
 def why_no_fhir() -> str:
+    """Return why no FHIR bundle can be made here, or an empty text."""
     from immunopath.reporting.fhir import require_fhir
 
     try:
@@ -197,7 +206,7 @@ def _fill(folder: UploadFolder, given: list[UploadFile], example: Example | None
 
 
 def _case(
-    values: Mapping[str, str], folder: UploadFolder, mpp: float | None, clinical: Any
+    values: Mapping[str, str], folder: UploadFolder, mpp: float | None, clinical: ClinicalContext
 ) -> Case:
     case_id = values.get("case_id", "").strip() or named_after(folder.files[0])
     if len(case_id) > MAX_CASE_ID:

@@ -50,7 +50,7 @@ def _menu(
 ) -> Menu:
     """Return what may be chosen; raises `EngineSpecError` for an engine string that is wrong."""
     first = {role: given[0] for role, given in engines.items() if given}
-    values: dict[str, object] = {k: v for k, v in (others | first).items() if v is not None}
+    values: dict[str, object] = {k: v for k, v in {**others, **first}.items() if v is not None}
     settings = (
         Settings.make(values, origin="command line")
         if config is None
