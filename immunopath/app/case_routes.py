@@ -145,7 +145,9 @@ class CaseDesk:
         run, name = self._run(request), str(request.path_params["format"])
         if run is None or run.report is None or name not in FORMATS:
             return _gone()
-        return report_response(run.report, name, download="download" in request.query_params)
+        text = report_text(run.report, name)
+        download = "download" in request.query_params
+        return report_response(text, run.case_id, name, download=download)
 
     def example(self, request: Request) -> Response:
         """Return an example image."""
@@ -157,7 +159,7 @@ class CaseDesk:
         return None if session is None else self.desk.find(session, request.path_params["run"])
 
 
-def report_response(report: RenderedReport, name: str, *, download: bool) -> Response:
+def report_text(report: RenderedReport, name: str) -> str:
     """Return a report as one of `FORMATS`."""
     makers = {
         "html": report.to_html,
@@ -165,13 +167,16 @@ def report_response(report: RenderedReport, name: str, *, download: bool) -> Res
         "md": report.to_markdown,
         "fhir": report.to_fhir,
     }
+    return makers[name]()
+
+
+def report_response(text: str, case_id: str, name: str, *, download: bool) -> Response:
+    """Return the text of a report as an answer, as a file with `download`."""
     media, suffix = FORMATS[name]
     headers = {"content-security-policy": REPORT_POLICY}
     if download:
-        file = safe_name(report.case_id) + suffix
-        headers["content-disposition"] = f'attachment; filename="{file}"'
-    text = makers[name]().encode("utf-8", "backslashreplace")
-    return Response(text, media_type=media, headers=headers)
+        headers["content-disposition"] = f'attachment; filename="{safe_name(case_id)}{suffix}"'
+    return Response(text.encode("utf-8", "backslashreplace"), media_type=media, headers=headers)
 
 
 def _shown(report: RenderedReport) -> dict[str, Any]:

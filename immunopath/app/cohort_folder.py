@@ -80,11 +80,12 @@ class CohortFolder:
         except ValidationError as error:
             raise InputError(f"{record.case_id}: its stored report cannot be read") from error
 
-    def html(self, record: CaseRecord) -> str:
-        """Return the page of a case as the run wrote it; made anew when it wrote none."""
-        if record.file(".html") is None:
-            return self.report(record).to_html()
-        return self._checked(record, ".html").decode("utf-8", "replace")
+    def stored(self, record: CaseRecord, format_: str) -> str | None:
+        """Return the report as the run wrote it; None for a format that it did not write."""
+        suffix = f".{format_}"
+        if suffix not in {".html", ".json"} or record.file(suffix) is None:
+            return None
+        return self._checked(record, suffix).decode("utf-8", "replace")
 
     def _checked(self, record: CaseRecord, suffix: str) -> bytes:
         """Return a file of the record: inside the folder, with the digest that the record has."""

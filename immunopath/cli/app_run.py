@@ -7,7 +7,7 @@ from typing import cast
 
 import typer
 
-from immunopath.app.bind import checked_binding, listening_socket, read_password
+from immunopath.app.bind import Binding, listening_socket
 from immunopath.app.cohort_folder import CohortFolder
 from immunopath.app.engines import Menu
 from immunopath.app.server import Plan, serve
@@ -22,9 +22,7 @@ from immunopath.pipeline.settings import Settings
 class Asked:
     """What was asked on the command line, engines apart."""
 
-    host: str
-    port: int
-    password_file: Path | None
+    binding: Binding
     config: Path | None
     cohort: Path | None
     max_upload_mb: int
@@ -34,15 +32,14 @@ def run(
     asked: Asked, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
 ) -> None:
     """Serve the page until it is interrupted; everything is checked before it listens."""
-    binding = checked_binding(asked.host, asked.port, read_password(asked.password_file))
     menu = _menu(asked.config, engines, others)
     folder = None if asked.cohort is None else CohortFolder(asked.cohort)
     limits = Limits(max_bytes=asked.max_upload_mb * 1024 * 1024)
-    listener = listening_socket(binding)
+    listener = listening_socket(asked.binding)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"ImmunoPath at http://{shown}:{port}/ (Ctrl+C ends it)")
-    serve(Plan(binding, menu, folder, limits), listener)
+    serve(Plan(asked.binding, menu, folder, limits), listener)
 
 
 def _menu(
