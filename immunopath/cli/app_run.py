@@ -1,6 +1,7 @@
 """``immunopath app``: from the options to a page that is served."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -39,7 +40,8 @@ def run(
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"ImmunoPath at http://{shown}:{port}/ (Ctrl+C ends it)")
-    serve(Plan(asked.binding, menu, folder, limits), listener)
+    with suppress(KeyboardInterrupt):  # the way to end it is no error
+        serve(Plan(asked.binding, menu, folder, limits), listener)
 
 
 def _menu(
