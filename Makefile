@@ -27,7 +27,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e ".[foundation,openclip,path-foundation,train,interop,dev]"
+	$(PIP) -e ".[foundation,openclip,path-foundation,train,interop,app,browser,dev]"
 	touch $@
 
 clean:

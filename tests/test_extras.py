@@ -10,12 +10,11 @@ MODULES = (
     "torch", "transformers", "peft", "bitsandbytes", "accelerate", "safetensors", "onnxruntime",
     "llguidance",
     "open_clip", "tensorflow", "trl", "datasets", "sklearn", "pyarrow", "pandas",
-    "fhir.resources", "anndata", "ray", "gradio", "faiss",
+    "fhir.resources", "anndata", "ray", "starlette", "uvicorn", "faiss",
 )  # fmt: skip
 WORK = """
 import os
-os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0",
-               "GRADIO_ANALYTICS_ENABLED": "False"}
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 from immunopath.models.torchvision_guard import guard_torchvision
 assert guard_torchvision()
 from transformers import AutoProcessor, Gemma3ForConditionalGeneration, SiglipModel
@@ -29,7 +28,8 @@ import faiss
 index = faiss.IndexFlatIP(4)
 index.add(np.eye(4, dtype=np.float32))
 assert index.search(np.eye(4, dtype=np.float32)[:1], 1)[1][0, 0] == 0
-import anndata, datasets, gradio, onnxruntime, pandas, pyarrow, ray.data, sklearn
+import anndata, datasets, onnxruntime, pandas, pyarrow, ray.data, sklearn
+import python_multipart, starlette, uvicorn
 from fhir.resources.R4B.bundle import Bundle
 """
 

@@ -10,10 +10,9 @@ from typing import Final
 from immunopath.domain.errors import InputError
 from immunopath.domain.files import require_file
 
-PASSWORD_VARIABLE: Final = "IMMUNOPATH_APP_PASSWORD"
+PASSWORD_VARIABLE: Final = "IMMUNOPATH_APP_PASSWORD"  # noqa: S105 - a name, no password
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD_BYTES: Final = 4096
-LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class BindError(InputError):

@@ -1,5 +1,6 @@
 """The page of one case: the form, its run, its report."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,9 +21,10 @@ from immunopath.app.examples import EXAMPLES, INVENTED, Example
 from immunopath.app.guard import REPORT_POLICY
 from immunopath.app.pages import html_page, session_of
 from immunopath.app.runs import Job, Run, RunDesk
-from immunopath.app.uploads import Limits, UploadFolder, check_count, size_words
+from immunopath.app.uploads import Limits, UploadError, UploadFolder, check_count, size_words
 from immunopath.domain.base import first_fault
 from immunopath.domain.case import MAX_CASE_ID, Case, named_after
+from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, ImmunoPathError, InputError, ResolutionError
 from immunopath.domain.files import safe_name
 from immunopath.domain.units import checked_mpp
@@ -85,8 +87,14 @@ class CaseDesk:
             raise InputError("the page is out of date; load it again")
         with self.desk.place():
             limits = {"max_files": self.limits.max_files + 1, "max_fields": MAX_FIELDS}
-            async with request.form(**limits, max_part_size=MAX_FIELD_BYTES) as form:
-                job = await run_in_threadpool(self._job, form)
+            try:
+                async with (
+                    asyncio.timeout(self.limits.upload_s),
+                    request.form(**limits, max_part_size=MAX_FIELD_BYTES) as form,
+                ):
+                    job = await run_in_threadpool(self._job, form)
+            except TimeoutError as error:
+                raise UploadError("the images took too long to arrive; try again") from error
             run = self.desk.submit(session, job)
         return JSONResponse({"run": run.id}, status_code=202)
 
@@ -137,7 +145,9 @@ class CaseDesk:
         run, name = self._run(request), str(request.path_params["format"])
         if run is None or run.report is None or name not in FORMATS:
             return _gone()
-        return report_response(run.report, name, download="download" in request.query_params)
+        text = report_text(run.report, name)
+        download = "download" in request.query_params
+        return report_response(text, run.case_id, name, download=download)
 
     def example(self, request: Request) -> Response:
         """Return an example image."""
@@ -149,7 +159,7 @@ class CaseDesk:
         return None if session is None else self.desk.find(session, request.path_params["run"])
 
 
-def report_response(report: RenderedReport, name: str, *, download: bool) -> Response:
+def report_text(report: RenderedReport, name: str) -> str:
     """Return a report as one of `FORMATS`."""
     makers = {
         "html": report.to_html,
@@ -157,13 +167,16 @@ def report_response(report: RenderedReport, name: str, *, download: bool) -> Res
         "md": report.to_markdown,
         "fhir": report.to_fhir,
     }
+    return makers[name]()
+
+
+def report_response(text: str, case_id: str, name: str, *, download: bool) -> Response:
+    """Return the text of a report as an answer, as a file with `download`."""
     media, suffix = FORMATS[name]
     headers = {"content-security-policy": REPORT_POLICY}
     if download:
-        file = safe_name(report.case_id) + suffix
-        headers["content-disposition"] = f'attachment; filename="{file}"'
-    text = makers[name]().encode("utf-8", "backslashreplace")
-    return Response(text, media_type=media, headers=headers)
+        headers["content-disposition"] = f'attachment; filename="{safe_name(case_id)}{suffix}"'
+    return Response(text.encode("utf-8", "backslashreplace"), media_type=media, headers=headers)
 
 
 def _shown(report: RenderedReport) -> dict[str, Any]:
@@ -180,6 +193,7 @@ def _gone() -> Response:
 
 
 def why_no_fhir() -> str:
+    """Return why no FHIR bundle can be made here, or an empty text."""
     from immunopath.reporting.fhir import require_fhir
 
     try:
@@ -197,7 +211,7 @@ def _fill(folder: UploadFolder, given: list[UploadFile], example: Example | None
 
 
 def _case(
-    values: Mapping[str, str], folder: UploadFolder, mpp: float | None, clinical: Any
+    values: Mapping[str, str], folder: UploadFolder, mpp: float | None, clinical: ClinicalContext
 ) -> Case:
     case_id = values.get("case_id", "").strip() or named_after(folder.files[0])
     if len(case_id) > MAX_CASE_ID:

@@ -21,6 +21,7 @@ Kind = Literal["choice", "whole", "text", "date"]
 ORIGIN: Final = Path("clinical facts")
 """What an error names in place of a file."""
 MAX_FIELD: Final = 500
+_MSI_RESULT: Final = type(ClinicalContext.model_fields["msi"].default)
 _WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,8})")
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
@@ -34,6 +35,12 @@ class FormField:
     kind: Kind
     choices: tuple[str, ...] = ()
     hint: str = ""
+    wide: bool = False
+
+    @property
+    def empty(self) -> str:
+        """What an empty field means; one fact has a default: the rules are some country's."""
+        return "not stated: US" if self.key == "jurisdiction" else "not stated"
 
 
 def _values(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401 - a type of the vocabulary
@@ -52,32 +59,26 @@ def _pdl1(key: str, label: str, field: str) -> FormField:
     return FormField(key, label, "choice", _values(Pdl1Result.model_fields[field].annotation))
 
 
+_MSI: Final = _values(_MSI_RESULT.model_fields["value"].annotation)
+_SPECIMENS: Final = _values(SpecimenRef.model_fields["type"].annotation)
+_EXAMPLE: Final = "all_neg, or EGFR:ex19del; ALK:negative"
 FIELDS: Final = (
     _plain("histology", "Histology"),
     _plain("stage", "Stage group"),
     _plain("question", "Question"),
-    FormField("line", "Line about to start", "whole", hint="1"),
-    FormField("age", "Age", "whole", hint="64"),
+    FormField("line", "Line about to start", "whole", hint="e.g. 1"),
+    FormField("age", "Age, years", "whole", hint="e.g. 64"),
     _plain("sex", "Sex"),
     FormField("ecog", "ECOG", "choice", ("0", "1", "2", "3", "4")),
     _plain("smoking", "Smoking"),
     _plain("brain_mets", "Brain metastases"),
-    FormField(
-        "drivers", "Drivers, measured", "text", hint="all_neg, or EGFR:ex19del; ALK:negative"
-    ),
+    FormField("drivers", "Drivers, measured", "text", hint=_EXAMPLE, wide=True),
     FormField("drivers_method", "Driver assay", "choice", get_args(Method)),
-    FormField("pdl1_tps", "PD-L1 TPS, %", "text", hint="60, <1, pending, not_done"),
+    FormField("pdl1_tps", "PD-L1 TPS, %", "text", hint="e.g. 60 or <1"),
     _pdl1("pdl1_assay", "PD-L1 assay", "assay"),
     _pdl1("pdl1_score_type", "PD-L1 score", "score_type"),
-    FormField(
-        "msi",
-        "MSI",
-        "choice",
-        (*_values(ClinicalContext.model_fields["msi"].annotation), "not_done"),
-    ),
-    FormField(
-        "specimen_type", "Specimen", "choice", _values(SpecimenRef.model_fields["type"].annotation)
-    ),
+    FormField("msi", "MSI", "choice", (*_MSI, "not_done")),
+    FormField("specimen_type", "Specimen", "choice", _SPECIMENS),
     FormField("diagnosed_on", "Diagnosed on", "date"),
     _plain("jurisdiction", "Jurisdiction"),
 )

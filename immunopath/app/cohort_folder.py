@@ -1,5 +1,6 @@
 """The output folder of ``immunopath cohort``, read for the page. Nothing in it is written."""
 
+import csv
 import hashlib
 import json
 from dataclasses import dataclass
@@ -19,6 +20,16 @@ PER_PAGE = 50
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A case that is not in the worklist. stem: leads to its report, empty without one."""
+
+    case_id: str
+    status: str
+    why: str
+    stem: str = ""
+
+
+@dataclass(frozen=True)
 class Cohort:
     """What the folder held when it was read.
 
@@ -32,8 +43,8 @@ class Cohort:
     """By the stem of the record's file, which is the case's name in an address."""
     lines: tuple[dict[str, Any], ...]
     """The worklist, first to go first; ``stem`` leads to the case."""
-    lost: tuple[tuple[str, CaseRecord], ...]
-    """Failed and refused cases that the worklist does not have."""
+    absent: tuple[Absent, ...]
+    """Every case that the worklist does not have."""
     unread: int
 
 
@@ -69,11 +80,12 @@ class CohortFolder:
         except ValidationError as error:
             raise InputError(f"{record.case_id}: its stored report cannot be read") from error
 
-    def html(self, record: CaseRecord) -> str:
-        """Return the page of a case as the run wrote it; made anew when it wrote none."""
-        if record.file(".html") is None:
-            return self.report(record).to_html()
-        return self._checked(record, ".html").decode("utf-8", "replace")
+    def stored(self, record: CaseRecord, format_: str) -> str | None:
+        """Return the report as the run wrote it; None for a format that it did not write."""
+        suffix = f".{format_}"
+        if suffix not in {".html", ".json"} or record.file(suffix) is None:
+            return None
+        return self._checked(record, suffix).decode("utf-8", "replace")
 
     def _checked(self, record: CaseRecord, suffix: str) -> bytes:
         """Return a file of the record: inside the folder, with the digest that the record has."""
@@ -110,8 +122,31 @@ def _read(root: Path) -> Cohort:
     stems = {record.case_id: stem for stem, record in records.items()}
     lines = tuple(line | {"stem": stems[line["case_id"]]} for line in worklist(known, as_of))
     listed = {line["case_id"] for line in lines}
-    lost = tuple((s, r) for s, r in records.items() if r.case_id not in listed)
-    return Cohort(state, as_of, worklist_head(known), records, lines, lost, unread)
+    absent = [_absent(s, r) for s, r in records.items() if r.case_id not in listed]
+    absent += _bad_rows(root / "cohort.csv", {record.case_id for record in known})
+    return Cohort(state, as_of, worklist_head(known), records, lines, tuple(absent), unread)
+
+
+def _absent(stem: str, record: CaseRecord) -> Absent:
+    why = record.reason
+    if record.status in {"ok", "partial"}:
+        category = (record.category or "no category").replace("_", " ")
+        why = f"no laboratory test is outstanding ({category})"
+    return Absent(record.case_id, record.status, why, stem if record.files else "")
+
+
+def _bad_rows(table: Path, known: set[str]) -> list[Absent]:
+    """Return the rows of the manifest that were refused at once: they have no record."""
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row.get("status") == "failed"]
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [
+        Absent(case_id, "failed", row.get("reason") or "")
+        for row in rows
+        if (case_id := row.get("case_id") or "") not in known
+    ]
 
 
 def _records(folder: Path) -> tuple[dict[str, CaseRecord], int]:

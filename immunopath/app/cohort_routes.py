@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from immunopath.app.case_routes import FORMATS, report_response, why_no_fhir
+from immunopath.app.case_routes import FORMATS, report_response, report_text, why_no_fhir
 from immunopath.app.cohort_folder import PER_PAGE, CohortFolder
-from immunopath.app.guard import REPORT_POLICY
 from immunopath.app.pages import html_page
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError
@@ -77,11 +76,11 @@ class CohortDesk:
         name = str(request.path_params["format"])
         if name not in FORMATS:
             raise NoSuchCase(f"{name}: is no kind of report")
+        text = folder.stored(record, name)
+        if text is None:
+            text = report_text(folder.report(record), name)
         download = "download" in request.query_params
-        if name == "html" and not download:
-            headers = {"content-security-policy": REPORT_POLICY}
-            return Response(folder.html(record), media_type="text/html", headers=headers)
-        return report_response(folder.report(record), name, download=download)
+        return report_response(text, record.case_id, name, download=download)
 
     def _record(self, request: Request) -> tuple[CohortFolder, CaseRecord]:
         """Return the record that an address names: looked up, never made a path of."""

@@ -31,9 +31,8 @@ class Menu:
     def offered(self, role: Role) -> tuple[str, ...]:
         """Return the engine strings of a role, that of the command line first."""
         own = getattr(self.started, role)
-        bare = [
-            entry.name for entry in ENTRIES if entry.role == role and _needs_no_id(role, entry.name)
-        ]
+        names = [entry.name for entry in ENTRIES if entry.role == role]
+        bare = [name for name in names if _needs_no_id(role, name)]
         given = [own] if own else []
         return tuple(dict.fromkeys((*given, *self.extra.get(role, ()), *bare, SWITCHED_OFF)))
 

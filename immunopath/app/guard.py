@@ -1,4 +1,4 @@
-"""What every request passes first: host name, password, own page; and the headers of every answer."""
+"""What every request passes first: host name, password, own page; and headers of all answers."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from immunopath.app.bind import LOCAL_NAMES, Binding
+from immunopath.app.bind import Binding, is_loopback
 from immunopath.app.uploads import UploadError, size_words
 
 OWN_HEADER: Final = "x-immunopath"
@@ -82,7 +82,7 @@ class Guard:
 def _local_name(host: str) -> bool:
     """Another name in front of 127.0.0.1 is another site's (DNS rebinding)."""
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return name in LOCAL_NAMES or name.startswith("127.")
+    return is_loopback(name.strip("[]"))
 
 
 def _too_large(limit: int) -> str:

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -65,6 +65,7 @@ def build_app(plan: Plan) -> Starlette:
         exception_handlers={
             ImmunoPathError: _said,
             HTTPException: _http,
+            ClientDisconnect: _left,
             Exception: _unexpected,
         },
         lifespan=lifespan,
@@ -94,6 +95,12 @@ def _http(request: Request, error: Exception) -> Response:
     text = {404: "there is nothing at this address", 405: "this cannot be asked here"}
     detail = error.detail if isinstance(error, HTTPException) else ""
     return _answer(request, text.get(status, detail), status)
+
+
+def _left(request: Request, error: Exception) -> Response:
+    """Answer nobody: the browser went away while it was sending."""
+    del request, error
+    return Response(status_code=400)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ class Limits:
     """What one run may bring, and how many runs may wait.
 
     max_bytes: of one request, all files together; max_kept: finished reports kept in memory, each
-    for `keep_s` seconds at most.
+    for `keep_s` seconds at most; upload_s: longest time that an upload may take.
     """
 
     max_files: int = 16
@@ -32,6 +32,7 @@ class Limits:
     max_waiting: int = 8
     max_kept: int = 32
     keep_s: float = 3600.0
+    upload_s: float = 900.0
 
 
 def safe_upload_name(name: str) -> str:

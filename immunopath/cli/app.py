@@ -41,6 +41,9 @@ def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants i
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Of one case, all images.")] = 512,
 ) -> None:
     """Serve a page for this machine's browser: upload, run, report; and a cohort's worklist."""
+    from immunopath.app.bind import checked_binding, read_password
+
+    binding = checked_binding(host, port, read_password(password_file))
     try:
         import python_multipart  # noqa: F401
         import starlette  # noqa: F401
@@ -60,4 +63,4 @@ def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants i
         "atlas": None if atlas is None else str(atlas),
         "device": device,
     }
-    run(Asked(host, port, password_file, config, cohort, max_upload_mb), engines, others)
+    run(Asked(binding, config, cohort, max_upload_mb), engines, others)

@@ -1,13 +1,14 @@
 """``immunopath app``: from the options to a page that is served."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import typer
 
-from immunopath.app.bind import checked_binding, listening_socket, read_password
+from immunopath.app.bind import Binding, listening_socket
 from immunopath.app.cohort_folder import CohortFolder
 from immunopath.app.engines import Menu
 from immunopath.app.server import Plan, serve
@@ -22,9 +23,7 @@ from immunopath.pipeline.settings import Settings
 class Asked:
     """What was asked on the command line, engines apart."""
 
-    host: str
-    port: int
-    password_file: Path | None
+    binding: Binding
     config: Path | None
     cohort: Path | None
     max_upload_mb: int
@@ -34,15 +33,15 @@ def run(
     asked: Asked, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
 ) -> None:
     """Serve the page until it is interrupted; everything is checked before it listens."""
-    binding = checked_binding(asked.host, asked.port, read_password(asked.password_file))
     menu = _menu(asked.config, engines, others)
     folder = None if asked.cohort is None else CohortFolder(asked.cohort)
     limits = Limits(max_bytes=asked.max_upload_mb * 1024 * 1024)
-    listener = listening_socket(binding)
+    listener = listening_socket(asked.binding)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"ImmunoPath at http://{shown}:{port}/ (Ctrl+C ends it)")
-    serve(Plan(binding, menu, folder, limits), listener)
+    with suppress(KeyboardInterrupt):  # the way to end it is no error
+        serve(Plan(asked.binding, menu, folder, limits), listener)
 
 
 def _menu(
@@ -50,7 +49,7 @@ def _menu(
 ) -> Menu:
     """Return what may be chosen; raises `EngineSpecError` for an engine string that is wrong."""
     first = {role: given[0] for role, given in engines.items() if given}
-    values: dict[str, object] = {k: v for k, v in (others | first).items() if v is not None}
+    values: dict[str, object] = {k: v for k, v in {**others, **first}.items() if v is not None}
     settings = (
         Settings.make(values, origin="command line")
         if config is None

@@ -116,14 +116,14 @@
     verdict.className = `status status-${report.status}`;
     const word = document.createElement("b");
     word.textContent = report.status;
-    verdict.replaceChildren(word, ` ${report.case_id}${report.reason ? `: ${report.reason}` : ""}`);
+    verdict.replaceChildren(word, ` ${report.reason || `case ${report.case_id}`}`);
     for (const link of document.querySelectorAll("#result .downloads a")) {
       const name = link.dataset.format;
       link.href = name ? `${address}/report.${name}?download=1` : `${address}/report.html`;
     }
     $("report").src = `${address}/report.html`;
     $("result").hidden = false;
-    $("result").scrollIntoView({ behavior: "smooth", block: "start" });
+    $("result").scrollIntoView({ block: "start" });
   }
 
   async function follow() {
@@ -156,7 +156,7 @@
     address = `/runs/${said.run}`;
     mark([]);
     $("progress").hidden = false;
-    $("progress").scrollIntoView({ behavior: "smooth", block: "nearest" });
+    $("progress").scrollIntoView({ block: "nearest" });
     await follow();
   }
 
