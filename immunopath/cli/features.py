@@ -10,7 +10,9 @@ from immunopath.domain.errors import EngineSpecError, InputError
 if TYPE_CHECKING:
     from immunopath.training.imports.vectors import Maker
 
-app = typer.Typer(help="Patch features made elsewhere: TRIDENT, CLAM, AnnData.")
+app = typer.Typer(
+    help="Patch features made elsewhere: TRIDENT, CLAM, AnnData.", no_args_is_help=True
+)
 
 
 @app.command("import")
