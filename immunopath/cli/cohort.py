@@ -34,6 +34,9 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
     html: Annotated[bool, typer.Option(help="Write one page per case.")] = True,
+    fhir: Annotated[
+        bool, typer.Option("--fhir", help="Write one FHIR R4B bundle per case as well.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try cases again that failed before.")
     ] = False,
@@ -68,6 +71,7 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
         workers=workers,
         engine="ray" if engine == "ray" else "local",
         html=html,
+        fhir=fhir,
         retry_failed=retry_failed,
         dry_run=dry_run,
         quiet=quiet,

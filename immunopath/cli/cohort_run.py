@@ -30,6 +30,7 @@ class Asked:
     workers: int
     engine: Literal["local", "ray"]
     html: bool
+    fhir: bool
     retry_failed: bool
     dry_run: bool
     quiet: bool
@@ -37,6 +38,10 @@ class Asked:
 
 def run(asked: Asked, settings: Settings) -> int:
     """Run a cohort; returns 0, or 4 when a case failed (the others are done)."""
+    if asked.fhir:
+        from immunopath.reporting.fhir import require_fhir
+
+        require_fhir()
     rows = read_manifest(asked.manifest)
     _refuse_mixing(asked)
     bad = [row for row in rows if row.problem]
@@ -44,7 +49,12 @@ def run(asked: Asked, settings: Settings) -> int:
     if asked.dry_run:
         return EXIT_SOME_FAILED if bad else 0
     plan = CasePlan(
-        asked.out, asked.as_of, settings.digest(), html=asked.html, retry_failed=asked.retry_failed
+        asked.out,
+        asked.as_of,
+        settings.digest(),
+        html=asked.html,
+        fhir=asked.fhir,
+        retry_failed=asked.retry_failed,
     )
     machines = Machines(engine=asked.engine, workers=asked.workers)
     with _Progress(len(rows) - len(bad), quiet=asked.quiet) as progress:

@@ -14,6 +14,7 @@ from immunopath.cli import calibrate, cohort, compare, evaluate
 from immunopath.cli.cohort_data import app as cohort_data_app
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.engines import app as models_app
+from immunopath.cli.features import app as features_app
 from immunopath.cli.guidelines import app as guidelines_app
 from immunopath.cli.mil import register as register_mil
 from immunopath.cli.synthetic import synthetic
@@ -36,6 +37,7 @@ atlas_app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help
 app.add_typer(models_app, name="models")
 app.add_typer(atlas_app, name="atlas")
 app.add_typer(guidelines_app, name="guidelines")
+app.add_typer(features_app, name="features")
 calibrate.register(app)
 cohort.register(app)
 compare.register(app)

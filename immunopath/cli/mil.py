@@ -13,9 +13,10 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         Path, typer.Argument(metavar="COHORT", help="Folder with samples.jsonl and tiles.parquet.")
     ],
     out: Folder,
-    embedder: Annotated[str, typer.Option(metavar="ENGINE", help="name[:id][,key=value…]")] = (
-        "embedded"
-    ),
+    embedder: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="name[:id][,key=value…]. Default: embedded."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of starts, batches and tile dropout.")] = 0,
     fields: Annotated[
         str | None, typer.Option(help="Fields to train, by commas. Default: all that can be.")
@@ -26,7 +27,8 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     members: Annotated[int, typer.Option(min=1, max=50, help="Heads that are averaged.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="At most; stops early.")] = 200,
     features: Annotated[
-        Path | None, typer.Option(help="File of vectors to use or make. Default: in OUT.")
+        Path | None,
+        typer.Option(help="File of vectors: to use, to make, or imported."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Tiles embedded side by side.")] = 2,
     device: Annotated[str, typer.Option(help="Of the embedder: cpu, cuda:0, …")] = "cpu",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from immunopath.cli.inspect import show_table
-from immunopath.domain.errors import EngineUnavailable
-from immunopath.models.registry import check_spec
+from immunopath.domain.errors import EngineSpecError, EngineUnavailable
+from immunopath.models.mil.record import EXTERNAL
+from immunopath.models.registry import EMBEDDED, check_spec
 from immunopath.models.spec import EngineSpec
+from immunopath.training.mil.features import load_features
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import Means, Plan, make_plan, train_mil
 
@@ -28,7 +30,7 @@ class Request:
 
     cohort: Path
     out: Path
-    embedder: str
+    embedder: str | None
     values: Mapping[str, object]
     features: Path | None
     workers: int
@@ -37,9 +39,9 @@ class Request:
 
 def run(request: Request) -> None:
     """Check, embed, fit, write; progress goes to stderr, the table of fields to stdout."""
-    check_spec("embedder", EngineSpec.parse(request.embedder))
+    embedder = _embedder(request)
     settings = MilSettings.make(dict(request.values))
-    plan = make_plan(request.cohort, request.embedder, settings)
+    plan = make_plan(request.cohort, embedder, settings)
     means = Means(
         features=request.features,
         workers=request.workers,
@@ -59,6 +61,21 @@ def run(request: Request) -> None:
         f"{len(plan.train)} patients trained on in {perf_counter() - started:.0f} s; use it with "
         f"--predictor mil:{request.out}"
     )
+
+
+def _embedder(request: Request) -> str:
+    """Return the engine string, or `EXTERNAL` when the vectors named were imported."""
+    given = request.features
+    if given is not None and given.is_file() and load_features(given).imported:
+        if request.embedder is not None:
+            raise EngineSpecError(
+                f"--embedder {request.embedder}: the vectors in {given} were imported and are of "
+                "their own encoder; leave the option out"
+            )
+        return EXTERNAL
+    embedder = request.embedder or EMBEDDED
+    check_spec("embedder", EngineSpec.parse(embedder))
+    return embedder
 
 
 class _Tiles:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
+from immunopath.domain.files import safe_name
 
 
 class FieldSummary(Frozen):
@@ -81,5 +82,9 @@ class CaseRecord(Frozen):
     """Agent -> how it ended."""
 
     def file(self, suffix: str) -> str | None:
-        """Return the name of the file with the suffix, e.g. ``.json``; None without one."""
-        return next((name for name in self.files if name.endswith(suffix)), None)
+        """Return the name of the file with the suffix, e.g. ``.json``; None without one.
+
+        ``.fhir.json`` is a suffix of its own and no ``.json``.
+        """
+        end = f"{safe_name(self.case_id)}{suffix}"
+        return next((name for name in self.files if name.endswith(f"/{end}")), None)

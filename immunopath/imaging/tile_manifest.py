@@ -20,10 +20,12 @@ VERSION: Final = "1"
 class TileRow(Frozen):
     """One tile.
 
-    source: slide or image file, relative to the manifest's folder or absolute; x, y, width,
+    source: slide or image file, relative to the manifest's folder or absolute, or the name of an
+    imported file of vectors; x, y, width,
     height: level-0 pixels; mpp: of level 0, µm per pixel; mpp_source: how that is known (a
     `MppSource`); target_mpp, size_px: what the tile is resampled to; tissue: share of tissue in
-    [0, 1]; blur: variance of the Laplacian (None = not measured); pen: share of pen in [0, 1];
+    [0, 1] (None = not measured: vectors made elsewhere); blur: variance of the Laplacian (None =
+    not measured); pen: share of pen in [0, 1];
     cluster: of the diversity selection, None when there was none; file: the rendered tile, when it
     was written, relative to the manifest; sha256: of that file, or of the source; stain: the
     normalisation that the rendered tile went through (a `StainMethod`).
@@ -41,7 +43,7 @@ class TileRow(Frozen):
     mpp_source: str
     target_mpp: float = Field(gt=0.01, lt=32)
     size_px: int = Field(gt=0)
-    tissue: float = Field(ge=0, le=1)
+    tissue: float | None = Field(ge=0, le=1)
     blur: float | None = None
     pen: float | None = Field(default=None, ge=0, le=1)
     cluster: int | None = None

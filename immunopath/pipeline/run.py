@@ -142,14 +142,24 @@ class ImmunoPath:
         )
 
     def cohort(
-        self, cases: Iterable[Case], out: str | Path, *, as_of: date | None = None
+        self,
+        cases: Iterable[Case],
+        out: str | Path,
+        *,
+        as_of: date | None = None,
+        fhir: bool = False,
     ) -> CohortResult:
         """Analyse many cases into the folder `out` with these engines, one after the other.
 
-        What was done before in the same folder and still fits is not done again. Raises
+        What was done before in the same folder and still fits is not done again. fhir: write a
+        bundle per case as well; `EngineUnavailable` without the extra ``interop``. Raises
         `InputError` for an id that two cases share, `OutputError` when another run is at work.
         """
-        plan = CasePlan(Path(out), as_of or date.today(), self.settings.digest())
+        if fhir:
+            from immunopath.reporting.fhir import require_fhir
+
+            require_fhir()
+        plan = CasePlan(Path(out), as_of or date.today(), self.settings.digest(), fhir=fhir)
         machines = Machines(engines=lambda: self)
         return run_cohort(rows_of(cases), self.settings, plan, machines)
 

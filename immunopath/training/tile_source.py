@@ -26,8 +26,9 @@ class PatientTiles:
 
     Every tile is an image of its own at its `target_mpp`; there are no surroundings. Quality
     control was done when the tiles were cut, so all are accepted with the share of tissue that
-    the manifest states. control: ``blank`` shows white tiles; ``shuffled`` rearranges blocks of
-    1/64 of the side (`probe.shuffled`), seeded by `seed` and the tile's id.
+    the manifest states; tiles of imported vectors, which nobody here saw, are flagged. control:
+    ``blank`` shows white tiles; ``shuffled`` rearranges blocks of 1/64 of the side
+    (`probe.shuffled`), seeded by `seed` and the tile's id.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class PatientTiles:
                 box=(0, 0, row.size_px, row.size_px),
                 mpp=row.target_mpp,
                 mpp_source=row.mpp_source,
-                quality=QualityReport(verdict=Verdict.accept, checks=(), tissue_share=row.tissue),
+                quality=_quality(row),
             )
             for index, row in enumerate(self._rows)
         )
@@ -100,6 +101,17 @@ class PatientTiles:
                 f"{row.size_px} px; cut the tiles again"
             )
         return found.pixels
+
+
+def _quality(row: TileRow) -> QualityReport:
+    if row.tissue is None:
+        return QualityReport(
+            verdict=Verdict.flag,
+            checks=(),
+            tissue_share=0.0,  # none was seen
+            reason="its vector was imported; nobody here saw the pixels",
+        )
+    return QualityReport(verdict=Verdict.accept, checks=(), tissue_share=row.tissue)
 
 
 def read_cohort_folder(

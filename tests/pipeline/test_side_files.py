@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from geojson_rules import require_rfc7946, signed_area
 
 from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
@@ -53,6 +54,55 @@ def test_tiles_lie_inside_their_image_and_sum_to_all_nuclei(
         assert all(0 <= x <= image.width and 0 <= y <= image.height for x, y in ring)
     counted = sum(t["properties"]["measurements"].get("n_nuclei", 0) for t in tiles)
     assert counted == len(features(folder / "n.json"))
+
+
+def test_both_files_keep_the_rules_of_geojson_and_lie_inside_their_image(
+    written: tuple[RenderedReport, Path],
+) -> None:
+    report, folder = written
+    assert len(require_rfc7946(folder / "t.json")) == len(report.tiles)
+    nuclei = require_rfc7946(folder / "n.json")
+    assert nuclei
+    for nucleus in nuclei:
+        image = report.images[int(nucleus["properties"]["metadata"]["image_index"])]
+        x, y = nucleus["geometry"]["coordinates"]
+        assert 0 <= x <= image.width
+        assert 0 <= y <= image.height
+
+
+def test_a_ring_the_other_way_round_or_open_is_caught(tmp_path: Path) -> None:
+    good = [[0, 0], [2, 0], [2, 1], [0, 1], [0, 0]]
+    assert signed_area(good) == 4
+    for ring in (good[::-1], good[:-1]):
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {},
+        }
+        path = tmp_path / "t.json"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+        with pytest.raises(AssertionError, match=r"3\.1\.6"):
+            require_rfc7946(path)
+
+
+def test_anndata_lies_inside_its_images_and_survives_a_round_trip(
+    written: tuple[RenderedReport, Path], tmp_path: Path
+) -> None:
+    anndata = pytest.importorskip("anndata")
+    report, folder = written
+    data = anndata.read_h5ad(folder / "t.h5ad")
+    sizes = {image.name: (image.width, image.height) for image in report.images}
+    for (x, y), name in zip(data.obsm["spatial"], data.obs["image"], strict=True):
+        width, height = sizes[name]
+        assert 0 < x < width
+        assert 0 < y < height
+    assert (data.obs["x"] + data.obs["width"] <= [sizes[n][0] for n in data.obs["image"]]).all()
+    assert (data.obs["y"] + data.obs["height"] <= [sizes[n][1] for n in data.obs["image"]]).all()
+    data.write_h5ad(tmp_path / "again.h5ad")
+    again = anndata.read_h5ad(tmp_path / "again.h5ad")
+    assert np.array_equal(again.X, data.X)
+    assert again.obs.equals(data.obs)
+    assert again.uns["immunopath"]["predictions"] == data.uns["immunopath"]["predictions"]
 
 
 def test_anndata_holds_places_counts_vectors_and_predictions(

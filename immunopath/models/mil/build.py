@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-from immunopath.domain.errors import CheckpointError, EngineSpecError
+from immunopath.domain.errors import CheckpointError, EngineMismatch, EngineSpecError
 from immunopath.models.calibration import FILE as CALIBRATION
 from immunopath.models.calibration import Calibrator, load_calibrator
 from immunopath.models.foundation import sources
 from immunopath.models.foundation.weights import Source
+from immunopath.models.mil.declared import DeclaredEmbedder
 from immunopath.models.mil.network import read_head
-from immunopath.models.mil.predictor import MilPredictor
-from immunopath.models.mil.record import MilRecord, read_record
+from immunopath.models.mil.predictor import NAME, MilPredictor
+from immunopath.models.mil.record import EXTERNAL, MilRecord, read_record
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
@@ -37,6 +38,16 @@ def build(spec: EngineSpec, device: str = "cpu") -> MilPredictor:
     return MilPredictor(head, embedder, evidence_for(folder, record, calibrator), calibrator)
 
 
+def build_on_vectors(folder: Path) -> MilPredictor:
+    """Return a head of imported vectors that answers on vectors alone and embeds nothing."""
+    record = read_record(folder)
+    spec = EngineSpec(name=NAME, source=str(folder))
+    calibrator = calibrator_of(spec, folder, record)
+    evidence = evidence_for(folder, record, calibrator)
+    embedder = DeclaredEmbedder(record)
+    return MilPredictor(read_head(folder, record), embedder, evidence, calibrator)
+
+
 def folder_of(spec: EngineSpec) -> Path:
     """Return the folder of an engine string; raises `EngineSpecError` or `CheckpointError`."""
     spec.refuse_extras("embedder", "calibration", source=True)
@@ -52,7 +63,15 @@ def folder_of(spec: EngineSpec) -> Path:
 
 
 def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
-    """Return which embedder is asked for: the option's, else the one of the record."""
+    """Return which embedder is asked for: the option's, else the one of the record.
+
+    Raises `EngineMismatch` for a head of imported vectors when no embedder is named.
+    """
+    if record.embedder == EXTERNAL and "embedder" not in spec.options:
+        raise EngineMismatch(
+            f"engine {spec}: the head was trained on imported vectors of {record.encoder}, which "
+            f"nothing here makes by itself; name that encoder: {spec},embedder=ENGINE"
+        )
     return EngineSpec.parse(spec.options.get("embedder", record.embedder))
 
 
@@ -86,6 +105,10 @@ def PACKAGES(spec: EngineSpec) -> tuple[str, ...]:  # noqa: N802 - the name that
     """Return the distributions that the engine and its embedder import beyond the core."""
     try:
         embedder = embedder_of(spec, read_record(folder_of(spec)))
-    except (CheckpointError, EngineSpecError):  # said with the folder, not with the packages
+    except (
+        CheckpointError,
+        EngineMismatch,
+        EngineSpecError,
+    ):  # said with the folder, not with the packages
         return OWN_PACKAGES
     return OWN_PACKAGES + sources.packages_of("embedder", embedder)

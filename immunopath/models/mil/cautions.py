@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from immunopath.domain.prediction import EngineCaution
-from immunopath.models.mil.record import SYNTHETIC, MilRecord
+from immunopath.models.mil.record import EXTERNAL, SYNTHETIC, MilRecord
 
 STRANGE_LIMIT: Final = 0.5
 """The same share as `max_ood_score` of the trust gate."""
@@ -37,6 +37,14 @@ def cautions_of(
 def _of_training(record: MilRecord) -> Iterator[EngineCaution]:
     if record.origin == SYNTHETIC:
         yield ON_SYNTHETIC
+    if record.embedder == EXTERNAL:
+        yield EngineCaution(
+            code="ENCODER_AS_DECLARED",
+            severity="caution",
+            message=f"The head was trained on imported vectors whose encoder ({record.encoder}) "
+            "is as declared: nobody checked here that the embedder makes the same ones.",
+            action="Embed tiles of the training slides again and compare, before any use.",
+        )
     if set(record.stain) != {"none"}:
         yield EngineCaution(
             code="TRAINED_ON_NORMALISED_STAIN",

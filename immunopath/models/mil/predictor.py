@@ -16,7 +16,7 @@ from immunopath.models.mil.cautions import UNCALIBRATED, cautions_of
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
-from immunopath.models.mil.record import MilRecord
+from immunopath.models.mil.record import EXTERNAL, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
 from immunopath.models.validation import Evidence, validated_profile
 
@@ -141,8 +141,26 @@ def embed_rows(embedder: Embedder, source: TileSource) -> F32:
 def require_encoder(embedder: Embedder, record: MilRecord) -> None:
     """Raise `EngineMismatch` unless the embedder is the one that the head was trained on."""
     found = Encoder.of(embedder.info)
-    if found != record.encoder:
+    if record.embedder == EXTERNAL:
+        require_declared(found, record)
+    elif found != record.encoder:
         raise EngineMismatch(
             f"the head was trained on vectors of {record.encoder}, the embedder "
             f"{record.embedder!r} is now {found}; install what made them or train the head again"
+        )
+
+
+def require_declared(found: Encoder, record: MilRecord) -> None:
+    """Raise `EngineMismatch` unless an encoder is the one that imported vectors were declared of.
+
+    Name, revision and size are compared, and the weights where their digest was declared; what
+    happened to the pixels is not known of vectors made elsewhere.
+    """
+    said = record.encoder
+    known = said.weights_digest is None or said.weights_digest == found.weights_digest
+    same = (found.name, found.revision, found.size) == (said.name, said.revision, said.size)
+    if not (known and same):
+        raise EngineMismatch(
+            f"the head was trained on imported vectors declared as of {said}, the embedder named "
+            f"is {found}; name one of the same encoder"
         )

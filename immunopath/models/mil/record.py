@@ -17,6 +17,8 @@ FILE: Final = "mil.json"
 WEIGHTS: Final = "mil.safetensors"
 SYNTHETIC: Final = "synthetic"
 UNDECLARED: Final = "undeclared"
+EXTERNAL: Final = "external"
+"""In place of an engine string: the vectors were imported, their encoder is as declared."""
 
 
 class FieldRecord(Frozen):
@@ -44,14 +46,14 @@ class FieldRecord(Frozen):
 class MilRecord(Frozen):
     """The contract of one head.
 
-    embedder: engine string; encoder: its identity, which the engine must show again; mpp, px: of
-    the squares (µm per pixel, pixels a side); stain: the normalisations that training tiles went
-    through (``none`` among them where some did not); fields: all eight; samples_digest and
-    tiles_digest: SHA-256 of the cohort's tables; label_constants_digest: of the fitted constants
-    behind the labels, None where there are none; seen: whom it was made from; origin:
-    ``synthetic`` for rendered images; tiles_low, tiles_high: fewest and most tiles of a training
-    patient; ood_limit: mean squared standardised distance that 99 of 100 training tiles keep;
-    weights_sha256: of ``mil.safetensors``; versions: of packages.
+    embedder: engine string, or `EXTERNAL`; encoder: its identity, which the engine must show
+    again; mpp, px: of the squares (µm per pixel, pixels a side); stain: the normalisations that
+    training tiles went through (``none`` among them where some did not); fields: all eight;
+    samples_digest and tiles_digest: SHA-256 of the cohort's tables; label_constants_digest: of the
+    fitted constants behind the labels, None where there are none; seen: whom it was made from;
+    origin: ``synthetic`` for rendered images; tiles_low, tiles_high: fewest and most tiles of a
+    training patient; ood_limit: mean squared standardised distance that 99 of 100 training tiles
+    keep; weights_sha256: of ``mil.safetensors``; versions: of packages.
     """
 
     schema_version: Literal[1] = 1

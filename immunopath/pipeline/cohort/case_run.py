@@ -27,14 +27,16 @@ class Analyzer(Protocol):
 class CasePlan:
     """What is the same for all cases of a run.
 
-    configuration: digest of the run's settings; html: whether a page is written per case;
-    retry_failed: whether a case that failed before is tried again.
+    configuration: digest of the run's settings; html: whether a page is written per case; fhir:
+    whether a FHIR R4B bundle is (extra ``interop``); retry_failed: whether a case that failed
+    before is tried again.
     """
 
     out: Path
     as_of: date
     configuration: str
     html: bool = True
+    fhir: bool = False
     retry_failed: bool = False
 
 
@@ -55,12 +57,13 @@ def run_case(engines: Callable[[], Analyzer], case: Case, row: int, plan: CasePl
     store = ResultStore(plan.out)
     key = ""
     try:
-        key = case_key(case, plan.configuration, plan.as_of.isoformat(), html=plan.html)
+        as_of = plan.as_of.isoformat()
+        key = case_key(case, plan.configuration, as_of, html=plan.html, fhir=plan.fhir)
         before = store.valid(case, key)
         if before is not None and not (before.status == "failed" and plan.retry_failed):
             return Done(before.model_copy(update={"row": row}), resumed=True)
         report = engines().analyze(case, as_of=plan.as_of, figures=plan.html)
-        files = store.write_report(report, html=plan.html)
+        files = store.write_report(report, html=plan.html, fhir=plan.fhir)
         record = record_of(report, row=row, key=key, files=files)
     except ImmunoPathError as error:
         record = failure_of(case, row=row, key=key, reason=str(error))

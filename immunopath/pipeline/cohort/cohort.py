@@ -143,6 +143,7 @@ class _Log:
             "settings": settings.model_dump(mode="json"),
             "as_of": plan.as_of.isoformat(),
             "html": plan.html,
+            "fhir": plan.fhir,
             "engine": machines.engine,
             "workers": machines.workers,
             "arguments": sys.argv[1:],

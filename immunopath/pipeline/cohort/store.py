@@ -1,12 +1,13 @@
 """The result store of a cohort: files below one folder, each whole or not there.
 
-``cases/<name>.json`` and ``.html`` hold the report, ``records/<name>.json`` says that the case is
-done. The record is written last and names the digest of every file, so a run killed at any moment
-leaves nothing that a resumed run would take for finished.
+``cases/<name>.json``, ``.html`` and ``.fhir.json`` hold the report, ``records/<name>.json`` says
+that the case is done. The record is written last and names the digest of every file, so a run
+killed at any moment leaves nothing that a resumed run would take for finished.
 """
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from immunopath.domain.files import safe_name, write_text
 from immunopath.reporting.rendered import RenderedReport
 
 _BLOCK = 1 << 20
+FHIR: Final = ".fhir.json"
 
 
 class ResultStore:
@@ -43,12 +45,22 @@ class ResultStore:
             return None
         return record if record.case_id == case_id else None
 
-    def write_report(self, report: RenderedReport, *, html: bool) -> dict[str, str]:
-        """Write the report's files; returns their names and digests."""
+    def write_report(
+        self, report: RenderedReport, *, html: bool, fhir: bool = False
+    ) -> dict[str, str]:
+        """Write the report's files; returns their names and digests.
+
+        Files of an earlier run that are not wanted now would be of another report: they go.
+        """
         stem = f"cases/{safe_name(report.case_id)}"
         texts = {f"{stem}.json": report.to_json()}
         if html:
             texts[f"{stem}.html"] = report.to_html()
+        if fhir:
+            texts[f"{stem}{FHIR}"] = report.to_fhir()
+        for suffix in (".html", FHIR):
+            if f"{stem}{suffix}" not in texts:
+                (self.out / f"{stem}{suffix}").unlink(missing_ok=True)
         for name, text in texts.items():
             write_text(self.out / name, text)
         return {
@@ -64,12 +76,14 @@ class ResultStore:
         return self.out / "records" / f"{safe_name(case_id)}.json"
 
 
-def case_key(case: Case, configuration: str, as_of: str, *, html: bool) -> str:
+def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bool = False) -> str:
     """Return the digest of all that a case's result depends on, the bytes of its images included.
 
     Raises `InputError` for an image that cannot be read.
     """
     parts = [__version__, configuration, as_of, str(html), case.model_dump_json(exclude={"images"})]
+    if fhir:  # added only then: results made before there were bundles keep their keys
+        parts.append("fhir")
     for image in case.images:
         found = _digest(image)
         if found is None:

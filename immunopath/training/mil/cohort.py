@@ -31,8 +31,7 @@ class Cohort:
     @cached_property
     def pixels_digest(self) -> str:
         """SHA-256 over ids and file digests of all tiles, in order: what vectors belong to."""
-        lines = "".join(f"{row.tile_id}\t{row.sha256}\n" for row in self.rows)
-        return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+        return pixels_digest_of(self.rows)
 
     @property
     def stain(self) -> tuple[str, ...]:
@@ -60,8 +59,14 @@ class Cohort:
         return tuple(sample for sample in self.samples if sample.split == split)
 
 
-def read_cohort(folder: Path) -> Cohort:
-    """Return the cohort in a folder.
+def pixels_digest_of(rows: Iterable[TileRow]) -> str:
+    """Return what the vectors of these tiles belong to, see `Cohort.pixels_digest`."""
+    lines = "".join(f"{row.tile_id}\t{row.sha256}\n" for row in rows)
+    return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_cohort(folder: Path, *, rendered: bool = True) -> Cohort:
+    """Return the cohort in a folder; `rendered`: False where vectors were imported.
 
     Tiles that were left out when the cohort was cut have no file and are no part of it. Raises
     `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a selected
@@ -72,7 +77,7 @@ def read_cohort(folder: Path) -> Cohort:
     rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
     if not rows:
         raise CaseFileError(f"{folder / TILES}: holds no tile; cut the tiles of the cohort first")
-    mpp, px = _one_shape(folder / TILES, rows)
+    mpp, px = _one_shape(folder / TILES, rows, rendered=rendered)
     cohort = Cohort(
         folder=folder,
         samples=samples,
@@ -87,7 +92,7 @@ def read_cohort(folder: Path) -> Cohort:
     return cohort
 
 
-def _one_shape(path: Path, rows: Sequence[TileRow]) -> tuple[float, int]:
+def _one_shape(path: Path, rows: Sequence[TileRow], *, rendered: bool) -> tuple[float, int]:
     """Return mpp and side of all tiles, which are rendered files of one kind."""
     shapes = sorted({(row.target_mpp, row.size_px) for row in rows})
     if len(shapes) > 1:
@@ -97,10 +102,10 @@ def _one_shape(path: Path, rows: Sequence[TileRow]) -> tuple[float, int]:
             "a head knows one size and one resolution"
         )
     unrendered = next((row for row in rows if row.file is None), None)
-    if unrendered is not None:
+    if rendered and unrendered is not None:
         raise CaseFileError(
             f"{path}: tile {unrendered.tile_id!r} has no rendered file; write the tiles "
-            "of the cohort as images first"
+            "of the cohort as images first, or name imported vectors (--features)"
         )
     return shapes[0]
 

@@ -34,11 +34,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Features:
-    """Unit rows of a cohort's tiles, (tiles, size), in the order of its manifest."""
+    """Unit rows of a cohort's tiles, (tiles, size), in the order of its manifest.
+
+    imported: made elsewhere, by an encoder that is only declared (``immunopath features import``).
+    """
 
     rows: F32
     encoder: Encoder
     pixels_digest: str
+    imported: bool = False
 
 
 def cohort_features(
@@ -99,34 +103,42 @@ def embed_tiles(  # noqa: PLR0913 - what, with what, and how
 
 def read_features(path: Path, cohort: Cohort, encoder: Encoder) -> Features:
     """Return the features in a file; raises as `cohort_features` does."""
-    found = _load(path)
+    found = load_features(path)
     if found.encoder != encoder:
         raise EngineMismatch(
             f"{path}: holds vectors of {found.encoder}, asked for is {encoder}; name another file "
             "or remove it"
         )
+    require_tiles_of(path, found, cohort)
+    return found
+
+
+def require_tiles_of(path: Path, found: Features, cohort: Cohort) -> None:
+    """Raise `EngineMismatch` unless the vectors in `path` are those of the cohort's tiles."""
     if found.pixels_digest != cohort.pixels_digest or len(found.rows) != len(cohort.rows):
         raise EngineMismatch(
             f"{path}: belongs to other tiles than those of {cohort.folder}; name another file or "
             "remove it"
         )
-    return found
 
 
 def write_features(path: Path, found: Features) -> None:
     """Write the features as one safetensors file, whole or not at all."""
     from safetensors.numpy import save
 
-    about = {
+    about: dict[str, object] = {
         "encoder": found.encoder.model_dump(),
         "pixels_digest": found.pixels_digest,
         "rows_sha256": hashlib.sha256(found.rows.tobytes()).hexdigest(),
     }
+    if found.imported:
+        about["imported"] = True
     # One key: safetensors writes several in any order, and equal features are equal bytes.
     write_bytes(path, save({"rows": found.rows}, {_ABOUT: json.dumps(about)}))
 
 
-def _load(path: Path) -> Features:
+def load_features(path: Path) -> Features:
+    """Return what is in a file; raises `CaseFileError` for a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -138,7 +150,9 @@ def _load(path: Path) -> Features:
         raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():
         raise CaseFileError(f"{path}: is damaged; remove it")
-    return Features(rows, encoder, about.get("pixels_digest", ""))
+    return Features(
+        rows, encoder, about.get("pixels_digest", ""), imported=about.get("imported") is True
+    )
 
 
 def _in_order(

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from immunopath.domain.errors import EngineMismatch
-from immunopath.models.mil.build import build
+from immunopath.models.mil.build import build, build_on_vectors
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import NAME, MilPredictor
+from immunopath.models.mil.record import EXTERNAL, read_record
 from immunopath.models.spec import EngineSpec
 from immunopath.training.evaluation.runner import NO_TILES, answer_of, silent
 from immunopath.training.mil.cohort import Cohort, read_cohort
@@ -39,8 +40,13 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     without selected tiles is answered with abstentions. Raises `EngineMismatch` for a cohort of
     other tiles or vectors, `LeakageError` for patients that the head has seen (`require_unseen`).
     """
-    engine = build(EngineSpec(name=NAME, source=str(folder)))
-    found = read_cohort(cohort)
+    external = read_record(folder).embedder == EXTERNAL
+    if external and control != "none":
+        raise EngineMismatch(f"{folder}: was trained on imported vectors; there are no pixels")
+    engine = (
+        build_on_vectors(folder) if external else build(EngineSpec(name=NAME, source=str(folder)))
+    )
+    found = read_cohort(cohort, rendered=not external)
     samples = found.of(split)
     seen = engine.record.seen
     if seen is not None:
@@ -93,7 +99,12 @@ def _answer(
 
 
 def _beside(folder: Path, cohort: Cohort, engine: MilPredictor) -> Path | None:
-    """Return the file of vectors that training left, when it is of this cohort."""
+    """Return the file of vectors that training left, when it is of this cohort.
+
+    For a head of imported vectors those beside the cohort, whatever they are.
+    """
+    if engine.record.embedder == EXTERNAL:
+        return cohort.folder / FILE
     path = folder / FILE
     if not path.is_file():
         return None

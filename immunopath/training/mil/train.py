@@ -14,15 +14,21 @@ from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import write_bytes, write_text
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import close_engine
+from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.mil.record import FILE as RECORD
-from immunopath.models.mil.record import WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.mil.cohort import Cohort, read_cohort, require_tiles
 from immunopath.training.mil.features import FILE as FEATURES
-from immunopath.training.mil.features import Features, Progress, cohort_features
+from immunopath.training.mil.features import (
+    Features,
+    Progress,
+    cohort_features,
+    load_features,
+    require_tiles_of,
+)
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.targets import cut_points_of, field_records, targets_of
 from immunopath.training.samples import SAMPLES, Sample
@@ -40,8 +46,8 @@ LEAST_PATIENTS: Final = 8
 class Plan:
     """Everything that is checked before the first second of work.
 
-    embedder: the engine string as it goes into the record; recipe: what made labels from
-    expression, when the cohort says so (``labels.json``).
+    embedder: the engine string as it goes into the record, `EXTERNAL` for imported vectors;
+    recipe: what made labels from expression, when the cohort says so (``labels.json``).
     """
 
     cohort: Cohort
@@ -75,7 +81,7 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
     split, mixed origins, patients without tiles, fields that cannot be trained; `LabelError` for
     label constants that are damaged.
     """
-    cohort = read_cohort(folder)
+    cohort = read_cohort(folder, rendered=embedder != EXTERNAL)
     train, val = cohort.of("train"), cohort.of("val")
     for name, split in (("train", train), ("val", val)):
         if len(split) < LEAST_PATIENTS:
@@ -108,16 +114,29 @@ def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
     if (out / RECORD).exists():
         raise OutputError(f"{out}: holds a head already; name another folder, or remove that one")
     means = means or Means()
+    vectors = _imported(plan, means) if plan.embedder == EXTERNAL else _embedded(plan, out, means)
+    train, val = (bags_of(plan, samples, vectors) for samples in (plan.train, plan.val))
+    return write_head(out, plan, vectors, fit_head(train, val, plan.settings, means.on_epoch))
+
+
+def _embedded(plan: Plan, out: Path, means: Means) -> Features:
     embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
     cache = means.features or out / FEATURES
     try:
-        vectors = cohort_features(
+        return cohort_features(
             plan.cohort, embedder, cache, workers=means.workers, progress=means.on_tiles
         )
     finally:
         close_engine(embedder)
-    train, val = (bags_of(plan, samples, vectors) for samples in (plan.train, plan.val))
-    return write_head(out, plan, vectors, fit_head(train, val, plan.settings, means.on_epoch))
+
+
+def _imported(plan: Plan, means: Means) -> Features:
+    """Return vectors that were made elsewhere; nothing here could make them again."""
+    if means.features is None:
+        raise CaseFileError("name the file of imported vectors (--features)")
+    found = load_features(means.features)
+    require_tiles_of(means.features, found, plan.cohort)
+    return found
 
 
 def bags_of(plan: Plan, samples: Sequence[Sample], vectors: Features) -> "Bags":

@@ -10,7 +10,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from immunopath.cli.main import app
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import ImmunoPathError, InputError, OutputError
@@ -98,10 +100,48 @@ def test_other_settings_date_image_or_facts_are_another_case(shared_images: Path
         case_key(case, "d", "2026-01-01", html=True),
         case_key(case, "c", "2026-01-02", html=True),
         case_key(case, "c", "2026-01-01", html=False),
+        case_key(case, "c", "2026-01-01", html=True, fhir=True),
         case_key(case.model_copy(update={"mpp": 0.25}), "c", "2026-01-01", html=True),
         case_key(other, "c", "2026-01-01", html=True),
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
+
+
+def test_every_case_has_a_valid_bundle_when_asked(cases: list[Case], tmp_path: Path) -> None:
+    bundle = pytest.importorskip("fhir.resources.R4B.bundle").Bundle
+    out = tmp_path / "out"
+    with ImmunoPath(settings=SETTINGS) as engines:
+        machines = Machines(engines=lambda: engines)
+        asked = plan(out, fhir=True, html=False)
+        first = run_cohort(rows_of(cases), SETTINGS, asked, machines)
+        before = bytes_below(out)
+        assert run_cohort(rows_of(cases), SETTINGS, asked, machines).made == 1  # unreadable image
+        (out / str(first.records[0].file(".fhir.json"))).unlink()
+        assert run_cohort(rows_of(cases), SETTINGS, asked, machines).made == 2
+        assert bytes_below(out) == before
+        for record in first.records:
+            name = record.file(".fhir.json")
+            assert (name is None) == (record.status == "failed")
+            if name is not None:
+                assert record.file(".json") != name
+                found = bundle.model_validate_json((out / name).read_text("utf-8"))
+                assert found.type == "collection"
+        plain = run_cohort(rows_of(cases), SETTINGS, plan(out, html=False), machines)
+    assert plain.made == 5
+    assert not list(out.glob("cases/*.fhir.json"))
+
+
+def test_the_command_line_writes_bundles_too(shared_images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fhir.resources")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(f"case_id,images,mpp\na,{shared_images / LUNG},0.5\n")
+    words = ["cohort", str(manifest), "-o", str(tmp_path / "out"), "--fhir", "--no-html"]
+    words += ["--predictor", "none", "--embedder", "none", "--as-of", AS_OF.isoformat()]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    (written,) = (tmp_path / "out/cases").glob("*.fhir.json")
+    assert json.loads(written.read_text())["resourceType"] == "Bundle"
+    assert json.loads((tmp_path / "out/run.json").read_text())["fhir"] is True
 
 
 class Broken:
