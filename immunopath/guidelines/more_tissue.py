@@ -18,8 +18,9 @@ WIDTH_LIMIT = 0.12
 """Interval of the slide's lymphocyte share that is narrow enough: as wide as the lowest density
 class of the embedded engine (0 to 0.12)."""
 DISAGREEMENT_LIMIT = 0.5
-"""Share of tiles with another density class than the case's above which tiles contradict it. It asks for one further round only: tissue that varies goes
-on to vary, however much of it is read."""
+"""Share of tiles with another density class than the case's above which tiles contradict it.
+
+It asks for one further round only: tissue that varies goes on to vary, however much is read."""
 LEAST_GAIN = 0.05
 """A round that narrows the interval by less than this share of its width is the last one."""
 

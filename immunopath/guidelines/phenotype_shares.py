@@ -15,7 +15,7 @@ from immunopath.domain.prediction import FIELD_VALUES, ImageCall
 from immunopath.domain.quality import ImageSummary, IntakeResult
 from immunopath.domain.sampling import PhenotypeShares, SlideSampling
 
-QUANTITY = "share_of_1mm2_cells_by_engine_layout_rule"
+QUANTITY = "share_of_1mm2_cells_by_engine_phenotype"
 CELL_UM = 1000.0
 MIN_CELLS = 8
 """Below this a share cannot be told from its half or its double."""
