@@ -7,7 +7,7 @@ used: on some releases it re-raises when a sibling shares the superstep.
 import threading
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from langgraph.runtime import Runtime
 
@@ -15,6 +15,8 @@ from immunopath.agents.context import RunContext
 from immunopath.agents.state import CaseState, StateKey
 from immunopath.domain.errors import EngineUnavailable, ImmunoPathError
 from immunopath.domain.outcome import Failed, Outcome, Unavailable
+
+TIMED_OUT: Final = "EngineTimeout"
 
 T = TypeVar("T")
 Body = Callable[[CaseState, RunContext], Outcome[T]]
@@ -78,7 +80,7 @@ def _bounded(call: Callable[[], Outcome[T]], limit_s: float | None) -> Outcome[T
     if answers:
         return answers[0]
     if late:
-        return Failed(error_id="EngineTimeout", message=f"no answer within {limit_s:g} s")
+        return Failed(error_id=TIMED_OUT, message=f"no answer within {limit_s:g} s")
     return Failed(error_id="EngineStopped", message="the engine ended without an answer")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.report import ReportProvenance
+from immunopath.domain.sampling import SamplingBudget
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.lazy import LazyAtlas
 from immunopath.models.protocols import EngineInfo, NucleiTable
@@ -50,4 +51,5 @@ class RunContext:
     provenance: ReportProvenance
     neighbours: int = 8
     engine_timeout_s: float | None = None
+    sampling: SamplingBudget = field(default_factory=SamplingBudget)
     workspace: Workspace = field(default_factory=Workspace)

@@ -1,8 +1,9 @@
 """Access to the pixels of a case, decoded again when a run resumes from a checkpoint."""
 
 from immunopath.agents.context import RunContext
-from immunopath.agents.state import CaseState, read_case
+from immunopath.agents.state import INTAKE, CaseState, read_case
 from immunopath.imaging.intake import take_in
+from immunopath.imaging.more import take_again
 from immunopath.imaging.tiles import TileStore
 
 
@@ -13,5 +14,8 @@ def tiles_of(state: CaseState, context: RunContext) -> TileStore:
         if not workspace.store.all_tiles:
             case, store = read_case(state), TileStore()
             take_in(case.images, case.mpp, store)
+            kept = INTAKE.value(state)
+            if kept is not None:
+                take_again(kept, case.mpp, store)
             workspace.store = store  # only whole: half a case must not pass for all of it
     return workspace.store

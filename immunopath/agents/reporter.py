@@ -4,6 +4,7 @@ from typing import Any
 
 from immunopath.agents.boundary import agent
 from immunopath.agents.context import EngineHandle, RunContext
+from immunopath.agents.sampling import sampling_report
 from immunopath.agents.state import (
     ADJUDICATION,
     DRUGS,
@@ -51,6 +52,14 @@ _OF_LANGUAGE_MODELS = (
 )
 
 
+_OF_SLIDES = (
+    "Of a slide a few regions of about half a millimetre are read, spread over its tissue by a "
+    "fixed rule and not drawn at random; what none of them meets is not in the report.",
+    "Regions of further rounds are chosen by what earlier ones showed: only the share weighted by "
+    "area allows for that, and its interval leaves the error of the engine out.",
+)
+
+
 @agent(REPORT, "reporter", bounded=False)
 def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]:
     """Assemble the report; it holds no clock, no host and no pixel."""
@@ -86,13 +95,14 @@ def reporter_agent(state: CaseState, context: RunContext) -> Outcome[CaseReport]
         guidance=seen[GUIDANCE.name],
         drugs=_drugs(state, intake, seen[DRUGS.name]),
         engines=engines,
-        limitations=_limitations(predicted),
+        limitations=_limitations(predicted, intake),
         provenance=context.provenance.model_copy(
             update={
                 "knowledge_version": guidance.knowledge_version if guidance else None,
                 "atlas_id": retrieval.atlas_id if retrieval else None,
             }
         ),
+        sampling=sampling_report(intake, judged, predicted, context.sampling),
     )
     return Ok[CaseReport](value=report)
 
@@ -106,10 +116,10 @@ def _drugs(
     return found
 
 
-def _limitations(predicted: PredictorResult | None) -> tuple[str, ...]:
-    if predicted is None or not predicted.answers:
-        return _LIMITATIONS
-    return (*_LIMITATIONS, *_OF_LANGUAGE_MODELS)
+def _limitations(predicted: PredictorResult | None, intake: IntakeResult) -> tuple[str, ...]:
+    answers = predicted is not None and bool(predicted.answers)
+    language = _OF_LANGUAGE_MODELS if answers else ()
+    return (*_LIMITATIONS, *language, *(_OF_SLIDES if intake.sampling else ()))
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:

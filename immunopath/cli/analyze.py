@@ -35,7 +35,7 @@ class Request:
     case_id: str | None
     patient_id: str | None
     config: Path | None
-    engines: Mapping[str, str | None]
+    engines: Mapping[str, str | int | None]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,12 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+    sampling_rounds: Annotated[
+        int | None, typer.Option(help="Further rounds of reading a slide, 0 to 5. Default: 2.")
+    ] = None,
+    sampling_regions: Annotated[
+        int | None, typer.Option(help="Regions of all further rounds of a case. Default: 12.")
+    ] = None,
     as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
     html: Annotated[bool, typer.Option(help="Write one page per case.")] = True,
     fhir: Annotated[
@@ -57,6 +63,7 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     values: dict[str, object] = {
         "profile": profile, "predictor": predictor, "phenotype": phenotype, "embedder": embedder,
         "drugs": drugs, "atlas": None if atlas is None else str(atlas), "device": device,
+        "sampling_rounds": sampling_rounds, "sampling_regions": sampling_regions,
     }  # fmt: skip
     given = {key: value for key, value in values.items() if value is not None}
     settings = (

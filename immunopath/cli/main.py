@@ -133,6 +133,12 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+    sampling_rounds: Annotated[
+        int | None, typer.Option(help="Further rounds of reading a slide, 0 to 5. Default: 2.")
+    ] = None,
+    sampling_regions: Annotated[
+        int | None, typer.Option(help="Regions of all further rounds together. Default: 12.")
+    ] = None,
     as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH|-", help="Write the report as JSON.")
@@ -159,6 +165,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "drugs": drugs,
         "atlas": None if atlas is None else str(atlas),
         "device": device,
+        "sampling_rounds": sampling_rounds,
+        "sampling_regions": sampling_regions,
     }
     request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
     beside = SideFiles(nuclei=nuclei, tiles=tiles, anndata=anndata)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.prediction import BiomarkerProfile
+from immunopath.domain.sampling import SamplingDecision, SlideEstimate
 
 
 class Severity(StrEnum):
@@ -62,3 +63,7 @@ class Adjudication(Frozen):
     agreement: tuple[Agreement, ...]
     trust: tuple[TrustRow, ...]
     findings: tuple[Finding, ...]
+    estimates: tuple[SlideEstimate, ...] = ()
+    """Of the slides of the case, where the predictor gives values by region."""
+    sampling: SamplingDecision | None = None
+    """Whether more tissue is wanted; None for a case without slides."""

@@ -199,6 +199,18 @@ class ModelAnswer(Frozen):
     tile_ids: tuple[str, ...]
 
 
+class ImageCall(Frozen):
+    """What a predictor says of one image alone: the material of slide-wide estimates."""
+
+    image_index: int = Field(ge=0)
+    til: float
+    """``til_fraction`` in the engine's quantity. It may lie a little outside [0, 1]: a correction
+    is clipped after averaging, never before."""
+    weight: float = Field(gt=0)
+    """What the value is a share of (nuclei), or 1 for engines that count nothing."""
+    phenotype: str | None = None
+
+
 class PredictorResult(Frozen):
     """What a predictor engine says of a case."""
 
@@ -208,6 +220,8 @@ class PredictorResult(Frozen):
     morphometry: Morphometry | None = None
     cautions: tuple[EngineCaution, ...] = ()
     answers: tuple[ModelAnswer, ...] = ()
+    images: tuple[ImageCall, ...] = ()
+    """By image, for cases whose images are regions of slides; empty when the engine has none."""
     layout_note: str = ""
     """E.g. ``lymphocyte share in the field; tumour not confirmed``."""
 

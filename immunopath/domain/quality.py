@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from immunopath.domain.base import Frozen
+from immunopath.domain.sampling import SamplingLog
 
 
 class Verdict(StrEnum):
@@ -86,6 +87,8 @@ class IntakeResult(Frozen):
     images: tuple[ImageSummary, ...]
     tiles: tuple[TileSummary, ...]
     """All tiles, refused ones included: the count of what was left out is part of the result."""
+    sampling: SamplingLog | None = None
+    """What was read of the slides; None for a case without a slide that holds tissue."""
 
     @property
     def accepted(self) -> tuple[TileSummary, ...]:

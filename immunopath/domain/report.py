@@ -2,6 +2,9 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
@@ -17,6 +20,7 @@ from immunopath.domain.prediction import (
     RetrievalResult,
 )
 from immunopath.domain.quality import ImageSummary, TileSummary
+from immunopath.domain.sampling import SamplingReport
 
 SCHEMA_VERSION = "1.0"
 
@@ -88,3 +92,12 @@ class CaseReport(Frozen):
     engines: tuple[EngineStatus, ...]
     limitations: tuple[str, ...]
     provenance: ReportProvenance
+    sampling: SamplingReport | None = None
+    """How the slides of the case were sampled; absent from the JSON of a case without slides."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if values.get("sampling", ...) is None:
+            del values["sampling"]
+        return values

@@ -17,6 +17,7 @@ from immunopath.domain.prediction import (
 )
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import IntakeResult, Verdict
+from immunopath.domain.sampling import SlideEstimate
 from immunopath.guidelines.agreement import agreements, compare_nests, on_disagreement
 from immunopath.guidelines.consistency import (
     check_density_label,
@@ -26,6 +27,7 @@ from immunopath.guidelines.consistency import (
     suppress_all,
     withdraw,
 )
+from immunopath.guidelines.slide_estimate import adaptive_findings, slide_estimates
 from immunopath.guidelines.trust import trust_gate
 
 SMALL_NUCLEI = 100
@@ -68,7 +70,27 @@ def adjudicate(
     profile, found = on_disagreement(profile, agreement, phenotype)
     findings += found
     trust = tuple(_trust(name, field) for name, field in profile.items())
-    return Adjudication(profile=profile, agreement=agreement, trust=trust, findings=tuple(findings))
+    estimates = _estimates(prediction, intake)
+    findings += adaptive_findings(intake, estimates)
+    return Adjudication(
+        profile=profile,
+        agreement=agreement,
+        trust=trust,
+        findings=tuple(findings),
+        estimates=estimates,
+    )
+
+
+def _estimates(
+    prediction: Outcome[PredictorResult], intake: IntakeResult
+) -> tuple[SlideEstimate, ...]:
+    """Return what the regions say of their slides; nothing where the scale is doubted."""
+    if not isinstance(prediction, Ok):
+        return ()
+    seen, result = prediction.value.morphometry, prediction.value
+    if seen is not None and seen.mpp_plausible is False:
+        return ()
+    return slide_estimates(intake, result.images, result.profile.til_fraction.quantity)
 
 
 def empty_profile(reason: str) -> BiomarkerProfile:

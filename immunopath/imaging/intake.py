@@ -1,26 +1,23 @@
 """From paths to checked tiles: what the intake node calls."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from immunopath.domain.errors import InputError
 from immunopath.domain.quality import ImageSummary, IntakeResult, TileSummary, Verdict
-from immunopath.domain.units import Resolution
 from immunopath.imaging.decode import (
     MAX_PIXELS,
-    DecodedImage,
     decode_image,
     pixels_digest,
     printable,
 )
+from immunopath.imaging.more import first_look
 from immunopath.imaging.quality import assess_quality
+from immunopath.imaging.regions import Entering, OfSlide, enter, region_image
 from immunopath.imaging.resolution import resolve_resolution
 from immunopath.imaging.slides.sample import SlideSample, is_slide, sample_slide
-from immunopath.imaging.tiles import AddedImage, Box, SlidePicture, TileStore
-
-_Found = tuple[DecodedImage, Resolution, Box | None]
-"""An image, its scale and its place on a slide."""
+from immunopath.imaging.slides.strata import strata_of
+from immunopath.imaging.tiles import SlidePicture, TileStore
 
 
 def take_in(
@@ -44,22 +41,23 @@ def take_in(
     for path in paths:
         if is_slide(path, max_pixels):
             sample = sample_slide(path, stated_mpp)
-            found: list[_Found] = list(_regions(path, sample))
+            found = _regions(path, sample)
             name = printable(path.name)
+            boxes = [region.box for region in sample.regions]
+            strata = strata_of(sample.frame, boxes) if boxes else {}
             store.slides[sample.sha256] = SlidePicture(
-                name, sample.thumbnail, sample.bounds, sample.resolution.mpp
+                name, sample.thumbnail, sample.bounds, sample.resolution.mpp, strata, path
             )
             if not found:
                 images.append(_empty(path, sample, store))
                 reasons.append(_no_region(path, sample))
         else:
             image = decode_image(path, max_pixels=max_pixels)
-            found = [(image, resolve_resolution(image.embedded, stated_mpp), None)]
-        for image, resolution, region in found:
-            _refuse_twin(image, images)
-            added = store.add_image(image, resolution.mpp, resolution.source.value)
-            images.append(_summary(image, resolution, added, region))
-            tiles.extend(added.tiles)
+            found = [Entering(image, resolve_resolution(image.embedded, stated_mpp))]
+        for entering in found:
+            summary, added = enter(entering, images, store)
+            images.append(summary)
+            tiles.extend(added)
     usable = any(tile.quality.verdict is not Verdict.refuse for tile in tiles)
     if tiles and not usable:
         reasons.append(_why_not(tiles))
@@ -68,31 +66,22 @@ def take_in(
         reason="" if usable else "; ".join(reasons),
         images=tuple(images),
         tiles=tuple(tiles),
+        sampling=first_look(images, store),
     )
 
 
-def _regions(path: Path, sample: SlideSample) -> Iterator[_Found]:
+def _regions(path: Path, sample: SlideSample) -> list[Entering]:
     """Return the regions of a slide as images of the case, each with its place."""
-    count = len(sample.regions)
+    count, found = len(sample.regions), []
     for number, region in enumerate(sample.regions, 1):
         note = (
             f"region {number} of {count} of a slide of {sample.size[0]} x {sample.size[1]} px; "
             f"{count} of {sample.of} regions with tissue were read"
         )
-        name = f"{printable(path.name)} [{','.join(str(n) for n in region.box)}]"
-        yield (
-            DecodedImage(
-                pixels=region.pixels,
-                name=name,
-                sha256=sample.sha256,
-                pixels_sha256=pixels_digest(region.pixels),
-                format=sample.reader,
-                embedded=None,
-                notes=(*sample.notes, note),
-            ),
-            sample.resolution,
-            region.box,
-        )
+        slide = OfSlide(path, sample.sha256, sample.reader, (*sample.notes, note))
+        image = region_image(region, slide)
+        found.append(Entering(image, sample.resolution, region.box))
+    return found
 
 
 def _empty(path: Path, sample: SlideSample, store: TileStore) -> ImageSummary:
@@ -116,35 +105,6 @@ def _no_region(path: Path, sample: SlideSample) -> str:
     return (
         f"{printable(path.name)}: no region of the slide holds enough tissue; tissue covers "
         f"{sample.tissue:.1%} of it"
-    )
-
-
-def _refuse_twin(image: DecodedImage, earlier: Sequence[ImageSummary]) -> None:
-    for other in earlier:
-        if other.pixels_sha256 == image.pixels_sha256:
-            raise InputError(
-                f"{image.name}: holds the same pixels as {other.name} of the same case; "
-                "give every field once"
-            )
-
-
-def _summary(
-    image: DecodedImage, resolution: Resolution, added: AddedImage, region: Box | None
-) -> ImageSummary:
-    height, width = image.pixels.shape[:2]
-    notes = (*image.notes, resolution.note) if resolution.note else image.notes
-    return ImageSummary(
-        name=image.name,
-        sha256=image.sha256,
-        pixels_sha256=image.pixels_sha256,
-        width=width,
-        height=height,
-        format=image.format,
-        mpp=resolution.mpp,
-        mpp_source=resolution.source.value,
-        notes=notes,
-        quality=added.quality,
-        region=region,
     )
 
 

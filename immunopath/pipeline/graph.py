@@ -2,11 +2,13 @@
 
 intake ─┬─ predictor ─┐
         ├─ phenotype ─┼─ adjudicator ─ guideline ─ drugs ─ reporter
-        └─ retrieval ─┘
+        └─ retrieval ─┘     │
+  ^─────── more tissue ─────┘
 
 An engine that is missing is no missing edge: its node runs and answers `Unavailable`, so the join
-before the adjudicator always fires exactly once. Unusable input goes from intake straight to the
-reporter; guidance that names no drug skips the drugs agent.
+before the adjudicator always fires exactly once a round. For slides the adjudicator may send the
+case back to intake for more regions, within the budget of `SamplingBudget`. Unusable input goes
+from intake straight to the reporter; guidance that names no drug skips the drugs agent.
 """
 
 from typing import Any
@@ -22,7 +24,7 @@ from immunopath.agents.phenotype import phenotype_agent
 from immunopath.agents.predictor import predictor_agent
 from immunopath.agents.reporter import reporter_agent
 from immunopath.agents.retrieval import retrieval_agent
-from immunopath.agents.state import GUIDANCE, INTAKE, CaseState
+from immunopath.agents.state import ADJUDICATION, GUIDANCE, INTAKE, CaseState
 
 ENGINES = ("predictor", "phenotype", "retrieval")
 
@@ -33,6 +35,12 @@ def after_intake(state: CaseState) -> list[str]:
     if intake is None:
         return [END]
     return list(ENGINES) if intake.usable else ["reporter"]
+
+
+def after_adjudicator(state: CaseState) -> str:
+    """Route back to intake while the adjudicator names tissue to read; slides only."""
+    judged = ADJUDICATION.value(state)
+    return "intake" if judged and judged.sampling and judged.sampling.wanted else "guideline"
 
 
 def after_guideline(state: CaseState) -> str:
@@ -58,7 +66,7 @@ def build_graph(checkpointer: Any = None) -> Any:  # noqa: ANN401 - LangGraph's 
     graph.add_edge(START, "intake")
     graph.add_conditional_edges("intake", after_intake, [*ENGINES, "reporter", END])
     graph.add_edge(list(ENGINES), "adjudicator")
-    graph.add_edge("adjudicator", "guideline")
+    graph.add_conditional_edges("adjudicator", after_adjudicator, ["intake", "guideline"])
     graph.add_conditional_edges("guideline", after_guideline, ["drugs", "reporter"])
     graph.add_edge("drugs", "reporter")
     graph.add_edge("reporter", END)

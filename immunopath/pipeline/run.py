@@ -16,6 +16,7 @@ from immunopath.domain import errors
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.report import ReportProvenance
+from immunopath.domain.sampling import SamplingBudget
 from immunopath.models.foundation.sources import judge
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
@@ -185,6 +186,9 @@ class ImmunoPath:
             ),
             neighbours=self.settings.neighbours,
             engine_timeout_s=self.settings.engine_timeout_s,
+            sampling=SamplingBudget(
+                rounds=self.settings.sampling_rounds, regions=self.settings.sampling_regions
+            ),
         )
 
     def _finish(

@@ -33,6 +33,11 @@ class Settings(Frozen):
     engine_timeout_s: float | None = Field(default=None, gt=0)
     """Longest wait for one engine on one case; None = no limit."""
 
+    sampling_rounds: int = Field(default=2, ge=0, le=5)
+    """How often a slide may be read further when the evidence is thin; 0 = never."""
+    sampling_regions: int = Field(default=12, ge=0, le=200)
+    """How many regions all further rounds of a case may read."""
+
     @field_validator("atlas", mode="before")
     @classmethod
     def _path(cls, value: object) -> object:

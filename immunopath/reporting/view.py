@@ -29,6 +29,7 @@ from immunopath.reporting.drug_view import drugs_section
 from immunopath.reporting.missing_view import missing_section
 from immunopath.reporting.option_words import with_regimen_names
 from immunopath.reporting.provenance_view import provenance_section
+from immunopath.reporting.sampling_view import sampling_sections
 from immunopath.reporting.text import cleaned, plain_name
 from immunopath.reporting.words import field_name, named_fields, rounded
 
@@ -84,6 +85,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
         Section("agreement", "Agreement of the engines", (predicted.agreement_grid(report),)),
         predicted.prediction_section(report),
         _counts(report),
+        *sampling_sections(report),
         image.neighbours_section(report),
         drugs_section(report),
         *(_why(guidance) if guidance else ()),

@@ -5,6 +5,7 @@ as a dozen such images, each with its place, and everything behind intake stays 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +43,13 @@ class SlideRegion:
 class SlideSample:
     """Regions in reading order, none when there is no tissue.
 
-    of: how many would have been worth reading; thumbnail, thumbnail_mpp: the scanned part of the
-    slide, which is `bounds` of its `size` in level-0 pixels; sha256: of the file.
+    frame: boxes of the places worth reading, of which the regions were taken; of: places with some
+    tissue, glassy borders included; thumbnail, thumbnail_mpp: the scanned part of the slide, which
+    is `bounds` of its `size` in level-0 pixels; sha256: of the file.
     """
 
     regions: tuple[SlideRegion, ...]
+    frame: tuple[Box, ...]
     of: int
     thumbnail: RGB
     thumbnail_mpp: float
@@ -86,12 +89,14 @@ def sample_slide(
     """
     with open_slide(path, stated_mpp) as slide:
         plan = _planned(slide)
-        places = spread(_worthwhile(plan, count), count)
+        frame = _worthwhile(plan, count)
+        places = spread(frame, count)
         regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
         return SlideSample(
             regions=regions,
+            frame=tuple(place.box for place in frame),
             of=len(plan.candidates),
             thumbnail=plan.mask.rgb,
             thumbnail_mpp=plan.mask.mpp,
@@ -103,6 +108,14 @@ def sample_slide(
             reader=slide.facts.reader,
             notes=slide.facts.notes,
         )
+
+
+def read_regions(
+    path: Path, stated_mpp: float | None, boxes: Sequence[Box]
+) -> tuple[Resolution, tuple[SlideRegion, ...]]:
+    """Return the scale and regions of a slide at its finest level, in the order given."""
+    with open_slide(path, stated_mpp) as slide:
+        return slide.resolution, tuple(SlideRegion(box, _native(slide, box)) for box in boxes)
 
 
 def spread(places: tuple[GridTile, ...], count: int) -> tuple[GridTile, ...]:

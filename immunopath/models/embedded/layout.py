@@ -5,7 +5,8 @@ lung and a lymphoid follicle are neither desert nor inflamed. The Morisita-Horn 
 and decides nothing (real excluded fields score as low as 0.33 and as high as 0.59).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,8 @@ class Layout:
     density_in_nests: float | None
     density_outside: float | None
     morisita_horn: float | None
+    by_image: Mapping[int, str] = field(default_factory=dict)
+    """Phenotype of each image that has one of its own."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
     """Return the layout over all images of a case that are large enough."""
     in_nest = np.zeros(len(case.nuclei), np.bool_)
     blocks, counts, nest_um2 = [], [], 0.0
+    by_image: dict[int, str] = {}
     for image_index in sorted({b.image_index for b in case.boxes}):
         boxes = [b for b in case.boxes if b.image_index == image_index]
         mine = case.image_index == image_index
@@ -86,6 +90,9 @@ def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
         in_nest[mine] = maps.nest[row, column]
         nest_um2 += float(maps.tissue_um2[maps.nest].sum())
         blocks.append(_block_table(nuclei, maps, row, column))
+        own, _ = _call(blocks[-1].sum(axis=0), correction)
+        if own is not None:
+            by_image[image_index] = own
         counts.append(_square_counts(nuclei, maps))
     if not blocks:
         reason = (
@@ -100,7 +107,9 @@ def analyse_layout(case: CaseNuclei, correction: Correction) -> Layout:
     inside = float(total[0] / total[1]) if total[1] > 0 else None
     outside = float(total[2] / total[3]) if total[3] > 0 else None
     value, reason = _call(total, correction)
-    return Layout(value, reason, in_nest, table, nest_um2 * 1e-6, inside, outside, overlap)
+    return Layout(
+        value, reason, in_nest, table, nest_um2 * 1e-6, inside, outside, overlap, by_image
+    )
 
 
 def _call(total: F64, correction: Correction) -> tuple[str | None, str]:

@@ -17,6 +17,7 @@ from immunopath.models.embedded import fields
 from immunopath.models.embedded.cautions import median_area, mpp_plausible, warnings_of
 from immunopath.models.embedded.classifier import NucleiClassifier, shipped
 from immunopath.models.embedded.density import WORK_MPP, SparePool
+from immunopath.models.embedded.image_calls import image_calls
 from immunopath.models.embedded.layout import Layout, analyse_layout
 from immunopath.models.embedded.nuclei import CaseNuclei, detect_nuclei
 from immunopath.models.embedded.shares import Share, corrected, estimate_share
@@ -96,6 +97,7 @@ class EmbeddedPredictor:
             cut_points=fields.CUT_POINTS,
             morphometry=_morphometry(case, layout, share, coarsest),
             layout_note=note,
+            images=image_calls(case, layout, correction),
         )
         return Prediction(result, _table(case, layout))
 
@@ -136,7 +138,7 @@ def _trusted(layout: Layout, case: CaseNuclei) -> Layout:
     """Return the layout, without its phenotype when the nuclei speak against the resolution."""
     if layout.phenotype is None or mpp_plausible(case) is not False:
         return layout
-    return replace(layout, phenotype=None, reason=IMPLAUSIBLE)
+    return replace(layout, phenotype=None, reason=IMPLAUSIBLE, by_image={})
 
 
 def _blocks(case: CaseNuclei) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ from immunopath.models.calibrated import calibrated_result
 from immunopath.models.calibration import Calibrator
 from immunopath.models.mil.cautions import UNCALIBRATED, cautions_of
 from immunopath.models.mil.fields import CaseFacts, build_profile
+from immunopath.models.mil.image_calls import image_calls
 from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
 from immunopath.models.mil.record import EXTERNAL, MilRecord
@@ -93,7 +94,9 @@ class MilPredictor:
             ood_score=strange,
             source=self._provenance(source, distinct),
         )
-        profile = build_profile(self.head.read(rows) if len(rows) else {}, facts)
+        index_of = {tile.tile_id: tile.image_index for tile in source.tiles}
+        found = self.head.read(rows) if len(rows) else {}
+        profile = build_profile(found, facts)
         cautions = [*cautions_of(record, len(rows), strange)]
         cautions += [] if self.evidence.caution is None else [self.evidence.caution]
         cautions += [] if self.calibrator is not None else [UNCALIBRATED]
@@ -101,6 +104,7 @@ class MilPredictor:
             profile=validated_profile(profile, self.evidence.cards),
             cut_points=record.cut_points,
             cautions=tuple(cautions),
+            images=image_calls(found, [index_of[tile_id] for tile_id in tile_ids]),
         )
         return calibrated_result(result, self.calibrator)
 

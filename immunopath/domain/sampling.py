@@ -1,0 +1,145 @@
+"""What was read of a slide, in which round and why, and what that says of the whole slide."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from immunopath.domain.base import Frozen
+
+StopCode = Literal[
+    "settled", "off", "rounds", "budget", "no_tissue_left", "no_gain", "no_estimate", "late_engine",
+    "unreadable",
+]  # fmt: skip
+
+
+class SamplingBudget(Frozen):
+    """What adaptive sampling may cost: further rounds, and regions in all of them together."""
+
+    rounds: int = Field(default=2, ge=0, le=5)
+    regions: int = Field(default=12, ge=0, le=200)
+
+
+class Stratum(Frozen):
+    """The part of a slide that lies nearest to one region of the first round."""
+
+    first: int
+    """Image index of that region."""
+    places: int = Field(ge=1)
+    """Places with tissue in this part, the read ones included."""
+    read: tuple[int, ...]
+    """Image indices of the regions read here, `first` included."""
+
+    @property
+    def left(self) -> int:
+        """How many places were not read."""
+        return self.places - len(self.read)
+
+
+class SlideSampling(Frozen):
+    """What was read of one slide."""
+
+    name: str
+    sha256: str
+    candidates: int = Field(ge=1)
+    """Places on the grid with enough tissue: the sampling frame."""
+    side_um: float
+    """Side of a region."""
+    strata: tuple[Stratum, ...]
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """Image indices of all regions read, in the order in which they entered the case."""
+        return tuple(sorted(index for stratum in self.strata for index in stratum.read))
+
+
+class SamplingRound(Frozen):
+    """One visit of intake to the slides of a case."""
+
+    images: tuple[int, ...]
+    """Indices of the regions that entered the case."""
+    because: str
+    width_before: float | None = None
+    """Of the widest interval before the round; None for the first."""
+
+
+class SamplingLog(Frozen):
+    """All visits, kept in intake's result; None there for a case without slides."""
+
+    slides: tuple[SlideSampling, ...]
+    rounds: tuple[SamplingRound, ...]
+    fault: str = ""
+    """Why a further round could not be read; the case goes on with what it has."""
+
+
+class SlideEstimate(Frozen):
+    """The lymphocyte share of a slide from its regions, each weighted by the area it stands for.
+
+    The interval says how far other regions of the same slide could move the value, nothing of the
+    engine's own error.
+    """
+
+    name: str
+    sha256: str
+    quantity: str
+    value: float = Field(ge=0, le=1)
+    interval: tuple[float, float]
+    coverage: float
+    n_regions: int
+    first_round_value: float = Field(ge=0, le=1)
+    """The same from the regions of the first round only, which no result has chosen."""
+    variances: dict[int, float] = Field(default_factory=dict)
+    """Variance within the stratum of each first region, by its image index."""
+
+    @property
+    def width(self) -> float:
+        """Width of the interval."""
+        return self.interval[1] - self.interval[0]
+
+
+class Wanted(Frozen):
+    """How many more regions are wanted in the stratum of a first region."""
+
+    first: int
+    count: int = Field(ge=1)
+
+
+class SamplingDecision(Frozen):
+    """Read more tissue (then `wanted` is not empty), or stop and why."""
+
+    wanted: tuple[Wanted, ...] = ()
+    reason: str
+    stop: StopCode | None = None
+    """None exactly when more is wanted."""
+    width: float | None = None
+    """Of the widest interval, when there is an estimate."""
+
+
+class PhenotypeShares(Frozen):
+    """Share of 1 mm² cells of a slide by the phenotype of the region read in each."""
+
+    name: str
+    sha256: str
+    quantity: str
+    n_cells: int
+    """Cells with a phenotype; `n_unjudged` were read and have none."""
+    n_unjudged: int
+    seen_mm2: float
+    """Area that is read of a cell."""
+    shares: dict[str, float]
+    inflamed_interval: tuple[float, float]
+    """Of the share of inflamed cells, Wilson, at `coverage`."""
+    coverage: float
+
+
+class SamplingReport(Frozen):
+    """How a case's slides were sampled, for the report."""
+
+    rounds: tuple[SamplingRound, ...]
+    slides: tuple[SlideSampling, ...]
+    budget: SamplingBudget
+    stop: StopCode
+    stop_reason: str
+    estimates: tuple[SlideEstimate, ...] = ()
+    phenotypes: tuple[PhenotypeShares, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What cannot be said and why."""

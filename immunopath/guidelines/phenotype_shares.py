@@ -1,0 +1,85 @@
+"""Share of 1 mm² cells of a slide that are inflamed, excluded or desert.
+
+The form is that of Lunit SCOPE IO, which tiles a slide into 1 mm², gives each tile a phenotype and
+calls the slide inflamed from 20 % inflamed tiles on (J Immunother Cancer 2024;12:e008339; Park,
+J Clin Oncol 2022;40:1916). The rule that gives a cell its phenotype is the engine's here, not
+Lunit's densities in cancer epithelium and stroma; only 0.26 mm² of a cell are read, and only cells
+with a region of the first round count. So the shares stand beside our phenotype, Lunit's cut is
+not applied to them, and they are no IIP.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from immunopath.domain.prediction import FIELD_VALUES, ImageCall
+from immunopath.domain.quality import ImageSummary, IntakeResult
+from immunopath.domain.sampling import PhenotypeShares, SlideSampling
+
+QUANTITY = "share_of_1mm2_cells_by_engine_phenotype"
+CELL_UM = 1000.0
+MIN_CELLS = 8
+"""Below this a share cannot be told from its half or its double."""
+COVERAGE = 0.90
+_Z = 1.6448536269514722
+
+
+def phenotype_shares(
+    intake: IntakeResult, calls: Sequence[ImageCall]
+) -> tuple[tuple[PhenotypeShares, ...], tuple[str, ...]]:
+    """Return the shares of every slide with eight judged cells, and why others have none."""
+    by_image = {call.image_index: call for call in calls}
+    shares, notes = list[PhenotypeShares](), list[str]()
+    for slide in intake.sampling.slides if intake.sampling else ():
+        found, unjudged = _cells(slide, intake.images, by_image)
+        if len(found) < MIN_CELLS:
+            notes.append(
+                f"{slide.name}: {len(found)} cells of 1 mm² with a phenotype ({unjudged} without); "
+                f"their shares need {MIN_CELLS}."
+            )
+            continue
+        inflamed = sum(value == "inflamed" for value in found.values())
+        shares.append(
+            PhenotypeShares(
+                name=slide.name,
+                sha256=slide.sha256,
+                quantity=QUANTITY,
+                n_cells=len(found),
+                n_unjudged=unjudged,
+                seen_mm2=round((slide.side_um / 1000) ** 2, 3),
+                shares={
+                    name: sum(value == name for value in found.values()) / len(found)
+                    for name in FIELD_VALUES["immune_phenotype"] or ()
+                },
+                inflamed_interval=_wilson(inflamed, len(found)),
+                coverage=COVERAGE,
+            )
+        )
+    return tuple(shares), tuple(notes)
+
+
+def _cells(
+    slide: SlideSampling, images: Sequence[ImageSummary], calls: Mapping[int, ImageCall]
+) -> tuple[dict[tuple[int, int], str], int]:
+    """Return the phenotype by cell, from first regions only, and how many cells have none."""
+    found: dict[tuple[int, int], str] = {}
+    seen = set[tuple[int, int]]()
+    for stratum in slide.strata:
+        image = images[stratum.first]
+        x, y, width, height = image.region or (0, 0, 0, 0)
+        cell = (
+            int((x + width / 2) * image.mpp // CELL_UM),
+            int((y + height / 2) * image.mpp // CELL_UM),
+        )
+        seen.add(cell)
+        call = calls.get(stratum.first)
+        if call is not None and call.phenotype is not None:
+            found.setdefault(cell, call.phenotype)
+    return found, len(seen) - len(found)
+
+
+def _wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return the 90 % Wilson interval of a share."""
+    p, z2 = successes / n, _Z * _Z
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)

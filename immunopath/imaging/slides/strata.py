@@ -1,0 +1,55 @@
+"""The parts of a slide that its first regions stand for, and further regions within them.
+
+Every place with tissue belongs to the region of the first round that lies nearest: that is its
+stratum, and the number of its places is the weight of whatever is read in it. Further regions of a
+stratum are taken by distance alone. Which strata get some may rest on what was seen in them; which
+places of a stratum never does.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from immunopath.imaging.tiles import Box
+
+
+def strata_of(frame: Sequence[Box], first: Sequence[Box]) -> dict[Box, tuple[Box, ...]]:
+    """Return the places of each first region, itself included, in reading order.
+
+    Of regions at the same distance the earlier one gets the place. Raises `ValueError` when a first
+    region is no place of the frame.
+    """
+    strange = set(first) - set(frame)
+    if strange or not first:
+        raise ValueError(f"{sorted(strange) or 'no region'}: not among the places of the slide")
+    nearest = _distances(frame, first).argmin(axis=1)
+    return {
+        box: tuple(place for place, own in zip(frame, nearest, strict=True) if own == index)
+        for index, box in enumerate(first)
+    }
+
+
+def further(
+    strata: Mapping[Box, Sequence[Box]], read: Sequence[Box], wanted: Mapping[Box, int]
+) -> dict[Box, tuple[Box, ...]]:
+    """Return up to `wanted` new boxes for each first region: each the farthest from all read ones.
+
+    Distances are to the regions of all strata. Nothing read is returned, nothing is random.
+    """
+    taken, chosen = list(read), dict[Box, tuple[Box, ...]]()
+    for first, count in wanted.items():
+        free = [box for box in strata[first] if box not in set(taken)]
+        mine: list[Box] = []
+        while free and len(mine) < count:
+            mine.append(free.pop(int(_distances(free, taken).min(axis=1).argmax())))
+            taken.append(mine[-1])
+        chosen[first] = tuple(sorted(mine, key=lambda box: (box[1], box[0])))
+    return chosen
+
+
+def _distances(boxes: Sequence[Box], others: Sequence[Box]) -> npt.NDArray[np.float64]:
+    """Return squared distances of the corners, (boxes, others); all boxes are of one size."""
+    here, there = (np.array(part, np.float64).reshape(-1, 4)[:, :2] for part in (boxes, others))
+    squared: npt.NDArray[np.float64] = ((here[:, None] - there[None]) ** 2).sum(axis=2)
+    return squared
