@@ -25,7 +25,13 @@ from immunopath.app.uploads import Limits, UploadError, UploadFolder, check_coun
 from immunopath.domain.base import first_fault
 from immunopath.domain.case import MAX_CASE_ID, Case, named_after
 from immunopath.domain.clinical import ClinicalContext
-from immunopath.domain.errors import CaseFileError, ImmunoPathError, InputError, ResolutionError
+from immunopath.domain.errors import (
+    CaseFileError,
+    ImmunoPathError,
+    InputError,
+    OutputError,
+    ResolutionError,
+)
 from immunopath.domain.files import safe_name
 from immunopath.domain.units import checked_mpp
 from immunopath.models.registry import ROLES
@@ -86,17 +92,29 @@ class CaseDesk:
         if session is None:
             raise InputError("the page is out of date; load it again")
         with self.desk.place():
-            limits = {"max_files": self.limits.max_files + 1, "max_fields": MAX_FIELDS}
+            form = await self._received(request)
             try:
-                async with (
-                    asyncio.timeout(self.limits.upload_s),
-                    request.form(**limits, max_part_size=MAX_FIELD_BYTES) as form,
-                ):
-                    job = await run_in_threadpool(self._job, form)
-            except TimeoutError as error:
-                raise UploadError("the images took too long to arrive; try again") from error
+                job = await run_in_threadpool(self._job, form)
+            finally:
+                await form.close()
             run = self.desk.submit(session, job)
         return JSONResponse({"run": run.id}, status_code=202)
+
+    async def _received(self, request: Request) -> FormData:
+        """Return the whole form; its images lie in unnamed temporary files until it is closed."""
+        try:
+            async with asyncio.timeout(self.limits.upload_s):
+                return await request.form(
+                    max_files=self.limits.max_files + 1,
+                    max_fields=MAX_FIELDS,
+                    max_part_size=MAX_FIELD_BYTES,
+                )
+        except TimeoutError as error:
+            raise UploadError("the images took too long to arrive; try again") from error
+        except OSError as error:
+            raise OutputError(
+                f"the images cannot be kept for the run ({error.strerror})"
+            ) from error
 
     def _job(self, form: FormData) -> Job:
         values = {key: text for key, text in form.multi_items() if isinstance(text, str)}

@@ -67,6 +67,7 @@ class CohortDesk:
             stem=request.path_params["stem"],
             line=line,
             n=len(cohort.lines),
+            problem=_problem(folder, record),
             why_no_fhir=why_no_fhir(),
         )
 
@@ -89,6 +90,17 @@ class CohortDesk:
         if self.folder is None or record is None:
             raise NoSuchCase("there is no such case in this cohort")
         return self.folder, record
+
+
+def _problem(folder: CohortFolder, record: CaseRecord) -> str:
+    """Return why the case's report cannot be shown, or an empty text."""
+    if not record.files:
+        return ""
+    try:
+        folder.stored(record, "html" if record.file(".html") else "json")
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _number(text: str) -> int:

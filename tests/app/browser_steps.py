@@ -40,7 +40,7 @@ def layout(page: Page) -> dict[str, Any]:
 
 
 def whole_case(page: Page, out: Path, image: str) -> dict[str, Any]:
-    """Upload → run → report → every download."""
+    """Upload → run → report → every download; the page loaded again finds the report again."""
     page.select_option("[name=histology]", "adenocarcinoma")
     run_case(page, image, mpp="0.5", case_id="seen in a browser")
     page.wait_for_selector("#result:not([hidden])", timeout=PATIENCE_MS)
@@ -52,6 +52,8 @@ def whole_case(page: Page, out: Path, image: str) -> dict[str, Any]:
             page.click(f"#result a[data-format={name}]")
         waited.value.save_as(out / f"report.{name}")
         names[name] = waited.value.suggested_filename
+    page.reload()
+    frame.locator("h1").wait_for(timeout=PATIENCE_MS)
     nodes = page.locator("[data-agent]")
     return {
         "title": frame.locator("h1").inner_text(),

@@ -94,6 +94,9 @@ def test_a_changed_report_is_not_shown(client: TestClient, copied: Path) -> None
     answer = client.get(f"/cohort/{stem}/report.html")
     assert answer.status_code == 400
     assert "was changed since the run wrote it" in answer.json()["error"]
+    case = client.get(f"/cohort/{stem}").text
+    assert "was changed since the run wrote it" in case
+    assert "<iframe" not in case
 
 
 def test_a_record_cannot_name_a_file_outside(client: TestClient, copied: Path) -> None:

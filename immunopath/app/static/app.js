@@ -126,14 +126,18 @@
     $("result").scrollIntoView({ block: "start" });
   }
 
+  const seconds = (since) => Math.round((Date.now() - since) / 1000);
+
   async function follow() {
+    let since = 0;
     for (;;) {
       const answer = await fetch(address, { headers: own });
       const run = await answer.json();
       if (!answer.ok) throw new Error(run.error);
       mark(run.events);
+      if (run.state === "running" && !since) since = Date.now();
       $("working").textContent = run.state === "waiting"
-        ? `waiting, ${run.ahead} ${run.ahead === 1 ? "case" : "cases"} before this one` : run.state === "running" ? "working" : "";
+        ? `waiting, ${run.ahead} ${run.ahead === 1 ? "case" : "cases"} before this one` : run.state === "running" ? `working, ${seconds(since)} s` : "";
       if (run.state === "failed") throw new Error(run.error);
       if (run.state === "done") { skipTheRest(); show(run.report); return; }
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -153,27 +157,36 @@
     let said;
     try { said = JSON.parse(text); } catch { said = { error: text.trim() }; }
     if (!answer.ok) throw new Error(said.error);
-    address = `/runs/${said.run}`;
+    history.replaceState(null, "", `#${said.run}`); // so that a reloaded page finds its run again
+    await watch(said.run);
+  }
+
+  async function watch(run) {
+    address = `/runs/${run}`;
     mark([]);
     $("progress").hidden = false;
     $("progress").scrollIntoView({ block: "nearest" });
     await follow();
   }
 
-  form.onsubmit = async (event) => {
-    event.preventDefault();
+  async function during(work) {
     fail("");
     $("result").hidden = true;
     $("progress").hidden = true;
     $("run").disabled = true;
     try {
-      await start();
+      await work();
     } catch (error) {
       fail(error instanceof TypeError ? "the page's server does not answer; is it still running?" : error.message);
     } finally {
       $("run").disabled = false;
       $("working").textContent = "";
     }
+  }
+
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    during(start);
   };
 
   $("forget").onclick = async () => {
@@ -181,5 +194,9 @@
     $("report").removeAttribute("src");
     $("result").hidden = true;
     $("progress").hidden = true;
+    history.replaceState(null, "", "/");
   };
+
+  const left = location.hash.slice(1);
+  if (/^[\w-]{22}$/.test(left)) during(() => watch(left));
 })();
