@@ -63,15 +63,16 @@ def placed(samples: Iterable[Sample], tiles: Iterable[TileRow] = ()) -> tuple[Pl
 def find_leaks(rows: Sequence[Placed], *, by_site: bool = False) -> tuple[Leak, ...]:
     """Return what is shared across splits.
 
-    A patient is the same under every barcode that names it. A slide or an aliquot must not even
+    A patient is the same under every barcode that names it, and is there once: a patient under two
+    names in one split would count twice. A slide or an aliquot must not even
     be shared by two patients of one split, and a slide whose barcode names another patient is
     reported; a tile's pixels and, with `by_site`, a site must not lie in two splits.
     """
     leaks = [
-        *_across("patient", rows, lambda r: (patient_key(r.patient_id),)),
+        *_shared("patient", rows, lambda r: (patient_key(r.patient_id),)),
         *_shared("slide", rows, lambda r: r.slides),
         *_shared("aliquot", rows, lambda r: r.aliquots),
-        *_across("tile", rows, lambda r: r.pixels),
+        *_shared("tile", rows, lambda r: r.pixels, within=False),
         *_foreign(rows),
     ]
     if by_site:
@@ -102,15 +103,16 @@ def _across(what: str, rows: Sequence[Placed], names: Names) -> list[Leak]:
     ]
 
 
-def _shared(what: str, rows: Sequence[Placed], names: Names) -> list[Leak]:
-    owners: dict[str, set[str]] = defaultdict(set)
+def _shared(what: str, rows: Sequence[Placed], names: Names, *, within: bool = True) -> list[Leak]:
+    """Return what several patients have; `within`: also those of one split."""
+    owners: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in rows:
         for name in names(row):
-            owners[name].add(f"{row.patient_id} ({row.split})")
+            owners[name].add((row.patient_id, row.split))
     return [
-        Leak(what=what, name=name, where=tuple(sorted(found)))
+        Leak(what=what, name=name, where=tuple(f"{who} ({split})" for who, split in sorted(found)))
         for name, found in sorted(owners.items())
-        if len(found) > 1
+        if len(found if within else {split for _, split in found}) > 1
     ]
 
 

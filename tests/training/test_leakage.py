@@ -20,9 +20,11 @@ def test_clean_splits_pass() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "message"),
     [
-        (row("a", "train"), row("a", "test"), "patient a is in test and train"),
+        (row("a", "train"), row("a", "test"), r"patient a is in a \(test\) and a \(train\)"),
         (row("TCGA-05-4244", "train"), row("TCGA-05-4244-01A-01R-1107-07", "val"),
-         "patient TCGA-05-4244 is in train and val"),
+         r"is in TCGA-05-4244 \(train\) and TCGA-05-4244-01A-01R-1107-07 \(val\)"),
+        (row("TCGA-05-4244", "test"), row("TCGA-05-4244-01A", "test"),
+         r"is in TCGA-05-4244 \(test\) and TCGA-05-4244-01A \(test\)"),
         (row("a", "train", slides=("s",)), row("b", "test", slides=("s",)),
          r"slide s is in a \(train\) and b \(test\)"),
         (row("a", "train", slides=("s",)), row("b", "train", slides=("s",)),

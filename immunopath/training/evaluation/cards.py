@@ -19,8 +19,10 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
 
     Two classes: AUROC (null 0.5), without tables balanced accuracy. More classes: accuracy, against
     1 / k or the share of the most frequent label, whichever is higher. Numbers: Spearman (null 0).
-    Rendered images are never external. Raises `InputError` for a split that the checkpoint may have
-    been trained on and for an external claim on a synthetic cohort.
+    Rendered images are never external. A field that ignores the image has no card, however well it
+    does: what it knows (cancer type in the prompt, base rates) needs no image. Raises `InputError`
+    for a split that the checkpoint may have been trained on and for an external claim on a
+    synthetic cohort.
     """
     if found.split != "test":
         raise InputError(
@@ -30,6 +32,8 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
         raise InputError(NO_EXTERNAL)
     cards = {}
     for name, field in found.main.fields.items():
+        if _blind(found, name):
+            continue
         card = _card(found, name, field, external)
         if card is not None:
             cards[name] = card
@@ -44,6 +48,11 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
         evaluation=hashlib.sha256(text.encode()).hexdigest(),
         cards=cards,
     )
+
+
+def _blind(found: Evaluation, name: str) -> bool:
+    field = found.alarm.fields.get(name)
+    return field is not None and field.image == "ignores"
 
 
 def _card(found: Evaluation, name: str, field: FieldScore, external: bool) -> ValidationCard | None:

@@ -60,14 +60,16 @@ def one_vs_rest(truth: Ints, table: Floats, weights: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def macro_auroc(truth: Ints, table: Floats, weights: Floats) -> Floats:
+def macro_auroc(truth: Ints, table: Floats, weights: Floats, least: int = 1) -> Floats:
     """Return the mean one-vs-rest AUROC over the classes that can be told apart in a resample.
 
-    For two classes it is the usual AUROC of the first.
+    Classes with fewer than `least` patients do not count: one patient's rank is no area. For two
+    classes it is the usual AUROC of the first.
     """
     if table.shape[1] == 2:
         return auroc((truth == 0).astype(np.int64), table[:, 0], weights)
-    return _mean_known(one_vs_rest(truth, table, weights))
+    enough = np.bincount(truth, minlength=table.shape[1]) >= least
+    return _mean_known(one_vs_rest(truth, table, weights)[:, enough])
 
 
 def brier(truth: Ints, table: Floats, weights: Floats) -> Floats:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from immunopath.domain.errors import EngineError, EngineSpecError, InputError
+from immunopath.imaging.tile_manifest import read_tiles
 from immunopath.models.protocols import Predictor
 from immunopath.models.registry import build_engine, check_spec
 from immunopath.models.spec import EngineSpec
@@ -23,7 +24,7 @@ from immunopath.training.evaluation.runner import Shown, predict
 from immunopath.training.evaluation.write import ANSWERS, write_all
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
-from immunopath.training.samples import SAMPLES, Sample, read_samples
+from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 from immunopath.training.tile_source import Control, read_cohort_folder
 
 
@@ -41,7 +42,8 @@ def run(request: Request) -> Result:
             f"{request.cohort / SAMPLES}: no patient is in the split {request.split!r}; make the "
             "splits first or choose another"
         )
-    require_no_leak(placed(samples))
+    manifest = request.cohort / TILES
+    require_no_leak(placed(samples, read_tiles(manifest) if manifest.is_file() else ()))
     require_held_out(request, samples, scored)
     asked = _ask_all(request, files, samples, scored)
     evaluation = evaluate_sets(

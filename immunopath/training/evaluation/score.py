@@ -173,7 +173,7 @@ def _class_rows(data: FieldData, weights: Floats) -> Mapping[str, Floats]:
     p = data.table
     said, seen = calibration.confidence_of(truth, p)
     return rows | {
-        "auroc": over_rows(lambda w: classes.macro_auroc(truth, p, w), weights),
+        "auroc": over_rows(lambda w: classes.macro_auroc(truth, p, w, MIN_POSITIVES), weights),
         "brier": classes.brier(truth, p, weights),
         "log_loss": classes.log_loss(truth, p, weights),
         "ece": over_rows(lambda w: calibration.ece_rows(said, seen, w), weights),

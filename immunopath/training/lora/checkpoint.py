@@ -81,7 +81,7 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
         keys=data.keys,
         decimals=data.decimals,
         quantity=quantity,
-        cut_points=data.cut_points or cut_points_of([p.sample for p in cohort.train]),
+        cut_points=data.cut_points or cut_points_of([p.sample for p in cohort.train], recipe),
         mpp=cohort.mpp,
         patch_px=cohort.patch_px,
         cautions=(SYNTHETIC,) if "synthetic" in cohort.origins else (),

@@ -47,7 +47,7 @@ class DataConfig(Frozen):
     validation_tiles: per patient, evenly spread and always the same; max_length: tokens of a row,
     a longer one is an error, nothing is cut off; quantity: what stands behind ``til_fraction``,
     by default that of the cohort's ``labels.json``; cut_points: between the classes of
-    ``til_density``, by default where the training labels themselves are cut.
+    ``til_density``, by default those of ``labels.json``, else where the training labels are cut.
     """
 
     prompt: str = "card-v1"

@@ -69,9 +69,9 @@ def read_cohort(folder: Path, *, rendered: bool = True) -> Cohort:
     """Return the cohort in a folder; `rendered`: False where vectors were imported.
 
     Tiles that were left out when the cohort was cut have no file and are no part of it. Raises
-    `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, a selected
-    tile without a file, and equal tiles in two splits (one patient under two names);
-    `LeakageError` for a patient under two barcodes or a slide that two patients share.
+    `CaseFileError` for a missing or damaged table, tiles of mixed resolution or size, and a
+    selected tile without a file; `LeakageError` for a patient under two names, a slide that two
+    patients share, and equal tiles in two splits.
     """
     samples = read_samples(folder / SAMPLES)
     rows = tuple(row for row in read_tiles(folder / TILES) if row.selected or row.file is not None)
@@ -87,8 +87,7 @@ def read_cohort(folder: Path, *, rendered: bool = True) -> Cohort:
         samples_sha256=_sha256(folder / SAMPLES),
         tiles_sha256=_sha256(folder / TILES),
     )
-    _refuse_shared_pixels(cohort)
-    require_no_leak(placed(samples))
+    require_no_leak(placed(samples, rows))
     return cohort
 
 
@@ -108,24 +107,6 @@ def _one_shape(path: Path, rows: Sequence[TileRow], *, rendered: bool) -> tuple[
             "of the cohort as images first, or name imported vectors (--features)"
         )
     return shapes[0]
-
-
-def _refuse_shared_pixels(cohort: Cohort) -> None:
-    """Equal tiles in two splits are one patient under two names: the test would be known."""
-    split_of = {sample.patient_id: sample.split for sample in cohort.samples}
-    seen: dict[str, TileRow] = {}
-    for row in cohort.rows:
-        split = split_of.get(row.patient_id)
-        if not row.sha256 or row.file is None or split is None:
-            continue
-        first = seen.setdefault(row.sha256, row)
-        other = split_of[first.patient_id]
-        if other != split:
-            raise CaseFileError(
-                f"{cohort.folder / TILES}: tiles {first.tile_id!r} of {first.patient_id!r} "
-                f"({other}) and {row.tile_id!r} of {row.patient_id!r} ({split}) are the same "
-                "pixels: one patient in two splits; give both ids one split, or drop one"
-            )
 
 
 def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:

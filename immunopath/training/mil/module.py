@@ -51,8 +51,9 @@ class GatedAttention(nn.Module):
 def field_loss(raw: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Return the loss of one field, labels NaN left out; 0 when none is known.
 
-    Classes: cross-entropy over log(classes), weighted. Numbers: negative log density of the
-    logistic distribution, of which the network gives centre and scale.
+    Classes: cross-entropy over log(classes), times the class weight; the sum is not divided by the
+    batch's own weights, or a rare class would count least where it is there. Numbers: negative log
+    density of the logistic distribution, of which the network gives centre and scale.
     """
     known = ~torch.isnan(labels)
     if not bool(known.any()):
@@ -65,5 +66,4 @@ def field_loss(raw: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         return (z + 2 * functional.softplus(-z) + torch.log(scale)).mean()
     chance = torch.log(torch.tensor(float(len(weights))))
     each = functional.cross_entropy(raw, labels.long(), reduction="none") / chance
-    share = weights[labels.long()]
-    return (each * share).sum() / share.sum()
+    return (each * weights[labels.long()]).mean()

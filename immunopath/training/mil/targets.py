@@ -135,11 +135,12 @@ def _why_no_class(counts: Mapping[str, int]) -> str:
 
 
 def class_weights(target: Target, balance: float) -> npt.NDArray[np.float64]:
-    """Return a loss weight per class: (mean count / count) to the power `balance`, at most 10.
+    """Return a loss weight per class: as (mean count / count) to the power `balance`.
 
-    A class without cases weighs 1. The weights change what the network learns from frequencies to
-    a mixture; `log(weights)` is taken from its logits afterwards, so that its tables are
-    probabilities under the frequencies of the training split.
+    They are cut at 10 times the mean and then scaled so that a patient weighs 1 on average; a class
+    without cases weighs as an average one. The weights change what the network learns from
+    frequencies to a mixture; `log(weights)` is taken from its logits afterwards, so that its tables
+    are probabilities under the frequencies of the training split.
     """
     count = np.array(
         [np.sum(target.labels == k) for k in range(len(target.values or ()))], dtype=np.float64
@@ -147,6 +148,7 @@ def class_weights(target: Target, balance: float) -> npt.NDArray[np.float64]:
     seen = count > 0
     weights = np.ones_like(count)
     weights[seen] = np.minimum((count[seen].mean() / count[seen]) ** balance, HEAVIEST)
+    weights[seen] *= count.sum() / (weights * count).sum()
     return weights
 
 

@@ -71,6 +71,17 @@ def test_the_metric_of_each_kind_and_what_guessing_reaches() -> None:
     assert "cd8_infiltration" not in cards
 
 
+def test_a_field_that_ignores_the_image_has_no_card_however_good_it_is() -> None:
+    """E.g. the cancer type in the prompt: evidence of the prompt, not of the image."""
+    samples = cohort(120, origin="rna")
+    test = of_split(samples, "test")
+    answers = seeing(test)
+    blind = {name: answers.model_copy(update={"control": name}) for name in ("blank", "shuffled")}
+    found = evaluate_sets(samples, answers, blind, plan=FEW)
+    assert (found.value("til_fraction", "spearman") or 0) > 0.8
+    assert validation_file(found, external=True).cards == {}
+
+
 def test_a_split_that_training_used_gives_no_card() -> None:
     samples = cohort(120, origin="rna")
     found = evaluate_sets(samples, seeing(of_split(samples, "val")), split="val", plan=FEW)

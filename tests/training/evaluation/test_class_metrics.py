@@ -83,3 +83,13 @@ def test_the_order_of_patients_does_not_matter(seed: int, k: int) -> None:
     assert (
         ours.confusion(truth, called, k, one) == ours.confusion(truth[order], called[order], k, one)
     ).all()
+
+
+def test_a_class_of_one_patient_has_no_area() -> None:
+    truth = np.array([0] * 6 + [1] * 6 + [2])
+    table = np.full((13, 3), 0.1)
+    table[np.arange(13), truth] = 0.8
+    table[12] = 0.8, 0.1, 0.1  # the lone one is missed
+    ones = np.ones((1, 13))
+    assert ours.macro_auroc(truth, table, ones)[0] < 0.85
+    assert ours.macro_auroc(truth, table, ones, 6)[0] > 0.95

@@ -109,6 +109,7 @@ def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Pat
     write_recipe(folder / LABELS, recipe)
     found = train(tiny_config(base, folder, tmp_path / "run", optim={"epochs": 1}))
     assert found.record.quantity == "rna_score_minmax"
+    assert found.record.cut_points == recipe.constants.cut_points(recipe.variant)
     assert found.record.training is not None
     assert LabelRecipe.model_validate(found.record.training.label_constants) == recipe
     (folder / LABELS).unlink()

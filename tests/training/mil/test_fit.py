@@ -63,6 +63,15 @@ def test_the_numbers_loss_is_the_density_of_the_table_that_is_read() -> None:
         assert float(torch.exp(-loss)) / 100 == pytest.approx(table[at], rel=0.01)
 
 
+def test_a_rare_class_weighs_as_much_whatever_batch_it_is_in() -> None:
+    """Else `log(weights)` takes out more than they put in, and the rare class is understated."""
+    raw = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 2)))
+    labels = torch.tensor([0.0, 1, 1, 1, 1, 1, 1, 1])
+    weights = torch.tensor([4.0, 0.6], dtype=torch.float64)
+    parts = [field_loss(raw[i : i + 4], labels[i : i + 4], weights) for i in (0, 4)]
+    assert float(sum(parts) / 2) == pytest.approx(float(field_loss(raw, labels, weights)))
+
+
 def test_unknown_labels_carry_no_loss_and_no_gradient() -> None:
     raw = torch.zeros(3, 2, requires_grad=True)
     weights = torch.ones(2)

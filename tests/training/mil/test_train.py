@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from texture_cohort import make_cohort, texture, write_tile
 
-from immunopath.domain.errors import CaseFileError, EngineMismatch, LabelError, OutputError
+from immunopath.domain.errors import (
+    CaseFileError,
+    EngineMismatch,
+    LabelError,
+    LeakageError,
+    OutputError,
+)
 from immunopath.imaging.tile_manifest import TileRow, read_tiles, write_tiles
 from immunopath.models.mil.record import FILE, WEIGHTS, read_record
 from immunopath.training.labels.fields import LabelConstants, Span
@@ -74,7 +80,7 @@ def test_one_patient_under_two_names_in_two_splits_is_refused(small: Path) -> No
     rows = read_tiles(small / TILES)
     twin = rows[3].model_copy(update={"file": rows[0].file, "sha256": rows[0].sha256})
     write_tiles(small / TILES, [*rows[:3], twin, *rows[4:]])
-    with pytest.raises(CaseFileError, match=r"'P000' \(train\) and 'P003-0' of 'P003' \(test\)"):
+    with pytest.raises(LeakageError, match=r"tile .* is in P000 \(train\) and P003 \(test\)"):
         make_plan(small, "embedded", QUICK)
 
 
