@@ -3,8 +3,11 @@
 import hashlib
 import os
 import re
+import stat
 import uuid
+from io import BufferedReader
 from pathlib import Path
+from typing import TextIO
 
 from immunopath.domain.errors import CaseFileError, OutputError
 
@@ -24,6 +27,41 @@ def require_file(path: Path, what: str) -> None:
         raise CaseFileError(f"{path}: is {kind}; name {what}")
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing else: not what took its place meanwhile either.
+
+    Raises `OSError`; never waits for a pipe's writer.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.fdopen(_regular(os.open(path, flags)), "rb")
+
+
+def open_to_append(path: Path) -> TextIO:
+    """Open a UTF-8 file to append to; it is made when it is not there.
+
+    Raises `OSError` for a link (it may lead anywhere) and for all that is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.fdopen(_regular(os.open(path, flags, 0o666)), "a", encoding="utf-8")
+
+
+def _regular(number: int) -> int:
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(0, "is no regular file")
+    return number
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """Raise `OutputError` if a folder of that name below `folder` is a link: it leads elsewhere."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise OutputError(
+                f"{folder / name}: is a link; results are written below {folder} only, so remove it"
+            )
+
+
 def read_small(path: Path, what: str, limit: int = 4_000_000) -> bytes:
     """Return the bytes of a settings-like file; `what` says which file is wanted.
 
@@ -31,7 +69,7 @@ def read_small(path: Path, what: str, limit: int = 4_000_000) -> bytes:
     """
     require_file(path, what)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(limit + 1)
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({_reason(error)})") from error
@@ -71,7 +109,8 @@ def sweep(folder: Path) -> None:
     Only whoever holds the folder alone may call this: the files of a living process look the same.
     """
     for left in folder.rglob(f"{_HALF}*.tmp"):
-        left.unlink(missing_ok=True)
+        if left.is_symlink() or not left.is_dir():
+            left.unlink(missing_ok=True)
 
 
 def safe_name(case_id: str) -> str:

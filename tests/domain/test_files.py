@@ -1,5 +1,6 @@
 """Results are written whole or not at all, under names that hold for any case id."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.errors import CaseFileError, OutputError
-from immunopath.domain.files import read_small, safe_name, sweep, write_bytes, write_text
+from immunopath.domain.files import (
+    open_regular,
+    open_to_append,
+    read_small,
+    safe_name,
+    sweep,
+    write_bytes,
+    write_text,
+)
 
 TEXTS = st.text(st.characters(), max_size=80)
 
@@ -103,3 +112,31 @@ def test_a_small_file_is_read_and_what_is_none_is_refused_unread(tmp_path: Path)
         read_small(Path("/dev/zero"), "a record")
     with pytest.raises(CaseFileError, match="no such file"):
         read_small(tmp_path / "none", "a record")
+
+
+def test_only_a_regular_file_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="regular file"):
+            open_regular(path)
+        with pytest.raises(CaseFileError, match="no regular file"):
+            read_small(path, "a thing")
+
+
+def test_nothing_is_appended_through_a_link_or_to_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(OSError, match=r".+"):
+            open_to_append(tmp_path / name)
+    with open_to_append(tmp_path / "log") as stream:
+        stream.write("µ")
+    assert (tmp_path / "log").read_text("utf-8") == "µ"
+    assert (tmp_path / "victim").read_text() == "kept"
+
+
+def test_sweeping_leaves_a_folder_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / ".immunopath-mine.tmp").mkdir()
+    sweep(tmp_path)
+    assert (tmp_path / ".immunopath-mine.tmp").is_dir()

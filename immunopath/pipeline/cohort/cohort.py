@@ -1,5 +1,6 @@
 """A cohort from its manifest to its tables; killed at any moment, it goes on where it was."""
 
+import errno
 import json
 import os
 import platform
@@ -16,11 +17,11 @@ from immunopath import __version__
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError, OutputError
-from immunopath.domain.files import sweep, write_text
+from immunopath.domain.files import open_to_append, refuse_links, sweep, write_text
 from immunopath.pipeline.cohort.case_run import CasePlan, Done
 from immunopath.pipeline.cohort.local import EngineFactory, run_here, run_workers
 from immunopath.pipeline.cohort.manifest import ManifestRow
-from immunopath.pipeline.cohort.store import ResultStore
+from immunopath.pipeline.cohort.store import FOLDERS, ResultStore
 from immunopath.pipeline.settings import Settings
 from immunopath.reporting.cohort_page import write_pages
 from immunopath.reporting.cohort_tables import write_tables
@@ -79,12 +80,13 @@ def run_cohort(
 ) -> CohortResult:
     """Run every good row and write the tables; see `docs/outputs.md` for the files.
 
-    Raises `OutputError` when another run works in the folder.
+    Raises `OutputError` when another run works in the folder, or when a link in it leads elsewhere.
     """
     started = perf_counter()
     jobs = [(row.number, row.case) for row in rows if row.case is not None]
     made = resumed = 0
     with _locked(plan.out), _Log(plan.out, settings, plan, machines) as log:
+        refuse_links(plan.out, *FOLDERS)
         sweep(plan.out)
         log.manifest("running")
         for done in machines.stream(settings, jobs, plan):
@@ -111,14 +113,18 @@ def _records(rows: Sequence[ManifestRow], store: ResultStore) -> Iterator[CaseRe
             yield CaseRecord(case_id=case_id, row=row.number, status="failed", reason=reason)
 
 
+def _reason(error: OSError) -> str:
+    return "is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
+
+
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Hold the folder for one run; the lock goes with the process, however it ends."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        stream = (out / ".lock").open("a")
+        stream = open_to_append(out / ".lock")
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+        raise OutputError(f"{out}: cannot be written ({_reason(error)})") from error
     with stream:
         try:
             import fcntl
@@ -153,7 +159,11 @@ class _Log:
         }
 
     def __enter__(self) -> Self:
-        self._stream = (self._out / "events.jsonl").open("a", encoding="utf-8")
+        path = self._out / "events.jsonl"
+        try:
+            self._stream = open_to_append(path)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -71,11 +71,13 @@ def _without_twins(rows: list[ManifestRow]) -> Iterator[ManifestRow]:
     Which of two is meant is not ours to guess. Ids that look alike (compatibility characters,
     invisible marks) are one id to whoever reads the worklist.
     """
-    seen = Counter(_looks(row.case_id) for row in rows if row.case_id)
+    seen: dict[str, list[int]] = {}
     for row in rows:
-        if row.case_id and seen[_looks(row.case_id)] > 1 and not row.problem:
-            others = [r.number for r in rows if _looks(r.case_id) == _looks(row.case_id)]
-            same = ", ".join(str(n) for n in others if n != row.number)
+        seen.setdefault(_looks(row.case_id), []).append(row.number)
+    for row in rows:
+        twins = seen[_looks(row.case_id)] if row.case_id else []
+        if len(twins) > 1 and not row.problem:
+            same = ", ".join(str(n) for n in twins[:20] if n != row.number)
             text = (
                 f"case id {row.case_id!r} also stands in row {same[:80]}; give every case its own"
             )
@@ -124,7 +126,7 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
             for number, line in enumerate(stream, 1):
                 if not line.strip():
                     continue
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=_each_once)
                 if not isinstance(row, dict):
                     raise CaseFileError(f"{path}: line {number} is no object")
                 _check_columns(path, row)
@@ -133,6 +135,13 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
         raise CaseFileError(f"{path}: is not JSON lines ({str(error)[:160]})") from error
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
@@ -153,17 +162,21 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
 def _check_columns(path: Path, names: Iterable[str]) -> None:
     known = [*OWN_COLUMNS, *sorted(KEYS)]
     listed = list(names)
-    twice = sorted({name for name in listed if listed.count(name) > 1})
-    if twice:
-        raise CaseFileError(f"{path}: column {twice[0]!r} appears twice")
     for name in listed:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
-            raise CaseFileError(f"{path}: unknown column {str(name)!r}: did you mean {near[0]!r}?")
+            text = str(name)[:60]
+            near = difflib.get_close_matches(text, known, n=1, cutoff=0.0)
+            raise CaseFileError(f"{path}: unknown column {text!r}: did you mean {near[0]!r}?")
+    twice = [name for name, n in Counter(listed).items() if n > 1]
+    if twice:
+        raise CaseFileError(f"{path}: column {twice[0]!r} appears twice")
 
 
 def _row(number: int, cells: Mapping[str, Any], folder: Path) -> ManifestRow:
-    case_id = str(cells.get("case_id", "")).strip()
+    found = cells.get("case_id", "")
+    case_id = str(found).strip()
+    if not isinstance(found, str) and type(found) is not int:
+        return ManifestRow(number, "", None, "case_id: is neither text nor a whole number")
     try:
         return ManifestRow(number, case_id, _case(case_id, cells, folder))
     except ValidationError as error:
@@ -197,8 +210,10 @@ def _images(cells: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
         what = "names no image" if not named else f"has both {named[0]!r} and {named[1]!r}"
         raise InputError(f"images: {what}; fill one of {', '.join(IMAGE_COLUMNS)}")
     value = cells[named[0]]
-    texts = value if isinstance(value, list) else str(value).split(";")
-    paths = tuple(folder / str(text).strip() for text in texts if str(text).strip())
+    texts = value.split(";") if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InputError("images: is neither a path nor a list of paths")
+    paths = tuple(folder / text.strip() for text in texts if text.strip())
     for path in paths:
         require_file(path, "an image")
     return paths

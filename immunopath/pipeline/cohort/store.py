@@ -6,6 +6,7 @@ killed at any moment leaves nothing that a resumed run would take for finished.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,14 @@ from pydantic import ValidationError
 from immunopath import __version__
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import InputError
-from immunopath.domain.files import safe_name, write_text
+from immunopath.domain.errors import CaseFileError, InputError
+from immunopath.domain.files import open_regular, read_small, safe_name, write_text
 from immunopath.reporting.rendered import RenderedReport
 
+FOLDERS = ("cases", "records")
+"""What the store writes to, below its folder."""
+MAX_IMAGE_BYTES = 256 * 1024**3
+"""More than any slide holds: a file that only claims to be large would be hashed for hours."""
 _BLOCK = 1 << 20
 FHIR: Final = ".fhir.json"
 
@@ -33,15 +38,20 @@ class ResultStore:
         record = self.record(case.case_id)
         if record is None or record.key != key or not key:
             return None
-        whole = all(_digest(self.out / name) == found for name, found in record.files.items())
+        stem = f"cases/{safe_name(case.case_id)}"
+        own = {f"{stem}.json", f"{stem}.html"}
+        whole = all(
+            name in own and _digest(self.out / name) == found
+            for name, found in record.files.items()
+        )
         return record if whole else None
 
     def record(self, case_id: str) -> CaseRecord | None:
         """Return what stands in the store about a case, whatever it was made with."""
         try:
-            text = self._record_path(case_id).read_bytes()
+            text = read_small(self._record_path(case_id), "the record of a case")
             record = CaseRecord.model_validate_json(text)
-        except (OSError, ValidationError):
+        except (OSError, CaseFileError, ValidationError):
             return None
         return record if record.case_id == case_id else None
 
@@ -86,6 +96,8 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
         parts.append("fhir")
     for image in case.images:
         found = _digest(image)
+        if found is None and image.is_file() and image.stat().st_size > MAX_IMAGE_BYTES:
+            raise InputError(f"{image}: is larger than any slide; export the slide again")
         if found is None:
             raise InputError(f"{image}: cannot be read; check the path and its permissions")
         parts.append(f"{image.name}:{found}")
@@ -94,10 +106,12 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
 
 
 def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None when it cannot be read."""
+    """Return the SHA-256 of a regular file; None when it cannot be read."""
     whole = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
+            if os.fstat(stream.fileno()).st_size > MAX_IMAGE_BYTES:
+                return None
             while block := stream.read(_BLOCK):
                 whole.update(block)
     except OSError:

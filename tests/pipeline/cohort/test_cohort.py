@@ -293,3 +293,49 @@ def test_a_run_killed_before_any_write_goes_on_to_the_same_bytes(
         run_by_manifest(tmp_path, cases, "out", Machines(engines=lambda: engines))
     assert bytes_below(tmp_path / "whole") == bytes_below(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["cases", "records", "events.jsonl", ".lock"])
+def test_nothing_is_written_through_a_link_in_the_folder(
+    cases: list[Case], tmp_path: Path, name: str
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / name).symlink_to(elsewhere if "." not in name else elsewhere / "file")
+    with (
+        ImmunoPath(settings=SETTINGS) as engines,
+        pytest.raises(OutputError, match="is a link"),
+    ):
+        engines.cohort(cases[:1], out, as_of=AS_OF)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_pipe_for_a_log_or_a_record_is_not_waited_on(cases: list[Case], tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    (tmp_path / "records").mkdir()
+    store.write_record(CaseRecord(case_id="plain", row=1, status="failed"))
+    record = next((tmp_path / "records").iterdir())
+    record.unlink()
+    os.mkfifo(record)
+    assert store.record("plain") is None
+    os.mkfifo(tmp_path / "events.jsonl")
+    with ImmunoPath(settings=SETTINGS) as engines, pytest.raises(OutputError, match=r"events"):
+        engines.cohort(cases[:1], tmp_path, as_of=AS_OF)
+
+
+def test_a_record_that_names_files_elsewhere_is_not_believed(
+    cases: list[Case], tmp_path: Path
+) -> None:
+    store = ResultStore(tmp_path)
+    for name in ("/dev/zero", "../secret"):
+        record = CaseRecord(case_id="plain", row=1, status="ok", key="k", files={name: "0"})
+        store.write_record(record)
+        assert store.valid(cases[0], "k") is None
+
+
+def test_a_file_that_only_claims_to_be_large_is_not_hashed(tmp_path: Path) -> None:
+    with (tmp_path / "sparse.png").open("wb") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(InputError, match="larger than any slide"):
+        case_key(Case(case_id="A", images=(tmp_path / "sparse.png",)), "", "", html=False)

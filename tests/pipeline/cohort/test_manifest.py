@@ -142,3 +142,35 @@ def test_no_text_in_a_cell_escapes_as_anything_but_a_row(
     rows = read_manifest(folder / "h.jsonl")
     assert len(rows) == 1 + len(cells)
     assert all((row.case is None) == bool(row.problem) for row in rows)
+
+
+def test_a_cohort_of_one_id_is_refused_row_by_row_and_at_once(folder: Path) -> None:
+    rows = read(folder, "case_id,images\n" + "same,a.png\n" * 20_000)
+    assert len(rows) == 20_000
+    assert all("also stands in row" in row.problem for row in rows)
+    assert rows[0].problem.count(",") < 25
+
+
+def test_many_or_endless_columns_are_one_short_line(folder: Path) -> None:
+    for names in ("case_id," + "mpp," * 50_000, "case_id,images," + "m" * 90_000):
+        with pytest.raises(CaseFileError, match="column") as caught:
+            read(folder, names + "\n")
+        assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"case_id": ["x"], "images": "a.png"}', "neither text nor a whole number"),
+        ('{"case_id": true, "images": "a.png"}', "neither text nor a whole number"),
+        ('{"case_id": "A", "images": ["a.png", null]}', "neither a path nor a list"),
+        ('{"case_id": "A", "images": {"a": 1}}', "neither a path nor a list"),
+    ],
+)
+def test_cells_of_another_type_are_named(folder: Path, line: str, said: str) -> None:
+    assert said in read(folder, line, "m.jsonl")[0].problem
+
+
+def test_a_key_twice_in_a_json_line_is_refused(folder: Path) -> None:
+    with pytest.raises(CaseFileError, match="a key twice"):
+        read(folder, '{"case_id": "A", "case_id": "B", "images": "a.png"}', "m.jsonl")
