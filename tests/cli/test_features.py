@@ -1,6 +1,8 @@
 """``immunopath features``: vectors of others in, a head trained, asked, and refused without one."""
 
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -84,6 +86,21 @@ def test_a_head_of_imported_vectors_serves_only_with_its_encoder(head: Path) -> 
     engine = build(EngineSpec.parse(f"mil:{head},embedder=embedded"))
     cautions = [caution.code for caution in engine.answer(*_nothing()).cautions]
     assert "ENCODER_AS_DECLARED" in cautions
+
+
+def test_analyze_with_such_a_head_is_one_line_and_exit_code_2(
+    head: Path, shared_images: Path
+) -> None:
+    image = shared_images / "lung_he_til/u24_cae100/image_99.png"
+    words = ["analyze", image, "--mpp", "0.5", "--predictor", f"mil:{head}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "immunopath", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "embedder=ENGINE" in done.stderr
 
 
 def _nothing() -> tuple[object, ...]:

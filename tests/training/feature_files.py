@@ -60,6 +60,8 @@ def h5ad(path: Path, n: int = 4, rows: Any = None, **parts: Any) -> Path:
     spatial = parts.pop("spatial", grid(len(rows)) + 256.0)
     if spatial is not None:
         data.obsm["spatial"] = spatial
+    if "uns" in parts:
+        data.uns["immunopath"] = parts.pop("uns")
     path.parent.mkdir(parents=True, exist_ok=True)
     data.write_h5ad(path)
     return path

@@ -70,7 +70,8 @@ def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
     if record.embedder == EXTERNAL and "embedder" not in spec.options:
         raise EngineMismatch(
             f"engine {spec}: the head was trained on imported vectors of {record.encoder}, which "
-            f"nothing here makes by itself; name that encoder: {spec},embedder=ENGINE"
+            f"nothing here makes by itself; name that encoder: {spec},embedder=ENGINE (answers on "
+            "stored vectors: 'immunopath features predict')"
         )
     return EngineSpec.parse(spec.options.get("embedder", record.embedder))
 

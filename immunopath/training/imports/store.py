@@ -127,6 +127,12 @@ def _one_mpp(declared: Declared, slides: Sequence[SlideVectors]) -> float:
     """Return µm per pixel of what the encoder saw: told, or the one level-0 mpp of our files."""
     if declared.mpp is None:
         stated = {float(m) for s in slides for m in ([] if s.mpp0 is None else np.unique(s.mpp0))}
+        if len(stated) > 1:
+            shown = ", ".join(f"{mpp:g}" for mpp in sorted(stated)[:5])
+            raise CaseFileError(
+                f"{slides[0].path}: the slides have {len(stated)} resolutions ({shown} µm/px); say "
+                "at which one the patches are to be counted (--mpp)"
+            )
         if len(stated) != 1 or any(s.mpp0 is None for s in slides):
             raise CaseFileError(
                 f"{slides[0].path}: the files do not say at how many µm per pixel the encoder saw "
