@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from immunopath.app.bind import Binding, is_loopback
-from immunopath.app.uploads import UploadError, size_words
+from immunopath.app.uploads import UploadTooLarge, size_words
 
 OWN_HEADER: Final = "x-immunopath"
 """Sent by the page's own script. Another site cannot send it: the browser would ask here first."""
@@ -97,7 +97,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise UploadError(_too_large(limit))
+            raise UploadTooLarge(_too_large(limit))
         return message
 
     return counted

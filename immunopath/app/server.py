@@ -1,5 +1,6 @@
 """The page as a server: put together here, served by uvicorn."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -25,10 +26,10 @@ from immunopath.app.engines import EnginePool, Menu
 from immunopath.app.guard import Guard
 from immunopath.app.pages import html_page, static_file
 from immunopath.app.runs import DeskFull, RunDesk
-from immunopath.app.uploads import Limits, UploadError
+from immunopath.app.uploads import Limits, UploadTooLarge
 from immunopath.domain.errors import ImmunoPathError
 
-_STATUS: Final = {UploadError: 413, DeskFull: 503, NoSuchCase: 404}
+_STATUS: Final = {UploadTooLarge: 413, DeskFull: 503, NoSuchCase: 404}
 MAX_CONNECTIONS: Final = 64
 
 
@@ -74,6 +75,7 @@ def build_app(plan: Plan) -> Starlette:
 
 def serve(plan: Plan, listener: socket) -> None:
     """Serve on a bound socket until interrupted."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # the sender is told
     config = uvicorn.Config(
         build_app(plan),
         log_level="warning",

@@ -16,7 +16,11 @@ _BLOCK: Final = 1 << 20
 
 
 class UploadError(InputError):
-    """An upload is too large, too many, empty or missing."""
+    """An upload is too many, empty, missing or too slow."""
+
+
+class UploadTooLarge(UploadError):
+    """The images hold more bytes together than one case may."""
 
 
 @dataclass(frozen=True)

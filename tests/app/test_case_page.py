@@ -148,7 +148,9 @@ def test_none_or_too_many_images(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lung: Path
 ) -> None:
     with page(monkeypatch, tmp_path, limits=Limits(max_files=2)) as client:
-        assert "no image was given" in start(client).json()["error"]
+        nothing = start(client)
+        assert nothing.status_code == 400
+        assert "no image was given" in nothing.json()["error"]
         assert "no image was given" in start(client, example="../x").json()["error"]
         assert "at most 2" in start(client, lung, lung, lung).json()["error"]
         assert start(client, *[lung] * 9).status_code == 400
