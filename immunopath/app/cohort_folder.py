@@ -2,21 +2,24 @@
 
 import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import InputError
+from immunopath.domain.errors import CaseFileError, InputError
+from immunopath.domain.files import open_regular, read_small
 from immunopath.reporting.cohort_tables import worklist, worklist_head
 from immunopath.reporting.rendered import RenderedReport
 
-PER_PAGE = 50
+PER_PAGE: Final = 50
+MAX_REPORT_BYTES: Final = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,9 @@ class CohortFolder:
         except ValidationError as error:
             raise InputError(f"{record.case_id}: its stored report cannot be read") from error
 
-    def stored(self, record: CaseRecord, format_: str) -> str | None:
-        """Return the report as the run wrote it; None for a format that it did not write."""
-        suffix = f".{format_}"
-        if suffix not in {".html", ".json"} or record.file(suffix) is None:
+    def stored(self, record: CaseRecord, suffix: str) -> str | None:
+        """Return the report as the run wrote it; None for a suffix that it did not write."""
+        if record.file(suffix) is None:
             return None
         return self._checked(record, suffix).decode("utf-8", "replace")
 
@@ -96,7 +98,8 @@ class CohortFolder:
         if not path.is_relative_to(self.root.resolve()):
             raise InputError(f"{record.case_id}: its report lies outside the cohort's folder")
         try:
-            content = path.read_bytes()
+            with open_regular(path) as stream:
+                content = stream.read(MAX_REPORT_BYTES)
         except OSError as error:
             raise InputError(f"{name}: cannot be read ({error.strerror})") from error
         if hashlib.sha256(content).hexdigest() != record.files[name]:
@@ -113,9 +116,9 @@ class CohortFolder:
 
 def _read(root: Path) -> Cohort:
     try:
-        run = json.loads((root / "run.json").read_text("utf-8"))
+        run = json.loads(read_small(root / "run.json", "the manifest of a run"))
         state, as_of = str(run["state"]), date.fromisoformat(run["as_of"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, CaseFileError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{root / 'run.json'}: is not the manifest of a cohort run") from error
     records, unread = _records(root / "records")
     known = list(records.values())
@@ -138,8 +141,9 @@ def _absent(stem: str, record: CaseRecord) -> Absent:
 def _bad_rows(table: Path, known: set[str]) -> list[Absent]:
     """Return the rows of the manifest that were refused at once: they have no record."""
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row.get("status") == "failed"]
+        with open_regular(table) as stream:
+            lines = csv.DictReader(io.TextIOWrapper(stream, "utf-8", newline=""))
+            rows = [row for row in lines if row.get("status") == "failed"]
     except (OSError, ValueError, csv.Error):
         return []
     return [
@@ -154,8 +158,9 @@ def _records(folder: Path) -> tuple[dict[str, CaseRecord], int]:
     unread = 0
     for path in sorted(folder.glob("*.json")):
         try:
-            found[path.stem] = CaseRecord.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
+            text = read_small(path, "the record of a case")
+            found[path.stem] = CaseRecord.model_validate_json(text)
+        except (OSError, CaseFileError, ValidationError):
             unread += 1
     ordered = sorted(found.items(), key=lambda item: (item[1].row, item[0]))
     return dict(ordered), unread

@@ -77,7 +77,7 @@ class CohortDesk:
         name = str(request.path_params["format"])
         if name not in FORMATS:
             raise NoSuchCase(f"{name}: is no kind of report")
-        text = folder.stored(record, name)
+        text = folder.stored(record, FORMATS[name][1])
         if text is None:
             text = report_text(folder.report(record), name)
         download = "download" in request.query_params
@@ -97,7 +97,7 @@ def _problem(folder: CohortFolder, record: CaseRecord) -> str:
     if not record.files:
         return ""
     try:
-        folder.stored(record, "html" if record.file(".html") else "json")
+        folder.stored(record, ".html" if record.file(".html") else ".json")
     except InputError as error:
         return str(error)
     return ""

@@ -1,6 +1,8 @@
 """The cohort tab: the worklist as the run ranked it, and each case's own report."""
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -99,15 +101,29 @@ def test_a_changed_report_is_not_shown(client: TestClient, copied: Path) -> None
     assert "<iframe" not in case
 
 
-def test_a_record_cannot_name_a_file_outside(client: TestClient, copied: Path) -> None:
-    (copied.parent / "secret.html").write_text("secret")
-    path = copied / "records" / f"{stem_of(copied, 'B')}.json"
+@pytest.mark.parametrize("way", ["name", "link", "pipe"])
+def test_a_record_cannot_lead_outside(client: TestClient, copied: Path, way: str) -> None:
+    secret = copied.parent / "secret.html"
+    secret.write_text("secret")
+    stem = stem_of(copied, "B")
+    path = copied / "records" / f"{stem}.json"
     record = json.loads(path.read_text())
-    record["files"] = {"../secret.html": "0" * 64}
+    digest = hashlib.sha256(b"secret").hexdigest()
+    name = f"cases/{stem}.html" if way != "name" else f"cases/../../{stem}.html"
+    (copied / f"cases/{stem}.html").unlink()
+    if way == "link":
+        (copied / f"cases/{stem}.html").symlink_to(secret)
+    elif way == "pipe":
+        os.mkfifo(copied / f"cases/{stem}.html")
+    else:
+        secret.rename(copied.parent / f"{stem}.html")
+    record["files"] = {name: digest}
     path.unlink()  # the folder's time changes, so that it is read again
     path.write_text(json.dumps(record))
-    answer = client.get(f"/cohort/{path.stem}/report.html")
-    assert "outside the cohort's folder" in answer.json()["error"]
+    answer = client.get(f"/cohort/{stem}/report.html")
+    assert answer.status_code == 400
+    fault = "no regular file" if way == "pipe" else "outside the cohort's folder"
+    assert fault in answer.json()["error"]
 
 
 def test_find_narrows_the_list(client: TestClient) -> None:
