@@ -62,7 +62,7 @@ def test_the_list_has_the_head_the_rank_and_what_is_not_in_it(client: TestClient
     assert "as of 2026-11-28" in text
     assert '<td class="rank" data-label="rank">1</td>' in text
     assert "A &lt;b&gt;1&lt;/b&gt;</a>" in text
-    assert "NGS_DNA_RNA" in text
+    assert "broad DNA and RNA sequencing panel, tissue; PD-L1 IHC" in text
     assert "this looks like immunohistochemistry" in text
     assert "absent.png: cannot be read" in text
 
