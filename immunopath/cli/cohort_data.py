@@ -175,6 +175,7 @@ def check(
     """Refuse a cohort that leaks between splits or has a field with one class (exit code 2)."""
     from immunopath.imaging.tile_manifest import read_tiles
     from immunopath.training.labels.checks import require_classes
+    from immunopath.training.labels.recipe import LABELS, read_recipe
     from immunopath.training.leakage import placed, require_no_leak
     from immunopath.training.samples import SAMPLES, TILES, read_samples
 
@@ -184,6 +185,8 @@ def check(
     if not rows:
         raise SplitError(f"{folder / SAMPLES}: no patient lies in a split; nothing can be checked")
     require_no_leak(rows, by_site=by_site)
+    if (folder / LABELS).exists():
+        read_recipe(folder / LABELS).require_held_out({s.patient_id: s.split for s in samples})
     require_classes(s.labels for s in samples if s.split == "train")
     what = f"{len(rows)} of {len(samples)} patients in a split, {len(tiles)} tiles"
     typer.echo(f"no leak between splits ({what}{', by site' if by_site else ''})")

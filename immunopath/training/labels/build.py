@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.errors import CohortError, ExpressionError, LeakageError
+from immunopath.domain.errors import CohortError, ExpressionError
 from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.cohort.manifest import ManifestRow
 from immunopath.training.labels.calls import Calls
@@ -233,7 +233,8 @@ def _splits(
             "fill the column or leave it empty"
         )
     if said:
-        _refuse_trained(said, recipe)
+        if recipe is not None:
+            recipe.require_held_out(said)
         return said, None
     if recipe is not None:
         ids = [row.patient_id for row in rows]
@@ -250,18 +251,6 @@ def _splits(
         by_site=options.by_site,
     )
     return plan.of, plan
-
-
-def _refuse_trained(of: Mapping[str, Split], recipe: LabelRecipe | None) -> None:
-    """Raise `LeakageError` for held-out patients that the stored constants were fitted on."""
-    if recipe is None:
-        return
-    seen = [i for i, split in of.items() if split != "train" and recipe.trained_on(i)]
-    if seen:
-        raise LeakageError(
-            f"{len(seen)} held-out patients are training patients of the stored constants "
-            f"({', '.join(seen[:5])}); put them into train or fit constants anew"
-        )
 
 
 def _placed(rows: Iterable[ManifestRow], of: Mapping[str, Split]) -> tuple[Placed, ...]:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
-from immunopath.domain.errors import CaseFileError, LabelError
+from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
 from immunopath.domain.files import require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
 from immunopath.training.labels.calls import NO_CALLS, Calls
@@ -24,11 +24,12 @@ from immunopath.training.labels.fields import (
 from immunopath.training.labels.genes import CHECKPOINT, GeneSets, load_gene_sets
 from immunopath.training.labels.signatures import SignatureModel, fit_signatures
 from immunopath.training.labels.subtypes import Kind, SubtypeModel, fit_subtypes
-from immunopath.training.samples import Label
+from immunopath.training.samples import Label, Split
 from immunopath.training.seen import key_of
 
 LABELS: Final = "labels.json"
 RECIPE_VERSION: Final = "1"
+HELD_OUT: Final = ("val", "test")
 
 
 class Rna(Frozen):
@@ -79,6 +80,18 @@ class LabelRecipe(Frozen):
     def trained_on(self, patient_id: str) -> bool:
         """True for a patient whose scores the constants were fitted on, under any barcode."""
         return key_of(patient_id) in self.train_keys
+
+    def require_held_out(self, of: Mapping[str, Split | None]) -> None:
+        """Raise `LeakageError` for a patient of `val` or `test` whom the constants were fitted on.
+
+        of: the split by patient. A cohort that is split anew needs its labels anew.
+        """
+        seen = [i for i, split in of.items() if split in HELD_OUT and self.trained_on(i)]
+        if seen:
+            raise LeakageError(
+                f"{len(seen)} held-out patients are training patients of the stored constants "
+                f"({', '.join(seen[:5])}); put them into train or fit constants anew"
+            )
 
     def scores(self, rna: Rna, calls: Calls = NO_CALLS, where: str = "the sample") -> PatientScores:
         """Return the scores of one patient; raises `GeneMissing` listing what its file lacks."""

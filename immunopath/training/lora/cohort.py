@@ -11,6 +11,7 @@ from immunopath.domain.errors import CaseFileError, EngineUnavailable, OneClassF
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.training.labels.recipe import LABELS, read_recipe
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
@@ -34,7 +35,8 @@ class TrainingCohort:
 
     mpp (µm per pixel) and patch_px: of every tile; keys: what is trained, in answer order;
     unknown: wanted keys that no training patient has a label of, which are not asked; left_out:
-    patients that cannot be used, with the reason; origins: how many patients of each origin.
+    patients that cannot be used, with the reason; origins: how many patients of each origin;
+    digests: SHA-256 of the tiles' files, where the manifest states them.
     """
 
     train: tuple[Patient, ...]
@@ -45,6 +47,7 @@ class TrainingCohort:
     unknown: tuple[str, ...]
     left_out: Mapping[str, str]
     origins: Mapping[str, int]
+    digests: Mapping[Path, str]
 
     @property
     def summary(self) -> str:
@@ -63,12 +66,15 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
     and listed. Raises `CaseFileError`: a table missing or invalid, no training patient, patients
     without a split, labels of several origins, tiles of several sizes, tiles whose file is not
     there, settings that the cohort cannot serve; `OneClassField`: a field whose known training
-    labels are all the same; `LeakageError`: a patient, slide or tile in two splits.
+    labels are all the same; `LeakageError`: a patient, slide or tile in two splits,
+    or held out and behind the label constants; `LabelError`: constants that are damaged.
     """
     require_packages()
     folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
+    if (folder / LABELS).is_file():
+        read_recipe(folder / LABELS).require_held_out({s.patient_id: s.split for s in samples})
     rows = read_tiles(folder / TILES)
     require_no_leak(placed(samples, rows))
     kept, left_out = _kept(folder, samples, rows, data.keys)
@@ -84,6 +90,7 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         unknown=unknown,
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
+        digests={folder / r.file: r.sha256 for r in rows if r.file is not None and r.sha256},
     )
     _check_settings(config, found)
     return found

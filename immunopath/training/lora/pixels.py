@@ -4,26 +4,36 @@ What an epoch changes (turns, stain) is done on the resized 8-bit pixels, so tha
 decoded again; without a change the numbers are exactly those of the product's engine.
 """
 
+import hashlib
+import io
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import CaseFileError, ImageReadError
 from immunopath.training.lora.augment import Pixels, augmented
 from immunopath.training.lora.config import AugmentConfig
+from immunopath.training.samples import TILES
 
 
 class TilePixels:
     """Reads tiles for one image processor (of transformers, PIL backend).
 
-    cache_mb: resized tiles kept in memory, the last used ones.
+    cache_mb: resized tiles kept in memory, the last used ones; digests: SHA-256 by file, as the
+    manifest states them: what is trained on is what the checkpoint's record names.
     """
 
-    def __init__(self, image_processor: Any, cache_mb: int) -> None:  # noqa: ANN401
-        self._processor = image_processor
+    def __init__(
+        self,
+        image_processor: Any,  # noqa: ANN401
+        cache_mb: int,
+        digests: Mapping[Path, str] | None = None,
+    ) -> None:
+        self._processor, self._digests = image_processor, digests or {}
         self._room = cache_mb * 2**20
         self._held = 0
         self._cache: OrderedDict[Path, Pixels] = OrderedDict()
@@ -40,11 +50,14 @@ class TilePixels:
         return np.ascontiguousarray(found.reshape(3, 256).T)
 
     def resized(self, path: Path) -> Pixels:
-        """Return a tile (px, px, 3) at the vision tower's size; raises `ImageReadError`."""
+        """Return a tile (px, px, 3) at the vision tower's size.
+
+        Raises `ImageReadError`, and `CaseFileError` for a file that is not the manifest's.
+        """
         if path in self._cache:
             self._cache.move_to_end(path)
             return self._cache[path]
-        pixels = self._resize(_decoded(path))
+        pixels = self._resize(_decoded(path, self._digests.get(path, "")))
         if pixels.nbytes <= self._room:
             self._cache[path] = pixels
             self._held += pixels.nbytes
@@ -67,11 +80,16 @@ class TilePixels:
         return np.stack(channels)
 
 
-def _decoded(path: Path) -> Any:  # noqa: ANN401 - of Pillow
+def _decoded(path: Path, digest: str) -> Any:  # noqa: ANN401 - of Pillow
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        data = path.read_bytes()
+        if digest and hashlib.sha256(data).hexdigest() != digest:
+            raise CaseFileError(
+                f"{path}: is not the file that {TILES} names (SHA-256 differs); cut the tiles again"
+            )
+        with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ImageReadError(

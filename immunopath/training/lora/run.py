@@ -177,7 +177,7 @@ def _feed(session: Session) -> tuple[Feed, int]:
     """Return the rows, every one encoded once as a check, and how many an epoch has."""
     config, cohort, gemma, data = session.config, session.cohort, session.gemma, session.data
     maker = RowMaker(gemma, data, config.loss)
-    pixels = TilePixels(gemma.processor.image_processor, config.run.cache_mb)
+    pixels = TilePixels(gemma.processor.image_processor, config.run.cache_mb, cohort.digests)
     schedule = TrainSchedule(cohort.train, data, config.run.seed)
     train = TrainRows(schedule, config.optim.epochs, cohort.train, maker, pixels, data.augment)
     train.check(data.images)

@@ -79,7 +79,7 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
 
     Raises `CaseFileError` for tables that cannot be used: see `read_cohort`, and no patients in a
     split, mixed origins, patients without tiles, fields that cannot be trained; `LabelError` for
-    label constants that are damaged.
+    label constants that are damaged, `LeakageError` for those that saw held-out patients.
     """
     cohort = read_cohort(folder, rendered=embedder != EXTERNAL)
     train, val = cohort.of("train"), cohort.of("val")
@@ -99,6 +99,8 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
     constants = folder / LABELS  # of drawn patients: constants only, no recipe for expression
     by_recipe = constants.is_file() and origins == ["rna"]
     recipe = read_recipe(constants) if by_recipe else None
+    if recipe is not None:
+        recipe.require_held_out({s.patient_id: s.split for s in cohort.samples})
     fields = field_records(train, settings, recipe)
     return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)), recipe)
 

@@ -25,6 +25,13 @@ def check(folder: Path, **changes: Any) -> Any:
     return checked_cohort(tiny_config(NOWHERE, folder, folder / "out", **changes))
 
 
+def test_the_digests_of_the_manifest_go_along(tmp_path: Path) -> None:
+    folder = build_cohort(tmp_path / "c")
+    rows = read_tiles(folder / TILES)
+    write_tiles(folder / TILES, [rows[0].model_copy(update={"sha256": "0f"}), *rows[1:]])
+    assert check(folder).digests == {folder / str(rows[0].file): "0f"}
+
+
 def test_a_cohort_is_read_with_its_counts(cohort: Path) -> None:
     found = check(cohort)
     assert (len(found.train), len(found.val)) == (6, 2)

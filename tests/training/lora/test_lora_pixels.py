@@ -1,5 +1,6 @@
 """Tiles: the product's own pixels, and changes that leave tissue what it is."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import Image
 from tiny_lora import field
 from tiny_medgemma import loaded
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import CaseFileError, ImageReadError
 from immunopath.models.foundation.medgemma.gemma import encode
 from immunopath.training.lora.augment import augmented, restained, turned
 from immunopath.training.lora.config import AugmentConfig
@@ -51,6 +52,15 @@ def test_a_damaged_tile_is_named(base: Path, tmp_path: Path) -> None:
     pixels = TilePixels(loaded(base).processor.image_processor, cache_mb=1)
     with pytest.raises(ImageReadError, match=r"bad\.png: the tile cannot be read"):
         pixels.resized(bad)
+
+
+def test_a_tile_that_is_not_the_manifests_is_refused(base: Path, tile: Path) -> None:
+    digest = hashlib.sha256(tile.read_bytes()).hexdigest()
+    processor = loaded(base).processor.image_processor
+    TilePixels(processor, 1, {tile: digest}).resized(tile)
+    Image.fromarray(field(121, 3)).save(tile)
+    with pytest.raises(CaseFileError, match=r"t\.png: is not the file that tiles\.parquet names"):
+        TilePixels(processor, 1, {tile: digest}).resized(tile)
 
 
 def test_the_same_generator_gives_the_same_change_and_another_another() -> None:

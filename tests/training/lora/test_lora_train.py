@@ -15,13 +15,20 @@ from tiny_lora import field
 from tiny_medgemma import build_base, loaded
 
 from immunopath.domain.case import Case
-from immunopath.domain.errors import CaseFileError, EngineUnavailable, LabelError, LogitsNotFinite
+from immunopath.domain.errors import (
+    CaseFileError,
+    EngineUnavailable,
+    LabelError,
+    LeakageError,
+    LogitsNotFinite,
+)
 from immunopath.domain.report import CaseStatus
 from immunopath.models.foundation.medgemma.adapter import load_adapter
 from immunopath.models.foundation.medgemma.medgemma import MedGemmaPredictor
 from immunopath.models.foundation.medgemma.record import read_record
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.registry import build_engine
+from immunopath.models.seen import Seen
 from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
@@ -31,6 +38,7 @@ from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.dataset import RowMaker
 from immunopath.training.lora.run import TrainedCheckpoint, train
+from immunopath.training.samples import SAMPLES, Sample, read_samples, write_samples
 
 CORE = "nucls_til/images/train_2.png"
 
@@ -82,6 +90,7 @@ def test_the_record_and_the_manifest_say_what_was_done(
     record = read_record(trained.folder / "immunopath.json")
     facts = record.training
     assert facts is not None
+    assert facts.seen == Seen(train=())  # drawn patients have no names
     assert (record.prompt_text, record.images, record.decimals) == (TEXT, 1, 2)
     assert (record.mpp, record.patch_px, record.base) == (0.5, 64, None)
     assert (facts.patients, facts.origins) == ({"train": 6, "val": 2}, {"synthetic": 8})
@@ -112,6 +121,12 @@ def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Pat
     assert found.record.cut_points == recipe.constants.cut_points(recipe.variant)
     assert found.record.training is not None
     assert LabelRecipe.model_validate(found.record.training.label_constants) == recipe
+    table = read_samples(folder / SAMPLES)
+    held_out = Sample(patient_id=rna.patients[0], split="test", labels={}, origin="synthetic")
+    write_samples(folder / SAMPLES, [*table, held_out])
+    with pytest.raises(LeakageError, match="1 held-out patients are training patients"):
+        checked_cohort(tiny_config(base, folder, tmp_path / "leak"))
+    write_samples(folder / SAMPLES, table)
     (folder / LABELS).unlink()
     (folder / "synthetic-labels.json").write_text('{"cut": 0.5}')
     assert label_constants(folder) == {"cut": 0.5}

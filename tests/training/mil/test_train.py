@@ -22,6 +22,7 @@ from immunopath.training.mil.features import FILE as FEATURES
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import HISTORY, Means, make_plan, train_mil
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples, write_samples
+from immunopath.training.seen import keys_of
 
 QUICK = MilSettings(members=1, epochs=2, hidden=8)
 RECIPE = LabelRecipe(
@@ -202,6 +203,9 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     cache = Means(features=tmp_path / FEATURES)
     bare = train_mil(plan, tmp_path / "a", cache)
     assert bare.label_constants_digest is None
+    assert bare.seen is not None
+    assert bare.seen.train == keys_of(plan.train) != ()
+    assert bare.seen.val == keys_of(plan.val) != ()
     assert bare.fields["til_fraction"].quantity == "undeclared"
     write_recipe(small / LABELS, RECIPE)
     found = train_mil(make_plan(small, "embedded", QUICK), tmp_path / "b", cache)
@@ -211,6 +215,10 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     assert found.cut_points == RECIPE.constants.cut_points("run-v3.1")
     with pytest.raises(CaseFileError, match="the labels' own constants say 'rna_score_minmax'"):
         make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
+    fitted = RECIPE.model_copy(update={"train_keys": keys_of(plan.val[:1])})
+    write_recipe(small / LABELS, fitted)
+    with pytest.raises(LeakageError, match="1 held-out patients are training patients"):
+        make_plan(small, "embedded", QUICK)
     (small / LABELS).write_text("{}")
     with pytest.raises(LabelError, match=r"labels\.json"):
         make_plan(small, "embedded", QUICK)
