@@ -1,6 +1,7 @@
 """Pipes, devices and files with holes, wherever a file may be named: one line, nothing waits."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from immunopath.training.splits import read_split
 from immunopath.training.synthetic.folder import read_truth
 from immunopath.training.tables import read_table
 
-READERS = {
+READERS: dict[str, Callable[[Path], object]] = {
     "facts.yaml": read_yaml,
     "atlas.csv": read_atlas_manifest,
     "mil.json": lambda path: read_record(path.parent),
