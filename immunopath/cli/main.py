@@ -61,6 +61,8 @@ def run() -> None:
         _wrong_words(error)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", EXIT_INTERRUPTED)
+    except MemoryError:
+        _fail("out of memory; give it less at a time, or a machine with more", EXIT_ERROR)
     except OSError as error:
         _lost_output(error)
     else:

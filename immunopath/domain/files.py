@@ -1,5 +1,6 @@
 """Files: what a path must be before it is opened, and writing that never leaves half a file."""
 
+import errno
 import hashlib
 import os
 import re
@@ -11,6 +12,9 @@ from typing import TextIO
 
 from immunopath.domain.errors import CaseFileError, OutputError
 
+MAX_TABLE = 256_000_000
+"""Bytes of a table or a JSON file: a line a patient for any cohort, and still held in memory."""
+MAX_WEIGHTS = 16_000_000_000
 _HALF = ".immunopath-"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -36,6 +40,20 @@ def open_regular(path: Path) -> BufferedReader:
     return os.fdopen(_regular(os.open(path, flags)), "rb")
 
 
+def read_bounded(path: Path, limit: int = MAX_TABLE) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes; anything else is an `OSError`.
+
+    What a user names, or what lies in a folder that a user names, is read by this or `read_small`:
+    a pipe is waited on for ever, and a device or a file with holes in it fills the memory.
+    """
+    with open_regular(path) as stream:
+        large = os.fstat(stream.fileno()).st_size > limit
+        data = b"" if large else stream.read(limit + 1)
+    if large or len(data) > limit:
+        raise OSError(errno.EFBIG, f"is larger than {limit} bytes")
+    return data
+
+
 def open_to_append(path: Path) -> TextIO:
     """Open a UTF-8 file to append to; it is made when it is not there.
 
@@ -49,7 +67,7 @@ def open_to_append(path: Path) -> TextIO:
 def _regular(number: int) -> int:
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(0, "is no regular file")
+        raise OSError(errno.EINVAL, "is no regular file")
     return number
 
 
@@ -69,13 +87,11 @@ def read_small(path: Path, what: str, limit: int = 4_000_000) -> bytes:
     """
     require_file(path, what)
     try:
-        with open_regular(path) as stream:
-            data = stream.read(limit + 1)
+        return read_bounded(path, limit)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise CaseFileError(f"{path}: larger than {limit} bytes; name {what}") from error
         raise CaseFileError(f"{path}: cannot be read ({_reason(error)})") from error
-    if len(data) > limit:
-        raise CaseFileError(f"{path}: larger than {limit} bytes; name {what}")
-    return data
 
 
 def write_bytes(path: Path, data: bytes) -> None:

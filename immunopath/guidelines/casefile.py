@@ -9,7 +9,7 @@ import yaml
 
 from immunopath.domain.clinical import ClinicalContext, InputProblem
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.guidelines.pdl1 import parse_tps
 from immunopath.guidelines.vocabulary import parse_inputs
 
@@ -75,7 +75,7 @@ def read_yaml(path: Path) -> object:
         require_file(path, "a YAML file")
         if path.stat().st_size > MAX_BYTES:
             raise CaseFileError(f"{path}: larger than {MAX_BYTES // 1024} KiB, not a case file")
-        text = path.read_text("utf-8")
+        text = read_bounded(path, MAX_BYTES).decode("utf-8")
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

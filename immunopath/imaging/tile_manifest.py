@@ -67,7 +67,7 @@ def read_tiles(path: Path) -> tuple[TileRow, ...]:
     require_file(path, "a tile manifest (Parquet)")
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise CaseFileError(f"{path}: is not a Parquet file ({str(error)[:160]})") from error
     found = (table.schema.metadata or {}).get(b"immunopath.tile_manifest", b"").decode()
     if found != VERSION:

@@ -22,7 +22,7 @@ from immunopath.domain.errors import (
     ImageSizeError,
     InputError,
 )
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.quality import TileSummary
 from immunopath.domain.units import checked_mpp
@@ -119,7 +119,7 @@ def read_manifest(path: Path) -> list[Row]:
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise CaseFileError(f"{path}: larger than a manifest can be")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, MAX_MANIFEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

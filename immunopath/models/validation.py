@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import (
     FIELD_VALUES,
     BiomarkerProfile,
@@ -74,7 +74,7 @@ def read_validation(path: Path) -> ValidationFile | None:
     if not path.is_file():
         return None
     try:
-        return ValidationFile.model_validate_json(path.read_bytes())
+        return ValidationFile.model_validate_json(read_small(path, "a file of cards"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "cards"

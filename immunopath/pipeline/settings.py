@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, EngineSpecError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.models.registry import PROFILES, ROLES, Role, check_spec
 from immunopath.models.spec import EngineSpec
 
@@ -71,7 +71,7 @@ class Settings(Frozen):
         try:
             if path.stat().st_size > MAX_CONFIG_BYTES:
                 raise CaseFileError(f"{path}: larger than a configuration file can be")
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(read_bounded(path, MAX_CONFIG_BYTES).decode("utf-8"))
         except OSError as error:
             raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
         except (ValueError, RecursionError) as error:  # both decode errors are ValueErrors

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file, write_text
+from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
 
 GRID: Final[tuple[str, ...]] = tuple(f"{n / 100:.2f}" for n in range(101))
@@ -84,9 +84,9 @@ class PredictionSet(Frozen):
 
 def read_predictions(path: Path) -> PredictionSet:
     """Return a set; raises `CaseFileError` naming the file and the key."""
-    require_file(path, "a file of predictions (JSON)")
+    data = read_small(path, "a file of predictions (JSON)", MAX_TABLE)
     try:
-        return PredictionSet.model_validate_json(path.read_bytes())
+        return PredictionSet.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "predictions"

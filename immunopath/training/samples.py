@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file, write_text
+from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
 
 SAMPLES: Final = "samples.jsonl"
@@ -64,10 +64,14 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
     Raises `CaseFileError` naming the line for what is no sample, and for a patient that appears
     twice: in one split it would be counted twice, in two it would leak.
     """
-    require_file(path, f"a table of samples ({SAMPLES})")
+    data = read_small(path, f"a table of samples ({SAMPLES})", MAX_TABLE)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CaseFileError(f"{path}: is no UTF-8 text; name a table of samples") from error
     samples: list[Sample] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import DuplicatePatient, LeakageError, SplitError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_bounded, write_text
 from immunopath.training.samples import SPLITS, Split
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def read_split(folder: Path) -> dict[str, Split]:
     for split in SPLITS:
         path = folder / f"{split}.txt"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_bounded(path).decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SplitError(f"{path}: cannot be read; a split has train, val and test") from error
         for number, line in enumerate(lines, 1):

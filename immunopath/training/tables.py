@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, CohortError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 
 MISSING: Final = frozenset({"", "na", "nan", "n/a", "none", "null", "[not available]", "unknown"})
 """Cells that say that nothing is known, in lower case."""
@@ -24,7 +24,7 @@ def read_table(path: Path, what: str, *, comment: str = "#") -> list[tuple[int, 
     """
     try:
         require_file(path, what)
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path).decode("utf-8-sig")
     except CaseFileError as error:
         raise CohortError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:

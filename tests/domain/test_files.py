@@ -12,6 +12,7 @@ from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import (
     open_regular,
     open_to_append,
+    read_bounded,
     read_small,
     safe_name,
     sweep,
@@ -140,3 +141,16 @@ def test_sweeping_leaves_a_folder_of_that_name(tmp_path: Path) -> None:
     (tmp_path / ".immunopath-mine.tmp").mkdir()
     sweep(tmp_path)
     assert (tmp_path / ".immunopath-mine.tmp").is_dir()
+
+
+def test_a_file_with_holes_does_not_fill_the_memory(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(OSError, match="is larger than"):
+        read_bounded(tmp_path / "sparse")
+    with pytest.raises(CaseFileError, match="larger than 4000000 bytes"):
+        read_small(tmp_path / "sparse", "a thing")
+    (tmp_path / "exact").write_bytes(b"1234")
+    assert read_bounded(tmp_path / "exact", 4) == b"1234"
+    with pytest.raises(OSError, match="is larger than"):
+        read_bounded(tmp_path / "exact", 3)

@@ -69,7 +69,8 @@ def is_slide(path: Path, max_pixels: int = MAX_PIXELS) -> bool:
     refused there with its reason.
     """
     try:
-        if not path.is_file():
+        # Files of /proc are regular and empty; some are waited on for ever when they are read.
+        if not path.is_file() or path.stat().st_size == 0:
             return False
         if vendor_of(path) not in _PLAIN_TIFF:
             return True

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import CheckpointError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_bounded, write_text
 
 
 class Pin(Frozen):
@@ -61,7 +61,7 @@ def write_pin(pin: Pin) -> Path:
 
 def _read(path: Path) -> Pin:
     try:
-        return Pin.model_validate_json(path.read_bytes())
+        return Pin.model_validate_json(read_bounded(path))
     except (OSError, ValidationError) as error:
         raise _damaged(path, first_fault(error, "pin")) from error
 

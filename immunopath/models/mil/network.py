@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.errors import CheckpointError, WeightsCorrupted
+from immunopath.domain.files import MAX_WEIGHTS, read_bounded
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.mil.record import WEIGHTS, MilRecord
 
@@ -122,7 +123,7 @@ def read_head(folder: Path, record: MilRecord) -> MilHead:
 
     path = folder / WEIGHTS
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_WEIGHTS)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != record.weights_sha256:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import RecordMissing
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_bounded, write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.seen import Seen
@@ -105,7 +105,7 @@ def read_record(folder: Path) -> MilRecord:
     """Return the record of a folder; raises `RecordMissing` naming the file and the key."""
     path = folder / FILE
     try:
-        return MilRecord.model_validate_json(path.read_bytes())
+        return MilRecord.model_validate_json(read_bounded(path))
     except OSError as error:
         raise RecordMissing(
             f"{path}: cannot be read ({error.strerror}); 'immunopath train-mil' makes such a folder"

@@ -98,6 +98,8 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
         found = _digest(image)
         if found is None and image.is_file() and image.stat().st_size > MAX_IMAGE_BYTES:
             raise InputError(f"{image}: is larger than any slide; export the slide again")
+        if found is None and image.is_file() and image.stat().st_size == 0:
+            raise InputError(f"{image}: is empty (0 bytes); copy or export it again")
         if found is None:
             raise InputError(f"{image}: cannot be read; check the path and its permissions")
         parts.append(f"{image.name}:{found}")
@@ -106,11 +108,11 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
 
 
 def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a regular file; None when it cannot be read."""
+    """Return the SHA-256 of a regular file; None when it is empty or cannot be read."""
     whole = hashlib.sha256()
     try:
         with open_regular(path) as stream:
-            if os.fstat(stream.fileno()).st_size > MAX_IMAGE_BYTES:
+            if not 0 < os.fstat(stream.fileno()).st_size <= MAX_IMAGE_BYTES:
                 return None
             while block := stream.read(_BLOCK):
                 whole.update(block)

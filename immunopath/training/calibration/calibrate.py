@@ -7,6 +7,7 @@ from typing import Final
 
 from immunopath import __version__
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError, InputError
+from immunopath.domain.files import MAX_TABLE, read_small
 from immunopath.models.calibration import Calibrator
 from immunopath.training.calibration.fit import FitOptions, fit_fields
 from immunopath.training.predictions import PredictionSet, read_predictions
@@ -107,4 +108,4 @@ def _of_split(
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_small(path, "a table", MAX_TABLE)).hexdigest()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.domain.errors import CheckpointError
+from immunopath.domain.files import read_small
 from immunopath.models.foundation.medgemma.medgemma import engine_digest
 from immunopath.models.foundation.medgemma.record import FILE as RECORD
 from immunopath.models.foundation.weights import is_folder, resolve_weights
@@ -39,7 +40,10 @@ def digest_of(folder: Path) -> str | None:
     config = folder / _ADAPTER
     if not config.is_file():
         return own.digest
-    base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path") or ""
+    base = (
+        json.loads(read_small(config, "an adapter's configuration")).get("base_model_name_or_path")
+        or ""
+    )
     if not is_folder(base) or not Path(base).is_dir():
         return None
     return engine_digest(resolve_weights(base).digest, own.digest)

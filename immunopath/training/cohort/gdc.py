@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError
+from immunopath.domain.files import open_regular, read_bounded
 from immunopath.training.cohort.barcodes import Barcode, barcode_in, is_barcode, parse_barcode
 from immunopath.training.tables import first_of, read_table
 
@@ -118,7 +119,7 @@ def _merge(one: FileRecord, other: FileRecord) -> FileRecord:
 def _is_json(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
@@ -214,8 +215,8 @@ def _kind(name: str, data_type: str) -> FileKind:
 
 def _json(path: Path) -> list[FileRecord]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        data = json.loads(read_bounded(path).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CohortError(f"{path}: is no JSON ({error}); fetch the metadata again") from error
     if isinstance(data, dict):
         data = data.get("data", data)

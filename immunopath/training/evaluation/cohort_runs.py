@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from immunopath.domain.base import Frozen
 from immunopath.domain.cohort import CaseRecord, FieldSummary
 from immunopath.domain.errors import CaseFileError, InputError
+from immunopath.domain.files import read_bounded
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.training.evaluation.resample import (
     DEFAULT,
@@ -69,7 +70,7 @@ def read_run(folder: Path) -> dict[str, CaseRecord]:
     found: dict[str, CaseRecord] = {}
     for file in files:
         try:
-            record = CaseRecord.model_validate_json(file.read_bytes())
+            record = CaseRecord.model_validate_json(read_bounded(file))
         except (OSError, ValidationError) as error:
             raise CaseFileError(f"{file}: is no record of a case; run the cohort again") from error
         found[record.case_id] = record

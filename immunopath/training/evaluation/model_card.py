@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from immunopath.domain.files import read_small
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.validation import ValidationFile
 from immunopath.training.evaluation.evaluate import Evaluation
@@ -88,7 +89,7 @@ def read_json(folder: Path | None, names: tuple[str, ...]) -> dict[str, Any]:
     for name in names if folder is not None else ():
         path = (folder or Path()) / name
         if path.is_file():
-            found = json.loads(path.read_bytes())
+            found = json.loads(read_small(path, "a JSON object"))
             if isinstance(found, dict):
                 return found
     return {}

@@ -21,7 +21,7 @@ from immunopath.training.evaluation.request import (
     Result,
 )
 from immunopath.training.evaluation.runner import Shown, predict
-from immunopath.training.evaluation.write import ANSWERS, write_all
+from immunopath.training.evaluation.write import ANSWERS, EVALUATION, write_all
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
@@ -35,6 +35,7 @@ def run(request: Request) -> Result:
     """
     files = {name: read_predictions(path) for name, path in request.files}
     require_sensible(request, files)
+    _require_own_folder(request)
     samples = read_samples(request.cohort / SAMPLES)
     scored = [sample for sample in samples if sample.split == request.split]
     if not scored:
@@ -56,6 +57,14 @@ def run(request: Request) -> Result:
         plan=request.plan,
     )
     return write_all(request, evaluation, asked, scored)
+
+
+def _require_own_folder(request: Request) -> None:
+    """The scored patients are written as ``samples.jsonl``: never over those of a cohort."""
+    out = request.out
+    same = out.exists() and request.cohort.exists() and out.samefile(request.cohort)
+    if same or ((out / SAMPLES).exists() and not (out / EVALUATION).exists()):
+        raise InputError(f"{out}: is a cohort's folder; name another one for the evaluation")
 
 
 def _ask_all(

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError, ExpressionError
+from immunopath.domain.files import MAX_TABLE, read_small
 from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.cohort.manifest import ManifestRow
 from immunopath.training.labels.calls import Calls
@@ -202,9 +203,14 @@ def _expression(row: ManifestRow, sources: Sources, unit: Unit) -> Mapping[str, 
             "give a matrix"
         )
     path = _located(sources.root, row.expression)
-    if row.md5 and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != row.md5:
+    if row.md5 and _md5(path) != row.md5:
         raise ExpressionError(f"{path}: has another md5 than the manifest says; fetch it again")
     return read_expression(path, unit)
+
+
+def _md5(path: Path) -> str:
+    data = read_small(path, "an expression file", MAX_TABLE)
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _located(root: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, ExpressionError, GeneMissing
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 
 Unit = Literal["tpm", "log2tpm"]
 UNITS: Final[tuple[Unit, ...]] = ("tpm", "log2tpm")
@@ -124,7 +124,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
     except CaseFileError as error:
         raise ExpressionError(str(error)) from error
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
         text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise ExpressionError(

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
-from immunopath.domain.files import require_file, write_text
+from immunopath.domain.files import read_bounded, require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.fields import (
@@ -212,7 +212,7 @@ def read_recipe(path: Path) -> LabelRecipe:
     """Read ``labels.json``; raises `LabelError` for another file or version and for a bad value."""
     try:
         require_file(path, f"label constants ({LABELS})")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_bounded(path).decode("utf-8"))
     except CaseFileError as error:
         raise LabelError(str(error)) from error
     except (OSError, ValueError) as error:

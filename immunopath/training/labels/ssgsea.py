@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.domain.errors import CaseFileError, GeneMissing, LabelError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 
 WEIGHT: Final = 0.25
 MIN_SHARE: Final = 0.5
@@ -23,7 +23,7 @@ def read_gmt(path: Path) -> dict[str, tuple[str, ...]]:
     """
     try:
         require_file(path, "a GMT file of gene sets")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path).decode("utf-8-sig")
     except CaseFileError as error:
         raise LabelError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import LabelError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_bounded, write_text
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.adapter import CONFIG as ADAPTER_CONFIG
 from immunopath.models.foundation.medgemma.gemma import Gemma
@@ -122,8 +122,8 @@ def label_constants(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+        found = json.loads(read_bounded(path))
+    except (OSError, ValueError) as error:
         raise LabelError(f"{path}: is no JSON ({error}); write the cohort anew") from error
     return found if isinstance(found, dict) else None
 

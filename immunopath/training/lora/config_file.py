@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.guidelines.casefile import read_yaml
 from immunopath.training.lora.config import TrainConfig, merged
 
@@ -78,7 +78,7 @@ def _toml(path: Path) -> object:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CaseFileError(f"{path}: larger than a configuration file can be")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8"))
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_small, write_text
 from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.weights import Weights, sha256_of
 from immunopath.training.lora.cohort import TrainingCohort, label_counts
@@ -59,8 +59,9 @@ def cohort_digests(folder: Path) -> dict[str, str]:
 def check_same_run(config: TrainConfig, base: Weights) -> None:
     """Raise `CaseFileError` unless configuration, cohort and base are those of the run so far."""
     path = config.out / FILE
-    before = json.loads(path.read_text("utf-8"))
+    data = read_small(path, "the manifest of a training run")
     try:
+        before = json.loads(data)
         arguments = TrainConfig.model_validate(before["arguments"]).identity()
         digests, weights = before["cohort"]["digests"], before["base"]["digest"]
     except (KeyError, TypeError, ValueError) as error:

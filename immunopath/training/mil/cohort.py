@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import MAX_WEIGHTS, read_small
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samples
@@ -121,4 +122,4 @@ def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_small(path, "a table", MAX_WEIGHTS)).hexdigest()

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineMismatch
-from immunopath.domain.files import write_bytes
+from immunopath.domain.files import require_file, write_bytes
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import embed_rows
@@ -141,12 +141,13 @@ def load_features(path: Path) -> Features:
     """Return what is in a file; raises `CaseFileError` for a damaged one."""
     from safetensors import SafetensorError, safe_open
 
+    require_file(path, "a file of features")
     try:
         with safe_open(path, framework="numpy") as stored:
             about = json.loads((stored.metadata() or {})[_ABOUT])
             rows = np.ascontiguousarray(stored.get_tensor("rows"), np.float32)
         encoder = Encoder.model_validate(about["encoder"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, MemoryError, KeyError, ValueError) as error:
         raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():
         raise CaseFileError(f"{path}: is damaged; remove it")

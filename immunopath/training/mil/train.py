@@ -11,7 +11,7 @@ import numpy as np
 
 from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
-from immunopath.domain.files import write_bytes, write_text
+from immunopath.domain.files import read_small, write_bytes, write_text
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import close_engine
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
@@ -185,7 +185,11 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
 
 def _cohort_facts(plan: Plan) -> dict[str, Any]:
     cohort, constants = plan.cohort, plan.cohort.folder / LABELS
-    digest = hashlib.sha256(constants.read_bytes()).hexdigest() if constants.is_file() else None
+    digest = (
+        hashlib.sha256(read_small(constants, "label constants")).hexdigest()
+        if constants.is_file()
+        else None
+    )
     return {
         "mpp": cohort.mpp,
         "px": cohort.px,

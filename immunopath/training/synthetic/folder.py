@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file, write_bytes, write_text
+from immunopath.domain.files import MAX_TABLE, read_small, write_bytes, write_text
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.training.samples import SAMPLES, TILES, write_samples
@@ -45,9 +45,9 @@ def write_cohort(folder: Path, settings: CohortSettings, seed: int) -> Synthetic
 
 def read_truth(path: Path) -> tuple[PatientTruth, ...]:
     """Return the truths of ``truth.json``; raises `CaseFileError` for another file."""
-    require_file(path, f"the truth of a synthetic cohort ({TRUTH})")
+    data = read_small(path, f"the truth of a synthetic cohort ({TRUTH})", MAX_TABLE)
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(data)
         return tuple(PatientTruth.model_validate(row) for row in found["patients"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise CaseFileError(f"{path}: is not the truth of a synthetic cohort") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from immunopath.domain.case import named_after
 from immunopath.domain.errors import CaseFileError, ResolutionError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.domain.units import checked_mpp
 from immunopath.training.cohort.barcodes import barcode_in
 from immunopath.training.cohort.manifest import read_manifest
@@ -67,7 +67,7 @@ def patient_of(slide_id: str) -> str:
 def _rows(path: Path, mpp: float | None, folder: Path) -> list[SlideInput]:
     require_file(path, "a manifest of slides (CSV or TSV)")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CaseFileError(f"{path}: is no UTF-8 text; export it as CSV") from error
     reader = csv.DictReader(text.splitlines(), delimiter=MANIFESTS[path.suffix.lower()])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from slide_files import CMU, GLASS, OVERVIEW, tissue_on_glass, write_pyramid
 from test_opening import finer_dicom
 
-from immunopath.domain.errors import ResolutionError
+from immunopath.domain.errors import ImageReadError, ResolutionError
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.sample import REGIONS, is_slide, sample_slide, spread
@@ -120,3 +120,10 @@ def test_dicom_needs_a_scale_that_tiles_can_use(tmp_path: Path) -> None:
     with pytest.raises(ResolutionError, match="states no resolution"):
         take_in([OVERVIEW], None, TileStore())
     assert take_in([finer_dicom(tmp_path / "a.dcm")], None, TileStore()).images
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="needs Linux' /proc")
+def test_a_file_that_never_ends_its_answer_is_not_opened() -> None:
+    assert not is_slide(Path("/proc/kmsg"))
+    with pytest.raises(ImageReadError, match="is empty"):
+        take_in((Path("/proc/kmsg"),), None, TileStore())

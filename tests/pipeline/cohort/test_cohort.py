@@ -337,5 +337,7 @@ def test_a_record_that_names_files_elsewhere_is_not_believed(
 def test_a_file_that_only_claims_to_be_large_is_not_hashed(tmp_path: Path) -> None:
     with (tmp_path / "sparse.png").open("wb") as stream:
         stream.truncate(10**12)
-    with pytest.raises(InputError, match="larger than any slide"):
-        case_key(Case(case_id="A", images=(tmp_path / "sparse.png",)), "", "", html=False)
+    (tmp_path / "empty.png").touch()
+    for name, said in (("sparse.png", "larger than any slide"), ("empty.png", "is empty")):
+        with pytest.raises(InputError, match=said):
+            case_key(Case(case_id="A", images=(tmp_path / name,)), "", "", html=False)

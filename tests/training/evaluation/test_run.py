@@ -274,3 +274,15 @@ def test_runs_on_other_truth_are_not_compared(written: Path, tmp_path: Path) -> 
         compare_runs(written, tmp_path / "labels")
     with pytest.raises(CaseFileError, match="no patient in common"):
         compare_runs(written, tmp_path / "patients")
+
+
+def test_the_samples_of_a_cohort_are_never_written_over(made: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_samples(other / SAMPLES, cohort())
+    link = tmp_path / "link"
+    link.symlink_to(made)
+    for out in (made, other, link):
+        before = (out / SAMPLES).read_bytes()
+        with pytest.raises(InputError, match="is a cohort's folder"):
+            run(Request(cohort=made, out=out, predictor="constant", plan=Plan(100, 0)))
+        assert (out / SAMPLES).read_bytes() == before

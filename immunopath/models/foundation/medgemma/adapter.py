@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights
+from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.medgemma.published import PUBLISHED
@@ -76,7 +77,7 @@ def read_settings(adapter: Weights) -> dict[str, Any]:
     """Return ``adapter_config.json``; raises `AdapterMismatch` unless it is that of a LoRA."""
     path = adapter.folder / CONFIG
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(read_bounded(path))
     except (OSError, ValueError) as error:
         raise AdapterMismatch(
             f"{adapter.source}: has no readable {CONFIG}; give the folder or id of a peft adapter"

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import EngineUnavailable
-from immunopath.domain.files import write_text
+from immunopath.domain.files import read_bounded, write_text
 
 SUFFIX: Final = ".txgemma.json"
 _writing = threading.Lock()
@@ -73,7 +73,7 @@ def default_folder() -> Path:
 def read_file(path: Path) -> CacheFile:
     """Return a cache file; raises `EngineUnavailable` when it is damaged."""
     try:
-        return CacheFile.model_validate_json(path.read_text("utf-8"))
+        return CacheFile.model_validate_json(read_bounded(path))
     except OSError as error:
         raise EngineUnavailable(f"{path}: cannot be read ({error.strerror})") from error
     except (ValidationError, UnicodeDecodeError) as error:

@@ -17,6 +17,7 @@ from immunopath.domain.errors import (
     ProcessorMissing,
     TokenizerMismatch,
 )
+from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.hf_loading import (
     Placement,
     load_model,
@@ -173,7 +174,7 @@ def has_template(weights: Weights) -> bool:
     if "chat_template.jinja" in weights.files or "chat_template.json" in weights.files:
         return True
     try:
-        text = (weights.folder / "tokenizer_config.json").read_text("utf-8")
+        text = read_bounded(weights.folder / "tokenizer_config.json")
         return "chat_template" in json.loads(text)
     except (OSError, ValueError):
         return False  # the tokenizer's own loading names the fault

@@ -15,6 +15,7 @@ from pydantic import Field
 from immunopath.domain.base import Frozen
 from immunopath.domain.drug import DrugProfile
 from immunopath.domain.errors import EngineSpecError, ProcessorMissing
+from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.weights import Weights
 
 FILE: Final = "txgemma_tasks.yaml"
@@ -138,7 +139,7 @@ def load_templates(weights: Weights) -> Prompts:
     """Return the templates of a checkpoint; raises `ProcessorMissing` without a usable file."""
     path = weights.folder / PROMPTS
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
         content = json.loads(data)
     except OSError as error:
         raise ProcessorMissing(

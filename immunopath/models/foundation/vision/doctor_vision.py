@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from immunopath.domain.errors import CheckpointClassError, ImmunoPathError
+from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.checks import GIB, Check, attempt, failed, memory_check
 from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.hf_loading import (
@@ -227,6 +228,6 @@ def _named(path: Path, key: str) -> str:
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_bounded(path))
     except (OSError, ValueError, RecursionError):
         return None
