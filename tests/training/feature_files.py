@@ -54,10 +54,11 @@ def h5ad(path: Path, n: int = 4, rows: Any = None, **parts: Any) -> Path:
     import pandas as pd
 
     rows = vectors(n, 5) if rows is None else rows
-    names = [f"t{i}" for i in range(len(rows))]
+    n = rows.shape[0]
+    names = [f"t{i}" for i in range(n)]
     obs = pd.DataFrame(parts.pop("obs", {}), index=names)
     data = anndata.AnnData(X=rows, obs=obs)
-    spatial = parts.pop("spatial", grid(len(rows)) + 256.0)
+    spatial = parts.pop("spatial", grid(n) + 256.0)
     if spatial is not None:
         data.obsm["spatial"] = spatial
     if "uns" in parts:

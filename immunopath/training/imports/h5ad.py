@@ -12,6 +12,7 @@ import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, first_line
 from immunopath.domain.files import require_file
+from immunopath.training.imports.contained import require_contained
 from immunopath.training.imports.vectors import (
     I64,
     Maker,
@@ -74,8 +75,10 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - anndata.AnnData
     require_file(path, "an AnnData file (.h5ad)")
     try:
         with h5py.File(path, "r") as stored:
-            shape = getattr(stored.get("X"), "shape", ())
-        require_readable_size(path, shape)
+            require_contained(path, stored)
+            found = stored.get("X")
+            shape = getattr(found, "shape", ()) or getattr(found, "attrs", {}).get("shape", ())
+        require_readable_size(path, tuple(int(n) for n in shape))
         return anndata.read_h5ad(path)
     except CaseFileError:
         raise

@@ -17,6 +17,7 @@ import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, first_line
 from immunopath.domain.files import require_file
+from immunopath.training.imports.contained import require_contained
 from immunopath.training.imports.vectors import (
     SlideVectors,
     corners_of,
@@ -108,6 +109,7 @@ def _opened(path: Path) -> Iterator[Any]:
     require_file(path, "a file of patch features (.h5)")
     try:
         with h5py.File(path, "r") as stored:
+            require_contained(path, stored)
             yield stored
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise CaseFileError(
@@ -118,14 +120,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _array(path: Path, stored: Any, key: str, what: str) -> Any:  # noqa: ANN401 - h5py
     """Return a dataset of (n, columns); (1, n, columns) counts as the same."""
-    import h5py
-
-    if not isinstance(stored.get(key, getlink=True), h5py.HardLink):
+    found = stored.get(key)
+    if not hasattr(found, "shape"):
         there = ", ".join(sorted(stored)[:8]) or "nothing"
-        raise CaseFileError(f"{path}: has no dataset {key!r}, {what}, of its own; it has {there}")
-    found = stored[key]
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise CaseFileError(f"{path}: {key!r} lies in another file; copy its numbers into this one")
+        raise CaseFileError(f"{path}: has no dataset {key!r}, {what}; it has {there}")
     shape = found.shape[1:] if len(found.shape) == 3 and found.shape[0] == 1 else found.shape
     if len(shape) != 2 or not shape[1]:
         hint = "a vector of the whole slide" if len(shape) == 1 else "no table"

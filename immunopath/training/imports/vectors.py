@@ -12,6 +12,8 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.models.mil.network import F32
 
 I64 = npt.NDArray[np.int64]
+BLOCK: Final = 8192
+"""Rows that are in memory twice, in double precision."""
 MAX_NUMBERS: Final = 1 << 29
 """Of one file (2 GiB as float32): a file may claim any shape, and is read as a whole."""
 
@@ -57,19 +59,23 @@ def unit_vectors(path: Path, found: npt.NDArray[Any]) -> F32:
     """
     if found.dtype.kind != "f":
         raise CaseFileError(f"{path}: the vectors are {found.dtype}, not floating point numbers")
-    rows = np.asarray(found, np.float64)
-    bad = ~np.isfinite(rows).all(axis=1)
+    bad = ~np.isfinite(found).all(axis=1)
     if bad.any():
         raise CaseFileError(
             f"{path}: vector {int(np.argmax(bad))} holds NaN or infinity ({int(bad.sum())} of "
-            f"{len(rows)} do); extract the features again"
+            f"{len(found)} do); extract the features again"
         )
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if (lengths == 0).any():
-        raise CaseFileError(
-            f"{path}: vector {int(np.argmin(lengths))} is all zeros; extract the features again"
-        )
-    return np.ascontiguousarray(rows / lengths, np.float32)
+    rows = np.empty(found.shape, np.float32)
+    for start in range(0, len(found), BLOCK):
+        block = np.asarray(found[start : start + BLOCK], np.float64)
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        if not lengths.all():
+            raise CaseFileError(
+                f"{path}: vector {start + int(np.argmin(lengths))} is all zeros; extract the "
+                "features again"
+            )
+        rows[start : start + BLOCK] = block / lengths
+    return rows
 
 
 def corners_of(path: Path, found: npt.NDArray[Any], n: int) -> I64:

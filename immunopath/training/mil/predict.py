@@ -40,13 +40,8 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     without selected tiles is answered with abstentions. Raises `EngineMismatch` for a cohort of
     other tiles or vectors, `LeakageError` for patients that the head has seen (`require_unseen`).
     """
-    external = read_record(folder).embedder == EXTERNAL
-    if external and control != "none":
-        raise EngineMismatch(f"{folder}: was trained on imported vectors; there are no pixels")
-    engine = (
-        build_on_vectors(folder) if external else build(EngineSpec(name=NAME, source=str(folder)))
-    )
-    found = read_cohort(cohort, rendered=not external)
+    engine = _engine(folder, control)
+    found = read_cohort(cohort, rendered=engine.record.embedder != EXTERNAL)
     samples = found.of(split)
     seen = engine.record.seen
     if seen is not None:
@@ -63,6 +58,15 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
         engine.close()
     answers = [_answer(engine, found, *own) for own in zip(samples, places, rows, strict=True)]
     return _answered(engine, f"{NAME}:{folder}", control, answers)
+
+
+def _engine(folder: Path, control: Control) -> MilPredictor:
+    """Return the head; one of imported vectors embeds nothing and is shown no altered pixels."""
+    if read_record(folder).embedder != EXTERNAL:
+        return build(EngineSpec(name=NAME, source=str(folder)))
+    if control != "none":
+        raise EngineMismatch(f"{folder}: was trained on imported vectors; there are no pixels")
+    return build_on_vectors(folder)
 
 
 def _answered(

@@ -106,8 +106,41 @@ def test_no_other_file_is_read_through_a_link(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "S.h5", "w") as stored:
         stored["features"] = h5py.ExternalLink(str(secret), "features")
         stored["coords"] = grid(4)
-    with pytest.raises(CaseFileError, match=r"no dataset 'features'.* of its own"):
+    with pytest.raises(CaseFileError, match="'features' is a link or lies in another file"):
         read_hdf5(tmp_path / "S.h5")
+    path = h5ad(tmp_path / "a.h5ad")
+    with h5py.File(path, "a") as stored:
+        del stored["X"]
+        stored["X"] = h5py.ExternalLink(str(secret), "features")
+    with pytest.raises(CaseFileError, match="'X' is a link or lies in another file"):
+        read_h5ad(path, level0_px=512)
+
+
+def test_no_other_file_is_read_through_a_virtual_dataset(tmp_path: Path) -> None:
+    import h5py
+
+    secret = trident(tmp_path, "secret")
+    with h5py.File(tmp_path / "S.h5", "w") as stored:
+        layout = h5py.VirtualLayout((4, 6), "f4")
+        layout[:] = h5py.VirtualSource(str(secret), "features", (4, 6))
+        stored.create_virtual_dataset("features", layout)
+        stored["coords"] = grid(4)
+    with pytest.raises(CaseFileError, match="'features' is a link or lies in another file"):
+        read_hdf5(tmp_path / "S.h5")
+
+
+def test_sparse_anndata_is_dense_vectors_and_its_claimed_shape_is_judged(tmp_path: Path) -> None:
+    import h5py
+    from scipy.sparse import csr_matrix
+
+    rows = vectors(4, 1)
+    path = h5ad(tmp_path / "a.h5ad", rows=csr_matrix(rows))
+    (found,) = read_h5ad(path, level0_px=512)
+    assert np.allclose(found.rows, rows / np.linalg.norm(rows, axis=1)[:, None], atol=1e-6)
+    with h5py.File(path, "a") as stored:
+        stored["X"].attrs["shape"] = (4, 1 << 40)
+    with pytest.raises(CaseFileError, match="claims vectors of shape"):
+        read_h5ad(path, level0_px=512)
 
 
 def test_a_shape_that_fills_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from feature_files import write_h5
 from texture_cohort import MPP, PX, make_cohort
 
+from immunopath.domain.errors import EngineMismatch
 from immunopath.imaging.tile_manifest import read_tiles
 from immunopath.models.mil.record import read_record
 from immunopath.training.imports.hdf5 import read_hdf5
@@ -48,6 +49,8 @@ def test_a_head_of_imported_vectors_is_the_head_of_the_tiles(tmp_path: Path) -> 
         for name in SETTINGS.fields:
             first, second = one.fields[name].probabilities, two.fields[name].probabilities
             assert first == pytest.approx(second, abs=2e-4)
+    with pytest.raises(EngineMismatch, match="there are no pixels"):
+        predict_cohort(tmp_path / "other", away, "test", control="blank")
     record = read_record(tmp_path / "other")
     assert (record.embedder, record.mpp, record.px) == ("external", MPP, PX)
     assert record.encoder.weights_digest == kept.encoder.weights_digest
