@@ -82,7 +82,7 @@ def _stop(
     further, added = len(log.rounds) - 1, _added(log)
     unmet, before, width = "; ".join(known.wants), log.rounds[-1].width_before, known.width
     gained = before is None or width is None or width <= (1 - LEAST_GAIN) * before
-    left = any(stratum.left for slide in log.slides for stratum in slide.strata)
+    left = any(len(slide.strata) < slide.candidates for slide in log.slides)
     rules: tuple[tuple[bool, StopCode, str], ...] = (
         (bool(log.fault), "unreadable", f"a further round could not be read: {log.fault}"),
         (width is None, "no_estimate", "no slide has four regions with a value by the predictor"),
@@ -118,20 +118,19 @@ def _allocate(log: SamplingLog, judged: Adjudication, count: int) -> tuple[Wante
         for slide in log.slides
         for stratum in slide.strata
     ]
-    given = dict.fromkeys((stratum.first for stratum, _, _ in rows), 0)
+    given = dict.fromkeys((stratum.image for stratum, _, _ in rows), 0)
     for _ in range(count):
-        open_rows = [row for row in rows if row[0].left > given[row[0].first]]
+        open_rows = [row for row in rows if row[0].places - 1 > given[row[0].image]]
         if not open_rows:
             break
-        best = max(open_rows, key=lambda row: _gain(row[0], row[1], row[2], given[row[0].first]))
-        given[best[0].first] += 1
-    return tuple(Wanted(first=first, count=n) for first, n in given.items() if n)
+        best = max(open_rows, key=lambda row: _gain(row[0], row[1], row[2], given[row[0].image]))
+        given[best[0].image] += 1
+    return tuple(Wanted(image=image, count=n) for image, n in given.items() if n)
 
 
 def _gain(
     stratum: Stratum, weight: float, variances: dict[int, float], given: int
 ) -> tuple[float, float]:
     """Return by how much one more region lowers the variance; size decides where nothing does."""
-    n = len(stratum.read) + given
-    taken = 1 / n - 1 / (n + 1)
-    return variances.get(stratum.first, 0.0) * weight * taken, weight * taken
+    taken = weight / (given + 1) - weight / (given + 2)
+    return variances.get(stratum.image, 0.0) * taken, taken
