@@ -5,9 +5,9 @@
 *By region.* 400 slides; the value of a region is what was counted while it was drawn, so the
 predictor is a stand-in that knows the truth of what it is shown and nothing of the rest. What is
 compared is the choice of regions only: the shipped strata, estimator and `more_tissue` against the
-same estimator on as many regions spread evenly (each region a stratum of its own). Both grow in
-steps of six until the interval is as narrow as asked, at most 42 regions; a slide that ends before
-counts with 42 and is told apart by ``reached``. Intervals of means are 90 %, bootstrap over slides.
+same estimator on as many regions spread evenly. Both grow in steps of six until the interval is as
+narrow as asked, at most 42 regions; a slide that ends wider counts with 42 and is told apart by
+``reached``. Intervals of means are 90 %, bootstrap over slides.
 
 *With pixels.* A few of the slides are rendered, written as pyramidal TIFF and read by the real
 graph with a stand-in predictor that reads how dark a region is. It shows that the loop does on
@@ -17,7 +17,7 @@ files what it does above; the embedded predictor is wrong on drawings (docs/evid
 import argparse
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -46,8 +46,8 @@ from immunopath.domain.sampling import (
     SlideSampling,
     Stratum,
 )
-from immunopath.guidelines import more_tissue as rules
 from immunopath.guidelines.adjudication import empty_profile
+from immunopath.guidelines.more_tissue import more_tissue
 from immunopath.guidelines.slide_estimate import slide_estimates
 from immunopath.imaging.slides.strata import further, strata_of
 from immunopath.imaging.tiles import Box
@@ -58,6 +58,9 @@ MOST = FIRST + STEP * ROUNDS
 SLIDES, QUICK_SLIDES, PIXEL_SLIDES = 400, 60, 3
 QUANTITY = "lymphocyte_share_of_nuclei"
 GOOD = QualityReport(verdict=Verdict.accept, checks=(), tissue_share=1.0)
+LIMITS = (0.12, 0.08)
+HOT_RADIUS, RARE_RADIUS = 2.5, 1.5
+"""In regions: about 16 % and 6 % of the tissue."""
 BUDGET = SamplingBudget(rounds=ROUNDS, regions=STEP * ROUNDS)
 
 
@@ -66,7 +69,8 @@ class Outcome:
     """How one slide ended under one way of choosing.
 
     regions: read at the end; error: of the value; covered: whether the interval holds the truth;
-    hot: whether a hot place was read; bias_pool: error of the plain pool of all regions.
+    hot: whether a hot place was read, hot_first: among the first twelve; pool_error: of the share
+    in the plain pool of all regions read.
     """
 
     regions: int
@@ -76,24 +80,25 @@ class Outcome:
     covered: bool
     hot: bool
     pool_error: float
-    first_error: float
+    hot_first: bool
 
 
-def intake_of(strata: dict[Box, tuple[Box, ...]], read: dict[Box, list[Box]],
-              rounds: tuple[SamplingRound, ...]) -> IntakeResult:  # fmt: skip
+def intake_of(
+    layout: Layout, read: Sequence[Box], rounds: tuple[SamplingRound, ...]
+) -> IntakeResult:
     """Return what intake would hand over after these regions were read."""
-    order = [*strata, *(box for first, mine in read.items() for box in mine if box != first)]
-    index = {box: n for n, box in enumerate(order)}
-    images = tuple(_image(box) for box in order)
-    parts = tuple(
-        Stratum(first=index[f], places=len(m), read=tuple(index[b] for b in read[f]))
-        for f, m in strata.items()
-    )
+    parts = strata_of(layout.frame, read)
+    strata = tuple(Stratum(image=n, places=len(mine)) for n, mine in enumerate(parts.values()))
     slide = SlideSampling(
-        name="synthetic", sha256="0" * 64, candidates=sum(s.places for s in parts),
-        side_um=SIDE_PX * MPP, strata=parts,
-    )  # fmt: skip
+        name="synthetic",
+        sha256="0" * 64,
+        candidates=len(layout.frame),
+        side_um=SIDE_PX * MPP,
+        strata=strata,
+        first=strata[:FIRST],
+    )
     log = SamplingLog(slides=(slide,), rounds=rounds)
+    images = tuple(_image(box) for box in read)
     return IntakeResult(usable=True, images=images, tiles=(), sampling=log)
 
 
@@ -104,7 +109,7 @@ def _image(box: Box) -> ImageSummary:
     )  # fmt: skip
 
 
-def estimate(case: IntakeResult, fields: dict[Box, Field]) -> SlideEstimate:
+def estimate(case: IntakeResult, fields: Mapping[Box, Field]) -> SlideEstimate:
     """Return the shipped estimate from the counts of the regions read."""
     calls = [
         ImageCall(image_index=n, til=fields[i.region].share, weight=fields[i.region].nuclei)
@@ -117,49 +122,47 @@ def estimate(case: IntakeResult, fields: dict[Box, Field]) -> SlideEstimate:
 
 def adaptive(layout: Layout, bank: tuple[Field, ...], limit: float) -> Outcome:
     """Read the first regions, then more where `more_tissue` says so."""
-    fields = dict(by_box(layout, bank))
-    strata = strata_of(layout.frame, evenly(layout.frame, FIRST))
-    read = {box: [box] for box in strata}
+    read = list(evenly(layout.frame, FIRST))
     rounds = (SamplingRound(images=tuple(range(FIRST)), because="spread"),)
     while True:
-        case = intake_of(strata, read, rounds)
-        found = estimate(case, fields)
+        case = intake_of(layout, read, rounds)
+        found = estimate(case, by_box(layout, bank))
         judged = Adjudication(
-            profile=empty_profile("synthetic"), agreement=(), trust=(), findings=(),
+            profile=empty_profile("synthetic"),
+            agreement=(),
+            trust=(),
+            findings=(),
             estimates=(found,),
-        )  # fmt: skip
-        step = rules.more_tissue(judged, case, BUDGET)
-        if found.width <= limit or step is None or not step.wanted:
-            break
-        index = list(strata)
-        wanted = {index[part.first]: part.count for part in step.wanted}
-        done = [box for mine in read.values() for box in mine]
-        new = further(strata, done, wanted)
-        for first, boxes in new.items():
-            read[first] += boxes
-        count = len(done) + sum(map(len, new.values()))
-        visit = SamplingRound(
-            images=tuple(range(len(done), count)), because=step.reason, width_before=step.width
         )
-        rounds = (*rounds, visit)
-    return _outcome(layout, bank, [b for mine in read.values() for b in mine], found, limit)
+        step = more_tissue(judged, case, BUDGET, limit=limit)
+        if step is None or not step.wanted:
+            return _outcome(layout, bank, read, found, limit)
+        wanted = {read[part.image]: part.count for part in step.wanted}
+        new = [b for mine in further(strata_of(layout.frame, read), wanted).values() for b in mine]
+        visit = SamplingRound(
+            images=tuple(range(len(read), len(read) + len(new))),
+            because=step.reason,
+            width_before=step.width,
+        )
+        read, rounds = [*read, *new], (*rounds, visit)
 
 
 def uniform(layout: Layout, bank: tuple[Field, ...], limit: float) -> Outcome:
     """Read evenly spread regions, more of them until the interval is narrow."""
-    fields = dict(by_box(layout, bank))
     for count in range(FIRST, MOST + 1, STEP):
-        boxes = evenly(layout.frame, count)
-        strata = strata_of(layout.frame, boxes)
-        case = intake_of(strata, {box: [box] for box in strata}, ())
-        found = estimate(case, fields)
+        read = evenly(layout.frame, count)
+        found = estimate(intake_of(layout, read, ()), by_box(layout, bank))
         if found.width <= limit:
             break
-    return _outcome(layout, bank, list(boxes), found, limit)
+    return _outcome(layout, bank, read, found, limit)
 
 
 def _outcome(
-    layout: Layout, bank: tuple[Field, ...], read: list[Box], found: SlideEstimate, limit: float
+    layout: Layout,
+    bank: tuple[Field, ...],
+    read: Sequence[Box],
+    found: SlideEstimate,
+    limit: float,
 ) -> Outcome:
     truth, fields = truth_of(layout, bank), by_box(layout, bank)
     hot = {box for box, is_hot in zip(layout.frame, layout.hot, strict=True) if is_hot}
@@ -172,13 +175,13 @@ def _outcome(
         covered=found.interval[0] <= truth <= found.interval[1],
         hot=bool(hot & set(read)),
         pool_error=pool - truth,
-        first_error=found.first_round_value - truth,
+        hot_first=bool(hot & set(read[:FIRST])),
     )
 
 
 def summary(rows: Sequence[Outcome], limit: float) -> dict[str, object]:
     """Return means with 90 % intervals over slides; slides that ended early count with the most."""
-    needed = [row.regions if row.reached else MOST for row in rows]
+    needed = [_needed(row) for row in rows]
     return {
         "regions_needed": mean_of(needed),
         "tiles_needed": round(4 * float(np.mean(needed)), 1),
@@ -190,7 +193,6 @@ def summary(rows: Sequence[Outcome], limit: float) -> dict[str, object]:
         "bias": mean_of([row.error for row in rows]),
         "mean_abs_error": mean_of([abs(row.error) for row in rows]),
         "bias_of_plain_pool": mean_of([row.pool_error for row in rows]),
-        "bias_of_first_round": mean_of([row.first_error for row in rows]),
         "limit": limit,
     }
 
@@ -203,30 +205,50 @@ def mean_of(values: Sequence[float]) -> list[float]:
 
 
 def by_region(slides: int) -> dict[str, object]:
-    """Return both ways on the same slides, at two widths, and without any hot region."""
+    """Return both ways on the same slides: two sizes of the hot region, and none."""
     bank = draw_fields()
-    rare = [lay_out(seed) for seed in range(slides)]
-    none = [lay_out(seed, 0) for seed in range(slides)]
-    found: dict[str, object] = {
-        "slides": slides,
-        "hot_share_of_places": mean_of([float(np.mean(s.hot)) for s in rare]),
-        "truth": mean_of([truth_of(s, bank) for s in rare]),
+    return {
+        f"{name}_limit_{limit}": compared(
+            [lay_out(seed, radius) for seed in range(slides)], bank, limit
+        )
+        for name, radius in (("hot", HOT_RADIUS), ("rare", RARE_RADIUS), ("none", 0.0))
+        for limit in LIMITS
     }
-    for name, layouts, limit in (
-        ("hot_0.12", rare, 0.12), ("hot_0.16", rare, 0.16), ("even_0.12", none, 0.12),
-    ):  # fmt: skip
-        one = [adaptive(s, bank, limit) for s in layouts]
-        two = [uniform(s, bank, limit) for s in layouts]
-        saved = [
-            (b.regions if b.reached else MOST) - (a.regions if a.reached else MOST)
-            for a, b in zip(one, two, strict=True)
-        ]
-        found[name] = {
-            "adaptive": summary(one, limit),
-            "uniform": summary(two, limit),
-            "regions_saved": mean_of(saved),
+
+
+def compared(layouts: list[Layout], bank: tuple[Field, ...], limit: float) -> dict[str, object]:
+    """Return both ways on the same slides, and on those whose first look met the hot region."""
+    one = [adaptive(s, bank, limit) for s in layouts]
+    two = [uniform(s, bank, limit) for s in layouts]
+    found: dict[str, object] = {
+        "slides": len(layouts),
+        "hot_share_of_places": mean_of([float(np.mean(s.hot)) for s in layouts]),
+        "truth": mean_of([truth_of(s, bank) for s in layouts]),
+        "adaptive": summary(one, limit),
+        "uniform": summary(two, limit),
+        "regions_saved": mean_of(saved(one, two)),
+    }
+    met = [n for n, row in enumerate(one) if row.hot_first]
+    if met:
+        first, second = [one[n] for n in met], [two[n] for n in met]
+        found["met_by_first_look"] = {
+            "slides": len(met),
+            "adaptive_regions_needed": mean_of([_needed(row) for row in first]),
+            "uniform_regions_needed": mean_of([_needed(row) for row in second]),
+            "regions_saved": mean_of(saved(first, second)),
+            "adaptive_coverage": mean_of([row.covered for row in first]),
+            "uniform_coverage": mean_of([row.covered for row in second]),
         }
     return found
+
+
+def saved(one: Sequence[Outcome], two: Sequence[Outcome]) -> list[int]:
+    """Return by how many regions the first way needs fewer, slide by slide."""
+    return [_needed(b) - _needed(a) for a, b in zip(one, two, strict=True)]
+
+
+def _needed(row: Outcome) -> int:
+    return row.regions if row.reached else MOST
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 A slide is 5.6 mm of tissue in 11 x 11 places of 512 µm. Each place shows one of a few drawn fields
 (`training.synthetic`), whose lymphocytes were counted while drawing: the truth of the slide is
-known. The cold tissue varies smoothly; a disc of about 6 % of the places is hot.
+known. The cold tissue varies smoothly; a disc somewhere in it is hot.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,6 @@ from immunopath.imaging.tiles import Box
 from immunopath.training.synthetic.scene import Scene, place_field, scene_of
 
 CELLS, SIDE_PX, MPP = 11, 1024, 0.5
-HOT_RADIUS = 1.5
 HOT_FIELDS, COLD_FIELDS = 4, 12
 
 F64 = npt.NDArray[np.float64]
@@ -63,7 +62,7 @@ def draw_fields() -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def lay_out(seed: int, hot_radius: float = HOT_RADIUS) -> Layout:
+def lay_out(seed: int, hot_radius: float) -> Layout:
     """Return a slide: smooth cold tissue and one hot disc somewhere in it; 0 = no disc."""
     rng = np.random.default_rng([seed, 7])
     rows, columns = np.mgrid[:CELLS, :CELLS].astype(float)

@@ -22,7 +22,8 @@ DISAGREEMENT_LIMIT = 0.5
 
 It asks for one further round only: tissue that varies goes on to vary, however much is read."""
 LEAST_GAIN = 0.05
-"""A round that narrows the interval by less than this share of its width is the last one."""
+"""A round that changes the width by less than this share of it is the last one. A wider interval
+is news too: the round has met tissue that the ones before had not."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ def more_tissue(
     intake: IntakeResult,
     budget: SamplingBudget,
     late: Sequence[str] = (),
+    limit: float = WIDTH_LIMIT,
 ) -> SamplingDecision | None:
     """Return what to read next or why to stop; None for a case without slides.
 
-    Asked for when the interval of a slide's share is wider than `WIDTH_LIMIT`, when engines differ
+    Asked for when the interval of a slide's share is wider than `limit`, when engines differ
     on the phenotype, or when most tiles contradict the case. `late` names engines that ran out of
     time: they may still be at work on the pixels, and asking again would not be faster.
     A round gives at most its even share of the region budget, placed where one more region takes
@@ -51,7 +53,7 @@ def more_tissue(
     if log is None:
         return None
     width = max((estimate.width for estimate in judged.estimates), default=None)
-    known = _Known(_wants(judged, width, first=len(log.rounds) == 1), width)
+    known = _Known(_wants(judged, width, limit, first=len(log.rounds) == 1), width)
     stop = _stop(log, budget, known, late)
     if stop is not None:
         return SamplingDecision(reason=stop[1], stop=stop[0], width=width)
@@ -61,11 +63,13 @@ def more_tissue(
     )
 
 
-def _wants(judged: Adjudication, width: float | None, *, first: bool) -> tuple[str, ...]:
+def _wants(
+    judged: Adjudication, width: float | None, limit: float, *, first: bool
+) -> tuple[str, ...]:
     """Return why more tissue would help; `first`: only the first round was read."""
     found = []
-    if width is not None and width > WIDTH_LIMIT:
-        found.append(f"the interval of the slide's share is {width:.2f} wide (limit {WIDTH_LIMIT})")
+    if width is not None and width > limit:
+        found.append(f"the interval of the slide's share is {width:.2f} wide (limit {limit})")
     rows = [row for row in judged.agreement if row.field == "immune_phenotype"]
     if any(row.state == "disagree" for row in rows):
         found.append("the engines differ on the immune phenotype")
@@ -81,7 +85,7 @@ def _stop(
     """Return the first reason to end the rounds, or None."""
     further, added = len(log.rounds) - 1, _added(log)
     unmet, before, width = "; ".join(known.wants), log.rounds[-1].width_before, known.width
-    gained = before is None or width is None or width <= (1 - LEAST_GAIN) * before
+    gained = before is None or width is None or abs(width - before) >= LEAST_GAIN * before
     left = any(len(slide.strata) < slide.candidates for slide in log.slides)
     rules: tuple[tuple[bool, StopCode, str], ...] = (
         (bool(log.fault), "unreadable", f"a further round could not be read: {log.fault}"),
@@ -92,7 +96,7 @@ def _stop(
         (further >= budget.rounds, "rounds", f"{_rounds(further)}, as many as allowed"),
         (added >= budget.regions, "budget", f"{added} further regions, as many as allowed"),
         (not left, "no_tissue_left", "all tissue was read"),
-        (not gained, "no_gain", f"the last round gained less than {LEAST_GAIN:.0%} of the width"),
+        (not gained, "no_gain", f"the last round changed the width by less than {LEAST_GAIN:.0%}"),
     )
     for holds, code, reason in rules:
         if holds:
