@@ -20,19 +20,12 @@ class SamplingBudget(Frozen):
 
 
 class Stratum(Frozen):
-    """The part of a slide that lies nearest to one region of the first round."""
+    """The part of a slide that lies nearer to one region than to any other that was read."""
 
-    first: int
+    image: int
     """Image index of that region."""
     places: int = Field(ge=1)
-    """Places with tissue in this part, the read ones included."""
-    read: tuple[int, ...]
-    """Image indices of the regions read here, `first` included."""
-
-    @property
-    def left(self) -> int:
-        """How many places were not read."""
-        return self.places - len(self.read)
+    """Places with tissue in this part, the read one included."""
 
 
 class SlideSampling(Frozen):
@@ -45,11 +38,9 @@ class SlideSampling(Frozen):
     side_um: float
     """Side of a region."""
     strata: tuple[Stratum, ...]
-
-    @property
-    def read(self) -> tuple[int, ...]:
-        """Image indices of all regions read, in the order in which they entered the case."""
-        return tuple(sorted(index for stratum in self.strata for index in stratum.read))
+    """One for each region read, in the order in which they entered the case."""
+    first: tuple[Stratum, ...]
+    """As they were after the first round."""
 
 
 class SamplingRound(Frozen):
@@ -85,10 +76,10 @@ class SlideEstimate(Frozen):
     interval: tuple[float, float]
     coverage: float
     n_regions: int
-    first_round_value: float = Field(ge=0, le=1)
+    first_round_value: float | None = Field(default=None, ge=0, le=1)
     """The same from the regions of the first round only, which no result has chosen."""
     variances: dict[int, float] = Field(default_factory=dict)
-    """Variance within the stratum of each first region, by its image index."""
+    """Variance within the stratum of each region, by its image index."""
 
     @property
     def width(self) -> float:
@@ -97,9 +88,9 @@ class SlideEstimate(Frozen):
 
 
 class Wanted(Frozen):
-    """How many more regions are wanted in the stratum of a first region."""
+    """How many more regions are wanted in the stratum of a region."""
 
-    first: int
+    image: int
     count: int = Field(ge=1)
 
 

@@ -22,7 +22,8 @@ DISAGREEMENT_LIMIT = 0.5
 
 It asks for one further round only: tissue that varies goes on to vary, however much is read."""
 LEAST_GAIN = 0.05
-"""A round that narrows the interval by less than this share of its width is the last one."""
+"""A round that changes the width by less than this share of it is the last one. A wider interval
+is news too: the round has met tissue that the ones before had not."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ def more_tissue(
     intake: IntakeResult,
     budget: SamplingBudget,
     late: Sequence[str] = (),
+    limit: float = WIDTH_LIMIT,
 ) -> SamplingDecision | None:
     """Return what to read next or why to stop; None for a case without slides.
 
-    Asked for when the interval of a slide's share is wider than `WIDTH_LIMIT`, when engines differ
+    Asked for when the interval of a slide's share is wider than `limit`, when engines differ
     on the phenotype, or when most tiles contradict the case. `late` names engines that ran out of
     time: they may still be at work on the pixels, and asking again would not be faster.
     A round gives at most its even share of the region budget, placed where one more region takes
@@ -51,7 +53,7 @@ def more_tissue(
     if log is None:
         return None
     width = max((estimate.width for estimate in judged.estimates), default=None)
-    known = _Known(_wants(judged, width, first=len(log.rounds) == 1), width)
+    known = _Known(_wants(judged, width, limit, first=len(log.rounds) == 1), width)
     stop = _stop(log, budget, known, late)
     if stop is not None:
         return SamplingDecision(reason=stop[1], stop=stop[0], width=width)
@@ -61,11 +63,13 @@ def more_tissue(
     )
 
 
-def _wants(judged: Adjudication, width: float | None, *, first: bool) -> tuple[str, ...]:
+def _wants(
+    judged: Adjudication, width: float | None, limit: float, *, first: bool
+) -> tuple[str, ...]:
     """Return why more tissue would help; `first`: only the first round was read."""
     found = []
-    if width is not None and width > WIDTH_LIMIT:
-        found.append(f"the interval of the slide's share is {width:.2f} wide (limit {WIDTH_LIMIT})")
+    if width is not None and width > limit:
+        found.append(f"the interval of the slide's share is {width:.2f} wide (limit {limit})")
     rows = [row for row in judged.agreement if row.field == "immune_phenotype"]
     if any(row.state == "disagree" for row in rows):
         found.append("the engines differ on the immune phenotype")
@@ -81,8 +85,8 @@ def _stop(
     """Return the first reason to end the rounds, or None."""
     further, added = len(log.rounds) - 1, _added(log)
     unmet, before, width = "; ".join(known.wants), log.rounds[-1].width_before, known.width
-    gained = before is None or width is None or width <= (1 - LEAST_GAIN) * before
-    left = any(stratum.left for slide in log.slides for stratum in slide.strata)
+    gained = before is None or width is None or abs(width - before) >= LEAST_GAIN * before
+    left = any(len(slide.strata) < slide.candidates for slide in log.slides)
     rules: tuple[tuple[bool, StopCode, str], ...] = (
         (bool(log.fault), "unreadable", f"a further round could not be read: {log.fault}"),
         (width is None, "no_estimate", "no slide has four regions with a value by the predictor"),
@@ -92,7 +96,7 @@ def _stop(
         (further >= budget.rounds, "rounds", f"{_rounds(further)}, as many as allowed"),
         (added >= budget.regions, "budget", f"{added} further regions, as many as allowed"),
         (not left, "no_tissue_left", "all tissue was read"),
-        (not gained, "no_gain", f"the last round gained less than {LEAST_GAIN:.0%} of the width"),
+        (not gained, "no_gain", f"the last round changed the width by less than {LEAST_GAIN:.0%}"),
     )
     for holds, code, reason in rules:
         if holds:
@@ -118,20 +122,19 @@ def _allocate(log: SamplingLog, judged: Adjudication, count: int) -> tuple[Wante
         for slide in log.slides
         for stratum in slide.strata
     ]
-    given = dict.fromkeys((stratum.first for stratum, _, _ in rows), 0)
+    given = dict.fromkeys((stratum.image for stratum, _, _ in rows), 0)
     for _ in range(count):
-        open_rows = [row for row in rows if row[0].left > given[row[0].first]]
+        open_rows = [row for row in rows if row[0].places - 1 > given[row[0].image]]
         if not open_rows:
             break
-        best = max(open_rows, key=lambda row: _gain(row[0], row[1], row[2], given[row[0].first]))
-        given[best[0].first] += 1
-    return tuple(Wanted(first=first, count=n) for first, n in given.items() if n)
+        best = max(open_rows, key=lambda row: _gain(row[0], row[1], row[2], given[row[0].image]))
+        given[best[0].image] += 1
+    return tuple(Wanted(image=image, count=n) for image, n in given.items() if n)
 
 
 def _gain(
     stratum: Stratum, weight: float, variances: dict[int, float], given: int
 ) -> tuple[float, float]:
     """Return by how much one more region lowers the variance; size decides where nothing does."""
-    n = len(stratum.read) + given
-    taken = 1 / n - 1 / (n + 1)
-    return variances.get(stratum.first, 0.0) * weight * taken, weight * taken
+    taken = weight / (given + 1) - weight / (given + 2)
+    return variances.get(stratum.image, 0.0) * taken, taken

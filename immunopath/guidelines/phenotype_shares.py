@@ -63,15 +63,15 @@ def _cells(
     """Return the phenotype by cell, from first regions only, and how many cells have none."""
     found: dict[tuple[int, int], str] = {}
     seen = set[tuple[int, int]]()
-    for stratum in slide.strata:
-        image = images[stratum.first]
+    for stratum in slide.first:
+        image = images[stratum.image]
         x, y, width, height = image.region or (0, 0, 0, 0)
         cell = (
             int((x + width / 2) * image.mpp // CELL_UM),
             int((y + height / 2) * image.mpp // CELL_UM),
         )
         seen.add(cell)
-        call = calls.get(stratum.first)
+        call = calls.get(stratum.image)
         if call is not None and call.phenotype is not None:
             found.setdefault(cell, call.phenotype)
     return found, len(seen) - len(found)

@@ -1,24 +1,22 @@
 """The lymphocyte share of a whole slide from regions of it, with the error of having read so few.
 
-A slide's places fall into strata, each the part nearest to one region of the first round
-(`imaging.slides.strata`). With W_h the share of places in stratum h, y and w the lymphocytes and
-the nuclei of a region (w = 1 for engines that count none), the estimate is the ratio
+Each region stands for the places that lie nearest to it (`imaging.slides.strata`). With W_i the
+share of places that region i stands for, y and w its lymphocytes and nuclei (w = 1 for engines that
+count none), the estimate is the ratio
 
-    R = sum_h W_h mean_h(y) / sum_h W_h mean_h(w)
+    R = sum_i W_i y_i / sum_i W_i w_i
 
-so a stratum of which more was read weighs no more than before: tissue that was looked at because it
-was hot does not make the slide hot. The variance is the linearised one,
+so tissue that was read closely weighs no more than it covers: looking at a hot spot does not make
+the slide hot, where the plain pool of all regions would. The variance is the linearised one,
 
-    V = sum_h W_h² (1 - n_h / N_h) S_h² / n_h
+    V = sum_i W_i² (1 - 1 / N_i) S_i²
 
-with S_h² of the residuals (y - R w), divided by the denominator of R. Where a stratum holds fewer
-than four regions, S_h² is taken over its regions and the three nearest others (collapsed strata:
-Cochran, Sampling Techniques, 1977, 5A.12). That overstates the variance where neighbours differ,
-which is where more should be read. The interval is R ± t V^½ with n - 1 degrees of freedom, n the
-number of regions, and covers the choice of regions only.
-
-Regions are spread, not drawn, and how many a stratum gets depends on what was seen; so "unbiased"
-is not claimed, and the value of the first round, which nothing seen has chosen, stands beside it.
+with N_i the places of stratum i and S_i² the variance of the residuals (y - R w), divided by the
+denominator of R, over the region and its three nearest others (collapsed strata: Cochran, Sampling
+Techniques, 1977, 5A.12). The interval is R ± t V^½ with n - 1 degrees of freedom, n the number of
+regions, and covers the choice of regions only. Regions are spread, not drawn, and where more is
+read depends on what was seen, so no unbiasedness is claimed; benchmarks/adaptive.py measures bias
+and coverage. What no region meets, no interval knows. The value of the first round stands beside.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +33,6 @@ from immunopath.domain.sampling import SlideEstimate, SlideSampling, Stratum
 COVERAGE = 0.90
 MIN_REGIONS = 4
 """Fewer regions with a value say nothing of how regions differ."""
-OWN_ENOUGH = 4
-"""From so many regions on a stratum's variance is its own."""
 NEIGHBOURS = 3
 
 F64 = npt.NDArray[np.float64]
@@ -44,16 +40,13 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Table:
-    """Regions with a value: image index, corner (n, 2), y and w (n,)."""
+    """Regions with a value: image index, places, corner (n, 2), y and w; the others (n,)."""
 
     index: tuple[int, ...]
+    places: F64
     corner: F64
     y: F64
     w: F64
-
-    def rows(self, images: Sequence[int]) -> npt.NDArray[np.int64]:
-        """Return the rows of these images; those without a value have none."""
-        return np.array([self.index.index(i) for i in images if i in self.index], np.int64)
 
 
 def slide_estimates(
@@ -77,23 +70,19 @@ def estimate_slide(
 ) -> SlideEstimate | None:
     """Return the estimate of one slide, or None with fewer than four regions.
 
-    Strata of which no region has a value (all of it refused, or no nuclei) count nowhere.
+    A region without a value (all of it refused, or too few nuclei) counts nowhere, nor do the
+    places that it stands for.
     """
-    table = _table(slide, images, calls)
+    table = _table(slide.strata, images, calls)
     if len(table.index) < MIN_REGIONS:
         return None
-    ratio, scale = _ratio(slide.strata, table, first_only=False)
-    residual = (table.y - ratio * table.w) / scale
-    seen = [s for s in slide.strata if len(table.rows(s.read))]
-    total = sum(s.places for s in seen)
-    variances, variance = {}, 0.0
-    for stratum in seen:
-        rows = table.rows(stratum.read)
-        variances[stratum.first] = spread = _variance(rows, table.corner, residual)
-        unread = 1 - len(rows) / stratum.places
-        variance += (stratum.places / total) ** 2 * unread * spread / len(rows)
+    weight = table.places / table.places.sum()
+    scale = float(weight @ table.w)
+    ratio = float(weight @ table.y) / scale
+    variances = _variances(table.corner, (table.y - ratio * table.w) / scale)
+    variance = float(np.sum(weight**2 * (1 - 1 / table.places) * variances))
     half = _student(len(table.index) - 1) * variance**0.5
-    first, _ = _ratio(slide.strata, table, first_only=True)
+    first = _table(slide.first, images, calls)
     value = _clipped(ratio)
     return SlideEstimate(
         name=slide.name,
@@ -103,44 +92,39 @@ def estimate_slide(
         interval=(min(value, _clipped(ratio - half)), max(value, _clipped(ratio + half))),
         coverage=COVERAGE,
         n_regions=len(table.index),
-        first_round_value=_clipped(first),
-        variances=variances,
+        first_round_value=_ratio(first) if first.index else None,
+        variances=dict(zip(table.index, map(float, variances), strict=True)),
     )
 
 
 def _table(
-    slide: SlideSampling, images: Sequence[ImageSummary], calls: Mapping[int, ImageCall]
+    strata: Sequence[Stratum], images: Sequence[ImageSummary], calls: Mapping[int, ImageCall]
 ) -> _Table:
-    index = tuple(i for i in slide.read if i in calls)
+    called = [s for s in strata if s.image in calls]
+    index = tuple(s.image for s in called)
     corners = [images[i].region or (0, 0, 0, 0) for i in index]
     weight = np.array([calls[i].weight for i in index], np.float64)
     til = np.array([calls[i].til for i in index], np.float64)
-    return _Table(index, np.array(corners, np.float64).reshape(-1, 4)[:, :2], til * weight, weight)
+    return _Table(
+        index=index,
+        places=np.array([s.places for s in called], np.float64),
+        corner=np.array(corners, np.float64).reshape(-1, 4)[:, :2],
+        y=til * weight,
+        w=weight,
+    )
 
 
-def _ratio(strata: Sequence[Stratum], table: _Table, *, first_only: bool) -> tuple[float, float]:
-    """Return the ratio and its denominator; over all regions where no first one has a value."""
-    top, bottom, total = 0.0, 0.0, 0
-    for stratum in strata:
-        rows = table.rows((stratum.first,) if first_only else stratum.read)
-        if len(rows):
-            top += stratum.places * float(table.y[rows].mean())
-            bottom += stratum.places * float(table.w[rows].mean())
-            total += stratum.places
-    if not total:
-        return _ratio(strata, table, first_only=False)
-    return top / bottom, bottom / total
+def _ratio(table: _Table) -> float:
+    return _clipped(float(table.places @ table.y) / float(table.places @ table.w))
 
 
-def _variance(rows: npt.NDArray[np.int64], corner: F64, residual: F64) -> float:
-    """Return the variance of a stratum's residuals, with near ones of others where it has few."""
-    pool = rows
-    if len(rows) < OWN_ENOUGH:
-        distance = ((corner - corner[rows].mean(axis=0)) ** 2).sum(axis=1)
-        distance[rows] = np.inf
-        near = np.argsort(distance, kind="stable")[: min(NEIGHBOURS, len(corner) - len(rows))]
-        pool = np.concatenate([rows, near])
-    return float(residual[pool].var(ddof=1))
+def _variances(corner: F64, residual: F64) -> F64:
+    """Return the variance of each region's residual and those of its three nearest others."""
+    distance = ((corner[:, None] - corner[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distance, -1)
+    near = np.argsort(distance, axis=1, kind="stable")[:, : NEIGHBOURS + 1]
+    found: F64 = residual[near].var(axis=1, ddof=1)
+    return found
 
 
 def _student(freedom: int) -> float:

@@ -16,7 +16,6 @@ from immunopath.imaging.quality import assess_quality
 from immunopath.imaging.regions import Entering, OfSlide, enter, region_image
 from immunopath.imaging.resolution import resolve_resolution
 from immunopath.imaging.slides.sample import SlideSample, is_slide, sample_slide
-from immunopath.imaging.slides.strata import strata_of
 from immunopath.imaging.tiles import SlidePicture, TileStore
 
 
@@ -43,10 +42,8 @@ def take_in(
             sample = sample_slide(path, stated_mpp)
             found = _regions(path, sample)
             name = printable(path.name)
-            boxes = [region.box for region in sample.regions]
-            strata = strata_of(sample.frame, boxes) if boxes else {}
             store.slides[sample.sha256] = SlidePicture(
-                name, sample.thumbnail, sample.bounds, sample.resolution.mpp, strata, path
+                name, sample.thumbnail, sample.bounds, sample.resolution.mpp, sample.frame, path
             )
             if not found:
                 images.append(_empty(path, sample, store))

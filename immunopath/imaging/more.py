@@ -1,7 +1,7 @@
 """Further rounds of intake: more regions of the slides of a case, beside those already there."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from immunopath.domain.quality import ImageSummary, IntakeResult
@@ -14,7 +14,7 @@ from immunopath.domain.sampling import (
 )
 from immunopath.imaging.regions import Entering, OfSlide, enter, region_image
 from immunopath.imaging.slides.sample import read_regions
-from immunopath.imaging.slides.strata import further
+from immunopath.imaging.slides.strata import further, strata_of
 from immunopath.imaging.tiles import Box, SlidePicture, TileStore
 
 SPREAD = "spread over the tissue, whatever it shows"
@@ -22,29 +22,39 @@ SPREAD = "spread over the tissue, whatever it shows"
 
 def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog | None:
     """Return the log of the first round, or None for a case without regions of slides."""
-    slides, every = [], []
+    slides = []
     for digest, picture in store.slides.items():
-        index = {i.region: n for n, i in enumerate(images) if i.sha256 == digest and i.region}
-        if not picture.strata:
+        strata = _strata(images, digest, picture)
+        if not strata:
             continue
-        strata = tuple(
-            Stratum(first=index[box], places=len(members), read=(index[box],))
-            for box, members in picture.strata.items()
-        )
-        every += [stratum.first for stratum in strata]
+        side_px = images[strata[0].image].width
         slides.append(
             SlideSampling(
                 name=picture.name,
                 sha256=digest,
-                candidates=sum(stratum.places for stratum in strata),
-                side_um=round(next(iter(picture.strata))[2] * picture.mpp, 3),
+                candidates=len(picture.frame),
+                side_um=round(side_px * picture.mpp, 3),
                 strata=strata,
+                first=strata,
             )
         )
     if not slides:
         return None
-    first = SamplingRound(images=tuple(sorted(every)), because=SPREAD)
-    return SamplingLog(slides=tuple(slides), rounds=(first,))
+    every = sorted(stratum.image for slide in slides for stratum in slide.strata)
+    return SamplingLog(
+        slides=tuple(slides), rounds=(SamplingRound(images=tuple(every), because=SPREAD),)
+    )
+
+
+def _strata(
+    images: Sequence[ImageSummary], digest: str, picture: SlidePicture
+) -> tuple[Stratum, ...]:
+    """Return the strata of a slide's regions, in their order."""
+    index = {i.region: n for n, i in enumerate(images) if i.sha256 == digest and i.region}
+    if not index:
+        return ()
+    parts = strata_of(picture.frame, [box for box in index if box])
+    return tuple(Stratum(image=index[box], places=len(mine)) for box, mine in parts.items())
 
 
 def take_more(
@@ -58,30 +68,29 @@ def take_more(
     log = before.sampling
     if log is None:
         raise ValueError("only a case with slides can be read further")
-    wanted = {part.first: part.count for part in step.wanted}
-    number = len(log.rounds) + 1
-    pending: list[tuple[int, Entering]] = []
+    wanted = {part.image: part.count for part in step.wanted}
+    note = f"asked for in round {len(log.rounds) + 1}: {step.reason}"
+    pending: list[Entering] = []
     for slide in log.slides:
-        boxes = _boxes(slide, wanted, before, store.slides[slide.sha256])
-        flat = [box for mine in boxes.values() for box in mine]
-        owner = [first for first, mine in boxes.items() for _ in mine]
-        note = f"asked for in round {number}: {step.reason}"
-        visit = _Visit(before.images[slide.strata[0].first], stated_mpp, note)
-        entering = _read(store.slides[slide.sha256], flat, visit)
-        pending += zip(owner, entering, strict=True)
+        picture = store.slides[slide.sha256]
+        visit = _Visit(before.images[slide.strata[0].image], stated_mpp, note)
+        pending += _read(picture, _boxes(slide, wanted, before, picture), visit)
     images, tiles = list(before.images), list(before.tiles)
-    new: dict[int, list[int]] = {}
-    for first, found in pending:
+    for found in pending:
         summary, added = enter(found, images, store)
-        new.setdefault(first, []).append(len(images))
         images.append(summary)
         tiles.extend(added)
+    slides = tuple(
+        slide.model_copy(
+            update={"strata": _strata(images, slide.sha256, store.slides[slide.sha256])}
+        )
+        for slide in log.slides
+    )
+    new = tuple(range(len(before.images), len(images)))
+    visited = SamplingRound(images=new, because=step.reason, width_before=step.width)
+    longer = SamplingLog(slides=slides, rounds=(*log.rounds, visited))
     return before.model_copy(
-        update={
-            "images": tuple(images),
-            "tiles": tuple(tiles),
-            "sampling": _longer(log, new, step),
-        }
+        update={"images": tuple(images), "tiles": tuple(tiles), "sampling": longer}
     )
 
 
@@ -90,10 +99,10 @@ def take_again(kept: IntakeResult, stated_mpp: float | None, store: TileStore) -
     rounds = kept.sampling.rounds[1:] if kept.sampling else ()
     for visit in rounds:
         for digest, group in itertools.groupby(visit.images, lambda i: kept.images[i].sha256):
-            regions = [(i, kept.images[i].region) for i in group]
-            boxes = [box for _, box in regions if box is not None]
-            like = kept.images[regions[0][0]]
-            for found in _read(store.slides[digest], boxes, _Visit(like, stated_mpp, "")):
+            regions = [kept.images[i] for i in group]
+            boxes = [image.region for image in regions if image.region is not None]
+            again = _Visit(regions[0], stated_mpp, "")
+            for found in _read(store.slides[digest], boxes, again):
                 enter(found, (), store)
 
 
@@ -106,21 +115,13 @@ class _Visit:
 
 
 def _boxes(
-    slide: SlideSampling, wanted: dict[int, int], before: IntakeResult, picture: SlidePicture
-) -> dict[int, tuple[Box, ...]]:
-    """Return the boxes to read by the image index of their first region."""
-    region = {index: _region(before, index) for index in slide.read}
-    mine = {s.first: wanted[s.first] for s in slide.strata if s.first in wanted}
-    asked = {region[first]: count for first, count in mine.items()}
-    found = further(picture.strata, list(region.values()), asked)
-    return {first: found[region[first]] for first in mine}
-
-
-def _region(case: IntakeResult, index: int) -> Box:
-    region = case.images[index].region
-    if region is None:
-        raise ValueError(f"image {index} is no region of a slide")
-    return region
+    slide: SlideSampling, wanted: Mapping[int, int], before: IntakeResult, picture: SlidePicture
+) -> list[Box]:
+    """Return the boxes to read of one slide."""
+    region = {s.image: before.images[s.image].region for s in slide.strata}
+    parts = strata_of(picture.frame, [box for box in region.values() if box])
+    asked = {box: wanted[image] for image, box in region.items() if box and image in wanted}
+    return [box for mine in further(parts, asked).values() for box in mine]
 
 
 def _read(picture: SlidePicture, boxes: Sequence[Box], visit: _Visit) -> list[Entering]:
@@ -130,20 +131,3 @@ def _read(picture: SlidePicture, boxes: Sequence[Box], visit: _Visit) -> list[En
     resolution, regions = read_regions(picture.path, visit.stated_mpp, boxes)
     slide = OfSlide(picture.path, visit.like.sha256, visit.like.format, (visit.note,))
     return [Entering(region_image(r, slide), resolution, r.box) for r in regions]
-
-
-def _longer(log: SamplingLog, new: dict[int, list[int]], step: SamplingDecision) -> SamplingLog:
-    slides = tuple(
-        slide.model_copy(
-            update={
-                "strata": tuple(
-                    s.model_copy(update={"read": (*s.read, *new.get(s.first, ()))})
-                    for s in slide.strata
-                )
-            }
-        )
-        for slide in log.slides
-    )
-    added = tuple(sorted(index for mine in new.values() for index in mine))
-    visit = SamplingRound(images=added, because=step.reason, width_before=step.width)
-    return SamplingLog(slides=slides, rounds=(*log.rounds, visit))

@@ -4,8 +4,8 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -94,15 +94,14 @@ class SlidePicture:
     """A slide of which regions are images of the case.
 
     name: of the file; pixels: its thumbnail; box: what the thumbnail shows, in level-0 pixels; mpp:
-    of level 0; strata: the boxes that each first region stands for, itself included; path:
-    where more of it can be read.
+    of level 0; frame: the places worth reading; path: where they can be read.
     """
 
     name: str
     pixels: RGB
     box: Box
     mpp: float
-    strata: Mapping[Box, tuple[Box, ...]] = field(default_factory=dict)
+    frame: tuple[Box, ...] = ()
     path: Path = Path()
 
 

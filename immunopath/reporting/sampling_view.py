@@ -40,7 +40,7 @@ def sampling_sections(report: CaseReport) -> tuple[Section, ...]:
 
 
 def _read(slide: SlideSampling) -> Pair:
-    read = counted(len(slide.read), "region")
+    read = counted(len(slide.strata), "region")
     text = f"{read} of {slide.candidates} with tissue, {slide.side_um:.0f} µm a side"
     return Pair(slide.name, text)
 
@@ -60,11 +60,13 @@ def _round(numbered: tuple[int, SamplingRound]) -> tuple[str, ...]:
 
 def _estimate(found: SlideEstimate) -> Pair:
     low, high = found.interval
+    alone = found.first_round_value
+    first = "without a value" if alone is None else f"{alone:.2f}"
     return Pair(
         f"Share over {found.name}, weighted by area",
         f"{found.value:.2f} ({found.coverage:.0%} interval {low:.2f} to {high:.2f})",
         f"{plain_name(found.quantity)}; {counted(found.n_regions, 'region')}; "
-        f"first round alone {found.first_round_value:.2f}",
+        f"first round alone {first}",
     )
 
 

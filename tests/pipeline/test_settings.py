@@ -16,6 +16,8 @@ def test_the_digest_covers_every_parameter_and_resolves_defaults() -> None:
         Settings(predictor="none"),
         Settings(neighbours=3),
         Settings(engine_timeout_s=1),
+        Settings(sampling_rounds=1),
+        Settings(sampling_regions=3),
         Settings(profile="foundation"),
         Settings(atlas=Path("x")),
         Settings(device="cuda:0"),
@@ -35,6 +37,8 @@ def test_toml_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
     [
         ("colour = 1", CaseFileError, "colour"),
         ("neighbours = 0", CaseFileError, "neighbours"),
+        ("sampling_rounds = 6", CaseFileError, "sampling_rounds"),
+        ("sampling_regions = -1", CaseFileError, "sampling_regions"),
         ("x", CaseFileError, "is not TOML"),
         ('predictor = "oracle"', EngineSpecError, "oracle"),
         ("predictor = 3", EngineSpecError, "predictor"),

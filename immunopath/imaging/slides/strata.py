@@ -1,9 +1,10 @@
-"""The parts of a slide that its first regions stand for, and further regions within them.
+"""The parts of a slide that its regions stand for, and further regions within them.
 
-Every place with tissue belongs to the region of the first round that lies nearest: that is its
-stratum, and the number of its places is the weight of whatever is read in it. Further regions of a
-stratum are taken by distance alone. Which strata get some may rest on what was seen in them; which
-places of a stratum never does.
+Every place with tissue belongs to the region that lies nearest: that is its stratum, and the number
+of its places is the weight of what was read there. After each round the strata are drawn anew, so a
+part that is read closely falls into many small ones. Further regions of a stratum are taken by
+distance alone: which strata get some rests on what was seen in them, which places of one never
+does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,37 +15,37 @@ import numpy.typing as npt
 from immunopath.imaging.tiles import Box
 
 
-def strata_of(frame: Sequence[Box], first: Sequence[Box]) -> dict[Box, tuple[Box, ...]]:
-    """Return the places of each first region, itself included, in reading order.
+def strata_of(frame: Sequence[Box], read: Sequence[Box]) -> dict[Box, tuple[Box, ...]]:
+    """Return the places of each region, itself included, in the order of the frame.
 
-    Of regions at the same distance the earlier one gets the place. Raises `ValueError` when a first
+    Of regions at the same distance the earlier one gets the place. Raises `ValueError` when a
     region is no place of the frame.
     """
-    strange = set(first) - set(frame)
-    if strange or not first:
+    strange = set(read) - set(frame)
+    if strange or not read:
         raise ValueError(f"{sorted(strange) or 'no region'}: not among the places of the slide")
-    nearest = _distances(frame, first).argmin(axis=1)
+    nearest = _distances(frame, read).argmin(axis=1)
     return {
         box: tuple(place for place, own in zip(frame, nearest, strict=True) if own == index)
-        for index, box in enumerate(first)
+        for index, box in enumerate(read)
     }
 
 
 def further(
-    strata: Mapping[Box, Sequence[Box]], read: Sequence[Box], wanted: Mapping[Box, int]
+    strata: Mapping[Box, Sequence[Box]], wanted: Mapping[Box, int]
 ) -> dict[Box, tuple[Box, ...]]:
-    """Return up to `wanted` new boxes for each first region: each the farthest from all read ones.
+    """Return up to `wanted` new boxes for each region: each the farthest from all read ones.
 
     Distances are to the regions of all strata. Nothing read is returned, nothing is random.
     """
-    taken, chosen = list(read), dict[Box, tuple[Box, ...]]()
-    for first, count in wanted.items():
-        free = [box for box in strata[first] if box not in set(taken)]
+    taken, chosen = list(strata), dict[Box, tuple[Box, ...]]()
+    for region, count in wanted.items():
+        free = [box for box in strata[region] if box != region]
         mine: list[Box] = []
         while free and len(mine) < count:
             mine.append(free.pop(int(_distances(free, taken).min(axis=1).argmax())))
             taken.append(mine[-1])
-        chosen[first] = tuple(sorted(mine, key=lambda box: (box[1], box[0])))
+        chosen[region] = tuple(sorted(mine, key=lambda box: (box[1], box[0])))
     return chosen
 
 

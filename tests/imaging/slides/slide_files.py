@@ -45,3 +45,30 @@ def write_pyramid(
             rgb = halved(rgb)
             writer.write(rgb, subfiletype=1, metadata=None, **settings)
     return path
+
+
+def checkered_slide(path: Path, hot: frozenset[tuple[int, int]] = frozenset()) -> Path:
+    """Write a TIFF of 85 megapixels with 5 x 5 regions of 512 µm, dense with nuclei where hot.
+
+    hot: (column, row) in the block of tissue. No two regions hold the same pixels.
+    """
+    side, cells = 1024, 5
+    picture = np.full((9 * side, 9 * side, 3), GLASS, np.uint8)
+    cold, dense = he_field(side, side, seed=1), he_field(side, side, seed=2, nuclei=0.009)
+    for row in range(cells):
+        for column in range(cells):
+            block = dense if (column, row) in hot else cold
+            top, left = side * (row + 1), side * (column + 1)
+            moved = np.roll(block, (37 * row, 61 * column), (0, 1))
+            picture[top : top + side, left : left + side] = moved
+    options: dict[str, object] = {
+        "tile": (side, side), "photometric": "rgb", "compression": "zlib",
+        "compressionargs": {"level": 1},
+    }  # fmt: skip
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(picture, subifds=1, metadata=metadata, **options)
+        size = (picture.shape[1] // 8, picture.shape[0] // 8)
+        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        writer.write(small, subfiletype=1, metadata=None, **options)
+    return path
