@@ -39,7 +39,7 @@ class ResultStore:
         if record is None or record.key != key or not key:
             return None
         stem = f"cases/{safe_name(case.case_id)}"
-        own = {f"{stem}.json", f"{stem}.html"}
+        own = {f"{stem}.json", f"{stem}.html", f"{stem}{FHIR}"}
         whole = all(
             name in own and _digest(self.out / name) == found
             for name, found in record.files.items()
