@@ -8,7 +8,7 @@ from typing import Protocol
 
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import ImmunoPathError, first_line
+from immunopath.domain.errors import ImmunoPathError, OutputError, first_line
 from immunopath.pipeline.cohort.record import failure_of, record_of
 from immunopath.pipeline.cohort.store import ResultStore, case_key
 from immunopath.reporting.rendered import RenderedReport
@@ -65,6 +65,8 @@ def run_case(engines: Callable[[], Analyzer], case: Case, row: int, plan: CasePl
         report = engines().analyze(case, as_of=plan.as_of, figures=plan.html)
         files = store.write_report(report, html=plan.html, fhir=plan.fhir)
         record = record_of(report, row=row, key=key, files=files)
+    except OutputError as error:  # a full disk is no fault of the case: the next run tries again
+        record = failure_of(case, row=row, key="", reason=str(error))
     except ImmunoPathError as error:
         record = failure_of(case, row=row, key=key, reason=str(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one case must not stop the rest

@@ -62,6 +62,8 @@ def _drain(
                 flying[_hand_out(pool, job, plan)] = job
             except BrokenProcessPool:
                 waiting.appendleft(job)
+                if not flying:  # it died between two cases: nobody is suspect, a new pool goes on
+                    return
                 break
         done, _ = wait(flying, return_when=FIRST_COMPLETED)
         broken = False

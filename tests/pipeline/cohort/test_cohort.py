@@ -341,3 +341,14 @@ def test_a_file_that_only_claims_to_be_large_is_not_hashed(tmp_path: Path) -> No
     for name, said in (("sparse.png", "larger than any slide"), ("empty.png", "is empty")):
         with pytest.raises(InputError, match=said):
             case_key(Case(case_id="A", images=(tmp_path / name,)), "", "", html=False)
+
+
+def test_a_case_that_could_not_be_written_is_tried_again(cases: list[Case], tmp_path: Path) -> None:
+    with ImmunoPath(settings=SETTINGS) as engines:
+        (tmp_path / "cases").touch()
+        first = run_case(lambda: engines, cases[0], 1, plan(tmp_path))
+        assert (first.record.status, first.record.key) == ("failed", "")
+        assert "cannot be written" in first.record.reason
+        (tmp_path / "cases").unlink()
+        again = run_case(lambda: engines, cases[0], 1, plan(tmp_path))
+    assert (again.record.status, again.resumed) == ("partial", False)

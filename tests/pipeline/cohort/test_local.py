@@ -2,10 +2,13 @@
 
 import os
 import signal
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -45,3 +48,19 @@ def test_only_the_case_that_kills_its_worker_twice_is_lost(tmp_path: Path) -> No
     assert set(ends) == set(names)
     assert {name for name, record in ends.items() if record.status == "failed"} == {DEADLY}
     assert ends[DEADLY].reason == local.DIED
+
+
+class _DeadPool:
+    """A pool whose worker died between two cases."""
+
+    def submit(self, *_: object) -> None:
+        raise BrokenProcessPool
+
+
+def test_a_pool_that_died_between_two_cases_is_left_for_a_new_one(tmp_path: Path) -> None:
+    job = (1, Case(case_id="A", images=(tmp_path / "a.png",)))
+    waiting, suspects = deque([job]), list[local.Job]()
+    plan = CasePlan(tmp_path, date(2026, 11, 24), "digest")
+    pool = cast("ProcessPoolExecutor", _DeadPool())
+    assert list(local._drain(pool, waiting, plan, 1, suspects)) == []
+    assert (list(waiting), suspects) == ([job], [])
