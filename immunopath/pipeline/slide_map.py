@@ -1,5 +1,7 @@
 """The map of a slide: its thumbnail with the regions that were read, coloured by what they hold."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -27,8 +29,16 @@ def slide_maps(report: CaseReport, workspace: Workspace, max_px: int) -> tuple[F
         }
         if regions:
             nuclei = workspace.nuclei if report.morphometry is not None else None
-            maps.append(_map(picture, regions, _shares(nuclei, regions), max_px))
+            first = set(report.sampling.rounds[0].images) if report.sampling else set(regions)
+            shown = _map(picture, regions, _shares(nuclei, regions), max_px)
+            later = len(set(regions) - first)
+            maps.append(replace(shown, caption=shown.caption + _later(len(regions) - later, later)))
     return tuple(maps)
+
+
+def _later(n_first: int, later: int) -> str:
+    """Return which numbers are regions of further rounds; those come last."""
+    return f" From {n_first + 1} on read in further rounds." if later else ""
 
 
 def _shares(nuclei: NucleiTable | None, regions: dict[int, Box]) -> dict[int, float]:

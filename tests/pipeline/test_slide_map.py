@@ -11,6 +11,13 @@ from test_opening import finer_dicom
 from immunopath.agents.context import Workspace
 from immunopath.domain.case import Case
 from immunopath.domain.report import CaseReport
+from immunopath.domain.sampling import (
+    SamplingBudget,
+    SamplingReport,
+    SamplingRound,
+    SlideSampling,
+    Stratum,
+)
 from immunopath.imaging.tiles import SlidePicture, TileStore
 from immunopath.models.protocols import NucleiTable
 from immunopath.pipeline.run import ImmunoPath
@@ -60,6 +67,26 @@ def test_regions_are_drawn_where_they_lie() -> None:
 def test_without_nuclei_the_map_says_so() -> None:
     (found,) = slide_maps(report(), workspace(None), 1100)
     assert found.caption.endswith("no nuclei were counted.")
+
+
+def test_regions_of_further_rounds_are_told_apart() -> None:
+    strata = (Stratum(image=0, places=1), Stratum(image=1, places=1))
+    slide = SlideSampling(
+        name="S.svs", sha256="ab" * 32, candidates=2, side_um=512, strata=strata, first=strata[:1]
+    )
+    block = SamplingReport(
+        rounds=(
+            SamplingRound(images=(0,), because="spread"),
+            SamplingRound(images=(1,), because="wide"),
+        ),
+        slides=(slide,),
+        budget=SamplingBudget(),
+        stop="settled",
+        stop_reason="-",
+    )
+    sampled = report().model_copy(update={"sampling": block})
+    (found,) = slide_maps(sampled, workspace(nuclei((0.0, 0.5))), 1100)
+    assert found.caption.endswith(" From 2 on read in further rounds.")
 
 
 def test_an_ordinary_image_has_no_map() -> None:
