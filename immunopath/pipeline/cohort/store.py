@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from immunopath import __version__
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import CaseFileError, InputError
+from immunopath.domain.errors import CaseFileError, InputError, OutputError
 from immunopath.domain.files import open_regular, read_small, safe_name, write_text
 from immunopath.reporting.rendered import RenderedReport
 
@@ -70,7 +70,7 @@ class ResultStore:
             texts[f"{stem}{FHIR}"] = report.to_fhir()
         for suffix in (".html", FHIR):
             if f"{stem}{suffix}" not in texts:
-                (self.out / f"{stem}{suffix}").unlink(missing_ok=True)
+                _remove(self.out / f"{stem}{suffix}")
         for name, text in texts.items():
             write_text(self.out / name, text)
         return {
@@ -105,6 +105,13 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
         parts.append(f"{image.name}:{found}")
     joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(joined).hexdigest()
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
 
 
 def _digest(path: Path) -> str | None:
