@@ -15,6 +15,7 @@ from immunopath.domain.errors import CaseFileError, OutputError
 MAX_TABLE = 256_000_000
 """Bytes of a table or a JSON file: a line a patient for any cohort, and still held in memory."""
 MAX_WEIGHTS = 16_000_000_000
+_BLOCK = 1 << 20
 _HALF = ".immunopath-"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -46,12 +47,15 @@ def read_bounded(path: Path, limit: int = MAX_TABLE) -> bytes:
     What a user names, or what lies in a folder that a user names, is read by this or `read_small`:
     a pipe is waited on for ever, and a device or a file with holes in it fills the memory.
     """
+    data = bytearray()
     with open_regular(path) as stream:
         large = os.fstat(stream.fileno()).st_size > limit
-        data = b"" if large else stream.read(limit + 1)
-    if large or len(data) > limit:
+        while not large and (block := stream.read(_BLOCK)):  # read(limit) would allocate it all
+            data += block
+            large = len(data) > limit
+    if large:
         raise OSError(errno.EFBIG, f"is larger than {limit} bytes")
-    return data
+    return bytes(data)
 
 
 def open_to_append(path: Path) -> TextIO:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,12 @@ def test_a_file_with_holes_does_not_fill_the_memory(tmp_path: Path) -> None:
     assert read_bounded(tmp_path / "exact", 4) == b"1234"
     with pytest.raises(OSError, match="is larger than"):
         read_bounded(tmp_path / "exact", 3)
+
+
+def test_a_high_limit_costs_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"1234")
+    tracemalloc.start()
+    assert read_bounded(tmp_path / "small", 10**12) == b"1234"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
