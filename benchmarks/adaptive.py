@@ -175,7 +175,7 @@ def _outcome(
         covered=found.interval[0] <= truth <= found.interval[1],
         hot=bool(hot & set(read)),
         pool_error=pool - truth,
-        hot_first=bool(hot & set(read[:FIRST])),
+        hot_first=bool(hot & set(evenly(layout.frame, FIRST))),
     )
 
 

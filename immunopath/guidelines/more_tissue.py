@@ -69,7 +69,7 @@ def _wants(
     """Return why more tissue would help; `first`: only the first round was read."""
     found = []
     if width is not None and width > limit:
-        found.append(f"the interval of the slide's share is {width:.2f} wide (limit {limit})")
+        found.append(f"the interval of the slide's share is {width:.3f} wide (limit {limit})")
     rows = [row for row in judged.agreement if row.field == "immune_phenotype"]
     if any(row.state == "disagree" for row in rows):
         found.append("the engines differ on the immune phenotype")

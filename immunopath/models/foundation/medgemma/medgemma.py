@@ -28,6 +28,7 @@ from immunopath.models.foundation.decoding.decoded import DecodedAnswer, conditi
 from immunopath.models.foundation.decoding.decoder import EncodedPrompt, SlotDecoder
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter
 from immunopath.models.foundation.medgemma.gemma import Gemma, encode, generate
+from immunopath.models.foundation.medgemma.image_calls import image_calls
 from immunopath.models.foundation.medgemma.medgemma_fields import CaseFacts, build_profile, rounded
 from immunopath.models.foundation.medgemma.patches import Unit, cut_patches, units_of
 from immunopath.models.foundation.medgemma.probe import ProbeSetup
@@ -170,6 +171,7 @@ class MedGemmaPredictor:
             cut_points=record.cut_points,
             cautions=tuple(cautions),
             answers=tuple(_answer(a, u) for a, u in zip(answers, units, strict=True)),
+            images=image_calls(answers, [u.tile_ids for u in units], source.tiles, profile),
         )
         return Prediction(result)
 
