@@ -32,7 +32,7 @@ def plan_grid(bounds: Box, mpp: float, side_um: float) -> tuple[tuple[int, int, 
 
     Borders are rounded multiples of the side, so tiles touch, never overlap, and no error adds up;
     a box may be one pixel longer than its neighbour. What remains at the right and lower border is
-    less than one tile.
+    less than one tile, and the pixel that rounding may add.
     """
     x, y, width, height = bounds
     side = side_um / checked_mpp(mpp)

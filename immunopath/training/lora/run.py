@@ -17,6 +17,7 @@ from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
 from immunopath.models.foundation.weights import resolve_weights
+from immunopath.models.torchvision_guard import guard_torchvision
 from immunopath.training.lora.checkpoint import Session, label_constants, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config import TrainConfig
@@ -160,6 +161,7 @@ def _seed(config: TrainConfig) -> None:
 
 def _tuned(config: TrainConfig, gemma: Gemma) -> Any:
     """Return the model with what is trained: fresh LoRA layers in float32, or all of it."""
+    guard_torchvision()
     from peft import get_peft_model
 
     settings = config.lora

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from immunopath.models.foundation.hf_loading import placement
 from immunopath.models.foundation.vision import medsiglip
 from immunopath.models.foundation.vision.zero_shot import ZeroShotPhenotype
+from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.spec import EngineSpec
 
 
@@ -14,4 +16,5 @@ def scorer(folder: Path, **options: str) -> ZeroShotPhenotype:
 
 def encoder(folder: Path) -> medsiglip.SiglipEncoder:
     spec = EngineSpec(name="medsiglip", source=str(folder))
-    return medsiglip.load_encoder(spec, "cpu", "tf-bilinear")[0]
+    weights = resolve_weights(str(spec.source))
+    return medsiglip.load_encoder(weights, placement(spec, "cpu"), "tf-bilinear")

@@ -78,13 +78,15 @@ def meant(spec: EngineSpec) -> Meant:
         if "revision" in spec.options:
             raise EngineSpecError(f"engine {spec}: revision= goes with a hub id; a file has none")
         return Meant(name, Path(given).expanduser(), {})
-    if given is not None:
-        raise EngineSpecError(f"engine {spec}: pretrained= goes with a name; leave it out")
     source = source.removeprefix("hf-hub:")
     if not is_folder(source) and "/" not in source:
         raise EngineSpecError(
             f"open_clip:{source}: open_clip knows no model of that name; give one of "
             "open_clip.list_models(), a hub id (owner/name) or a folder"
+        )
+    if given is not None:
+        raise EngineSpecError(
+            f"engine {spec}: pretrained= goes with the name of a model of open_clip; leave it out"
         )
     return Meant(None, Source.of(spec, source, _PATTERNS), {})
 

@@ -113,7 +113,7 @@ def test_a_known_name_with_a_file(folder: Path, tmp_path: Path, shared_images: P
         ("ViT-B-32", {"pretrained": "no_such_tag"}, "no_such_tag"),
         ("ViT-B-32", {"pretrained": "openai"}, "ViT-B-32-quickgelu"),
         ("NoSuchNet", {}, "knows no model"),
-        ("NoSuchNet", {"pretrained": "x"}, "goes with a model name"),
+        ("NoSuchNet", {"pretrained": "x"}, "knows no model"),
     ],
 )
 def test_what_a_spec_lacks(source: str, options: dict[str, str], what: str) -> None:
