@@ -65,7 +65,7 @@ class EmbeddedPhenotype:
         maps = field_maps(source, self._model)
         layout = self._model.constants.layout
         judged = [m for m in maps if min(m.extent_um) >= layout.min_field_um]
-        features = _field_features(maps) | _nest_features(judged)
+        features = _settled(_field_features(maps) | _nest_features(judged))
         reason = _why_not(judged, features, layout)
         scores = {} if reason else phenotype_scores(features, layout)
         reason = reason or _too_close(scores, layout)
@@ -115,6 +115,18 @@ def _nest_features(maps: Sequence[FieldMap]) -> dict[str, float]:
     if outside.size * BLOCK_MM2 >= _MIN_OUTSIDE_MM2:
         features["lymphoid_per_mm2_outside"] = float(outside.mean())
     return features
+
+
+def _settled(features: dict[str, float]) -> dict[str, float]:
+    """Return the features without the digits that differ between two runs on the same pixels.
+
+    Sums of float32 depend in the seventh digit on where in memory an array happens to lie. A case
+    of a cohort must come out the same in every process.
+    """
+    return {
+        name: round(value, 1 if name.startswith("lymphoid_per_mm2") else 5)
+        for name, value in features.items()
+    }
 
 
 def _why_not(judged: Sequence[FieldMap], features: dict[str, float], layout: Layout) -> str:
