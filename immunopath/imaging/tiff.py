@@ -53,13 +53,16 @@ def decode_tiff(handle: BinaryIO, path: Path, max_pixels: int) -> RawImage:
     try:
         with quiet(), TiffFile(handle, name=path.name) as tif:
             return _decode(tif, path, max_pixels)
-    except ImageReadError:
-        raise
     except DAMAGE as error:
-        raise ImageReadError(
-            f"{path}: the TIFF data are truncated or damaged ({first_line(error, 120)}); copy or "
-            "export it again"
-        ) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: BaseException) -> ImageReadError:
+    """Return one of `DAMAGE` as the error that names the file."""
+    return ImageReadError(
+        f"{path}: the TIFF data are truncated or damaged ({first_line(error, 120)}); copy or "
+        "export it again"
+    )
 
 
 @contextlib.contextmanager

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import tifffile
 from tifffile import TiffFile, TiffPage
 
-from immunopath.domain.errors import ImageReadError
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.slides.slide import Level, SlideFacts
 from immunopath.imaging.tiff import (
     DAMAGE,
+    damaged,
     first_page,
     format_name,
     orientation_of,
@@ -49,7 +49,7 @@ def readable_by_regions(path: Path) -> bool:
                 and segment <= _LARGEST_SEGMENT
             )
     except DAMAGE as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def first_page_size(path: Path) -> tuple[int, int] | None:
@@ -76,7 +76,7 @@ class TiffReader:
                 self._tif = TiffFile(path)
                 self._open()
         except DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
     def _open(self) -> None:
         first = first_page(self._tif, self._path)
@@ -112,9 +112,9 @@ class TiffReader:
                 for column in range(x // tile_width, -(-(x + width) // tile_width)):
                     segment = self._segment(level, row * across + column)
                     _paste(out, segment, column * tile_width - x, row * tile_height - y)
-            return to_rgb(out if out.shape[2] > 1 else out[:, :, 0], page)[0]
+            return to_rgb(out, page)[0]
         except DAMAGE as error:
-            raise _damaged(self._path, error) from error
+            raise damaged(self._path, error) from error
 
     def _segment(self, level: int, index: int) -> npt.NDArray[np.uint8]:
         """Return one decoded tile or strip, (h, w, samples)."""
@@ -165,13 +165,3 @@ def _is_copy(base: TiffPage, page: TiffPage) -> bool:
 
 def _strip_pixels(page: TiffPage) -> int:
     return int(page.imagewidth * min(page.rowsperstrip, page.imagelength))
-
-
-def _damaged(path: Path, error: BaseException) -> ImageReadError:
-    if isinstance(error, ImageReadError):
-        return error
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return ImageReadError(
-        f"{path}: the TIFF data are truncated or damaged ({lines[0][:120]}); "
-        "copy or export it again"
-    )
