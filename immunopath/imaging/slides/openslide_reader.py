@@ -8,9 +8,10 @@ import numpy as np
 import openslide
 from PIL import Image, ImageCms
 
-from immunopath.domain.errors import ImageReadError
+from immunopath.domain.errors import ImageReadError, first_line
 from immunopath.domain.units import MPP_MAX, MppSource, Resolution
 from immunopath.imaging.arrays import RGB
+from immunopath.imaging.color import on_white
 from immunopath.imaging.slides.slide import Level, SlideFacts
 from immunopath.imaging.tiff_scale import plausible
 from immunopath.imaging.tiles import Box
@@ -80,9 +81,7 @@ class OpenSlideReader:
         pixels = np.asarray(image)
         rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
         alpha = np.asarray(cv2.extractChannel(pixels, 3), dtype=np.uint8)
-        if int(alpha.min()) < 255:
-            share = alpha[:, :, None].astype(np.float32) / 255
-            rgb = np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
+        rgb, _ = on_white(rgb, alpha)
         if self._to_srgb is None:
             return rgb
         converted = ImageCms.applyTransform(Image.fromarray(rgb), self._to_srgb)
@@ -93,9 +92,8 @@ class OpenSlideReader:
         self._slide.close()
 
     def _damaged(self, error: Exception) -> ImageReadError:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         return ImageReadError(
-            f"{self._path}: the slide is truncated or damaged ({lines[0][:160]}); "
+            f"{self._path}: the slide is truncated or damaged ({first_line(error, 160)}); "
             "copy or export it again"
         )
 
