@@ -5,7 +5,6 @@ file that ends too early is refused.
 """
 
 import hashlib
-import os
 import stat
 from dataclasses import dataclass
 from io import BufferedReader
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from immunopath.domain.errors import ImageReadError, first_line
+from immunopath.domain.files import open_regular
 from immunopath.domain.units import Resolution
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.raster import RASTER_KINDS, decode_raster
@@ -81,9 +81,7 @@ def _opened(path: Path) -> BufferedReader:
             f"{path}: holds {status.st_size / 1e9:.1f} GB; export a region of interest instead"
         )
     try:
-        # Never waits for a writer, should the file have become a pipe meanwhile.
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-        return os.fdopen(os.open(path, flags), "rb")
+        return open_regular(path)
     except PermissionError:
         raise ImageReadError(f"{path}: no permission to read it; change its permissions") from None
 
