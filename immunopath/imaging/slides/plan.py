@@ -65,6 +65,11 @@ def plan_tiles_of(slide: Slide, rules: TileRules) -> TilePlan:
         )
     thumbnail = slide.thumbnail(max(MASK_MPP, slide.mpp))
     mask = tissue_mask(thumbnail, slide.facts.bounds[2] * slide.mpp / thumbnail.shape[1])
+    return lay_out(slide, rules, mask)
+
+
+def lay_out(slide: Slide, rules: TileRules, mask: TissueMask) -> TilePlan:
+    """Lay out the tiles of a slide whose `mask` is known."""
     places = tile_places(slide.facts.bounds, slide.mpp, rules.side_um, mask)
     reasons = {(p.column, p.row): _reason(p, rules) for p in places}
     return TilePlan(

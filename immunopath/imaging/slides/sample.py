@@ -18,7 +18,7 @@ from immunopath.imaging.decode import MAX_PIXELS
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.openslide_reader import GENERIC, vendor_of
-from immunopath.imaging.slides.plan import TilePlan, TileRules, plan_tiles_of
+from immunopath.imaging.slides.plan import TilePlan, TileRules, lay_out, plan_tiles_of
 from immunopath.imaging.slides.slide import Slide
 from immunopath.imaging.slides.tiff_reader import first_page_size
 from immunopath.imaging.tiles import Box
@@ -141,7 +141,8 @@ def _planned(slide: Slide) -> TilePlan:
     plan = plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=REGION_PX))
     if plan.candidates:
         return plan
-    return plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX))
+    small = TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX)
+    return lay_out(slide, small, plan.mask)
 
 
 def _worthwhile(plan: TilePlan, count: int) -> tuple[GridTile, ...]:
