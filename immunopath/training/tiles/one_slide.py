@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -116,11 +116,12 @@ def _read(
     job: Job, plan: TilePlan, given: SlideInput, settings: TilingSettings, tools: TilingTools
 ) -> tuple[list[SeenTile], dict[GridTile, str]]:
     """Read every candidate; without a limit the accepted ones are written in the same go."""
-    write = settings.max_tiles is None
-    jobs = [
-        _with(job, part, given, settings, tools, write=write, check=True)
-        for part in batches(plan.candidates)
-    ]
+    jobs = [replace(job, places=part) for part in batches(plan.candidates)]
+    if settings.max_tiles is None:
+        jobs = [_writing(part, given, settings, tools) for part in jobs]
+    else:
+        describe = Describe(settings.rules.target_mpp)
+        jobs = [replace(part, describe=describe) for part in jobs]
     seen: list[SeenTile] = []
     for batch in tools.readers.run(jobs):
         seen += batch.tiles
@@ -138,28 +139,15 @@ def _rendered(
 ) -> dict[GridTile, str]:
     """Read the chosen tiles again and write them; returns the digest of each file."""
     jobs = [
-        _with(job, part, given, settings, tools, write=True, check=False)
+        _writing(replace(job, places=part, check=False), given, settings, tools)
         for part in batches(places)
     ]
     return {tile.place: tile.sha256 for batch in tools.readers.run(jobs) for tile in batch.tiles}
 
 
-def _with(  # noqa: PLR0913 - the parts of one job
-    job: Job,
-    places: tuple[GridTile, ...],
-    given: SlideInput,
-    settings: TilingSettings,
-    tools: TilingTools,
-    *,
-    write: bool,
-    check: bool,
-) -> Job:
-    files = tuple(tools.folder / _file(given, place, settings) for place in places)
-    describe = Describe(settings.rules.target_mpp) if check and not write else None
-    return Job(
-        job.path, job.stated_mpp, job.rules, job.mask, places, job.stain, check, describe,
-        files if write else None, job.clock,
-    )  # fmt: skip
+def _writing(job: Job, given: SlideInput, settings: TilingSettings, tools: TilingTools) -> Job:
+    files = tuple(tools.folder / _file(given, place, settings) for place in job.places)
+    return replace(job, files=files)
 
 
 def tile_folder(given: SlideInput) -> str:

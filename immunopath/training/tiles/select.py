@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from immunopath.domain.units import WORKING_MPP
 from immunopath.imaging.arrays import RGB, FloatMap
 from immunopath.imaging.tiles import resample
 from immunopath.models.embedded.descriptor import describe
@@ -21,8 +22,6 @@ class Describe:
 
     def __call__(self, rgb: RGB) -> FloatMap:
         """Return (128,) float32 of unit length."""
-        from immunopath.domain.units import WORKING_MPP
-
         seen = resample(rgb, self._mpp, WORKING_MPP)
         vectors = shipped().apply(describe(seen)[None].astype(np.float32))
         return np.asarray(vectors[0], np.float32)
