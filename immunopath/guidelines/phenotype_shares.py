@@ -8,9 +8,9 @@ with a region of the first round count. So the shares stand beside our phenotype
 not applied to them, and they are no IIP.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
+from immunopath.domain.intervals import WILSON_COVERAGE, wilson
 from immunopath.domain.prediction import FIELD_VALUES, ImageCall
 from immunopath.domain.quality import ImageSummary, IntakeResult
 from immunopath.domain.sampling import PhenotypeShares, SlideSampling
@@ -19,8 +19,6 @@ QUANTITY = "share_of_1mm2_cells_by_engine_phenotype"
 CELL_UM = 1000.0
 MIN_CELLS = 8
 """Below this a share cannot be told from its half or its double."""
-COVERAGE = 0.90
-_Z = 1.6448536269514722
 
 
 def phenotype_shares(
@@ -50,8 +48,8 @@ def phenotype_shares(
                     name: sum(value == name for value in found.values()) / len(found)
                     for name in FIELD_VALUES["immune_phenotype"] or ()
                 },
-                inflamed_interval=_wilson(inflamed, len(found)),
-                coverage=COVERAGE,
+                inflamed_interval=wilson(inflamed, len(found)),
+                coverage=WILSON_COVERAGE,
             )
         )
     return tuple(shares), tuple(notes)
@@ -75,11 +73,3 @@ def _cells(
         if call is not None and call.phenotype is not None:
             found.setdefault(cell, call.phenotype)
     return found, len(seen) - len(found)
-
-
-def _wilson(successes: int, n: int) -> tuple[float, float]:
-    """Return the 90 % Wilson interval of a share."""
-    p, z2 = successes / n, _Z * _Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)

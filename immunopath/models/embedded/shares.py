@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from immunopath.domain.intervals import wilson
 from immunopath.models.embedded.classifier import Correction
 
 COVERAGE = 0.90
@@ -17,7 +18,6 @@ DRAWS = 1000
 SEED = 20261124
 MIN_BLOCKS = 8
 """Below this many blocks with nuclei their resampling says nothing: nuclei are drawn instead."""
-_Z = 1.6448536269514722
 
 F64 = npt.NDArray[np.float64]
 
@@ -47,14 +47,6 @@ def correction_draws(correction: Correction, rng: np.random.Generator) -> tuple[
     floor = rng.normal(correction.floor, correction.floor_sd, DRAWS)
     ceiling = rng.normal(correction.ceiling, correction.ceiling_sd, DRAWS)
     return np.clip(floor, 0, 1), np.clip(ceiling, 0, 1)
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Return the 90 % Wilson interval of a share of `n` > 0 nuclei: its sampling error."""
-    p, z2 = successes / n, _Z * _Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
 
 
 def estimate_share(lymphocytes: F64, nuclei: F64, correction: Correction) -> Share:

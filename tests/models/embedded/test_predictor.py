@@ -5,12 +5,12 @@ import pytest
 from nuclei_fields import STROMA, CutSource, draw, grid_points, read_rgb
 
 from immunopath.domain.errors import EngineSpecError
+from immunopath.domain.intervals import wilson
 from immunopath.domain.prediction import FIELD_VALUES, PredictorResult
 from immunopath.domain.quality import Verdict
 from immunopath.models.embedded.classifier import shipped
 from immunopath.models.embedded.fields import MIN_NUCLEI, TME_PRIOR
 from immunopath.models.embedded.predictor import NOT_CONFIRMED, EmbeddedPredictor, build
-from immunopath.models.embedded.shares import wilson
 from immunopath.models.protocols import RGB, Prediction
 from immunopath.models.spec import EngineSpec
 
