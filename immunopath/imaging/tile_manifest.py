@@ -6,11 +6,11 @@ read one format. Coordinates are level-0 pixels of the source.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file, write_bytes
 
@@ -75,9 +75,7 @@ def read_tiles(path: Path) -> tuple[TileRow, ...]:
     try:
         return tuple(TileRow.model_validate(row) for row in table.to_pylist())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "row"
-        raise CaseFileError(f"{path}: {where}: {first['msg']}") from error
+        raise CaseFileError(f"{path}: {first_fault(error, 'row')}") from error
 
 
 def write_tiles(path: Path, rows: Iterable[TileRow]) -> None:
@@ -85,28 +83,14 @@ def write_tiles(path: Path, rows: Iterable[TileRow]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [
-            pa.field("tile_id", pa.string()),
-            pa.field("patient_id", pa.string()),
-            pa.field("slide_id", pa.string()),
-            pa.field("source", pa.string()),
-            *(pa.field(name, pa.int64()) for name in ("x", "y", "width", "height")),
-            pa.field("mpp", pa.float64()),
-            pa.field("mpp_source", pa.string()),
-            pa.field("target_mpp", pa.float64()),
-            pa.field("size_px", pa.int64()),
-            pa.field("tissue", pa.float64()),
-            pa.field("blur", pa.float64()),
-            pa.field("pen", pa.float64()),
-            pa.field("cluster", pa.int64()),
-            pa.field("selected", pa.bool_()),
-            pa.field("file", pa.string()),
-            pa.field("sha256", pa.string()),
-            pa.field("stain", pa.string()),
-        ],
-        metadata={"immunopath.tile_manifest": VERSION},
-    )
+    kinds: dict[object, object] = {
+        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+    }  # fmt: skip
+    columns = [  # every column may hold nulls: of `int | None` the first counts
+        pa.field(name, kinds[(*get_args(field.annotation), field.annotation)[0]])
+        for name, field in TileRow.model_fields.items()
+    ]
+    schema = pa.schema(columns, metadata={"immunopath.tile_manifest": VERSION})
     table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=schema)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
