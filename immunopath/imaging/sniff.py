@@ -32,7 +32,8 @@ def sniff(head: bytes, path: Path) -> str:
     """Return PNG, JPEG, TIFF, BMP, GIF or WEBP; raises `ImageReadError` naming anything else."""
     if head[128:132] == b"DICM":
         raise ImageReadError(
-            f"{path}: is a DICOM file, which is not read yet; export the region as TIFF or PNG"
+            f"{path}: is a DICOM file without a whole slide in it; give one of the VL Whole Slide "
+            "Microscopy instances of the series"
         )
     for magic, kind in _IMAGES:
         if head.startswith(magic):

@@ -36,11 +36,6 @@ def _reader(path: Path) -> LevelReader:
             return OpenSlideReader(path)
         with path.open("rb") as handle:
             head = handle.read(4096)
-        if head[128:132] == b"DICM":
-            raise ImageReadError(
-                f"{path}: is a DICOM file without a whole slide in it; give one of the VL Whole "
-                "Slide Microscopy instances of the series"
-            )
         if sniff(head, path) == "TIFF" and readable_by_regions(path):
             return TiffReader(path)
         if path.stat().st_size > MAX_BYTES:
