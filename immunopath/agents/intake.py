@@ -31,7 +31,7 @@ def _further(
     """Return the case with more regions, or as it was with the reason why none could be read."""
     try:
         store = tiles_of(state, context)
-        return take_more(before, step, read_case(state).mpp, store)
+        return take_more(before, step, store)
     except ImmunoPathError as error:
         if before.sampling is None:
             raise

@@ -16,6 +16,6 @@ def tiles_of(state: CaseState, context: RunContext) -> TileStore:
             take_in(case.images, case.mpp, store)
             kept = INTAKE.value(state)
             if kept is not None:
-                take_again(kept, case.mpp, store)
+                take_again(kept, store)
             workspace.store = store  # only whole: half a case must not pass for all of it
     return workspace.store

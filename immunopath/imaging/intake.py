@@ -5,18 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from immunopath.domain.quality import ImageSummary, IntakeResult, TileSummary, Verdict
-from immunopath.imaging.decode import (
-    MAX_PIXELS,
-    decode_image,
-    pixels_digest,
-    printable,
-)
+from immunopath.imaging.decode import MAX_PIXELS, decode_image, pixels_digest
 from immunopath.imaging.more import first_look
 from immunopath.imaging.quality import assess_quality
-from immunopath.imaging.regions import Entering, OfSlide, enter, region_image
+from immunopath.imaging.regions import Entering, enter, entering
 from immunopath.imaging.resolution import resolve_resolution
 from immunopath.imaging.slides.sample import SlideSample, is_slide, sample_slide
-from immunopath.imaging.tiles import SlidePicture, TileStore
+from immunopath.imaging.tiles import TileStore
 
 
 def take_in(
@@ -40,19 +35,16 @@ def take_in(
     for path in paths:
         if is_slide(path, max_pixels):
             sample = sample_slide(path, stated_mpp)
-            found = _regions(path, sample)
-            name = printable(path.name)
-            store.slides[sample.sha256] = SlidePicture(
-                name, sample.thumbnail, sample.bounds, sample.resolution.mpp, sample.frame, path
-            )
+            store.slides[sample.picture.sha256] = sample.picture
+            found = _regions(sample)
             if not found:
-                images.append(_empty(path, sample, store))
-                reasons.append(_no_region(path, sample))
+                images.append(_empty(sample, store))
+                reasons.append(_no_region(sample))
         else:
             image = decode_image(path, max_pixels=max_pixels)
             found = [Entering(image, resolve_resolution(image.embedded, stated_mpp))]
-        for entering in found:
-            summary, added = enter(entering, images, store)
+        for one in found:
+            summary, added = enter(one, images, store)
             images.append(summary)
             tiles.extend(added)
     usable = any(tile.quality.verdict is not Verdict.refuse for tile in tiles)
@@ -67,7 +59,7 @@ def take_in(
     )
 
 
-def _regions(path: Path, sample: SlideSample) -> list[Entering]:
+def _regions(sample: SlideSample) -> list[Entering]:
     """Return the regions of a slide as images of the case, each with its place."""
     count, found = len(sample.regions), []
     for number, region in enumerate(sample.regions, 1):
@@ -75,32 +67,31 @@ def _regions(path: Path, sample: SlideSample) -> list[Entering]:
             f"region {number} of {count} of a slide of {sample.size[0]} x {sample.size[1]} px; "
             f"{count} of {sample.of} regions with tissue were read"
         )
-        slide = OfSlide(path, sample.sha256, sample.reader, (*sample.notes, note))
-        image = region_image(region, slide)
-        found.append(Entering(image, sample.resolution, region.box))
+        found.append(entering(region, sample.picture, note))
     return found
 
 
-def _empty(path: Path, sample: SlideSample, store: TileStore) -> ImageSummary:
+def _empty(sample: SlideSample, store: TileStore) -> ImageSummary:
     """Return a slide without tissue as an image whose picture shows why."""
-    store.add_picture(sample.thumbnail, sample.thumbnail_mpp)
+    slide = sample.picture
+    store.add_picture(slide.pixels, sample.thumbnail_mpp)
     return ImageSummary(
-        name=printable(path.name),
-        sha256=sample.sha256,
-        pixels_sha256=pixels_digest(sample.thumbnail),
+        name=slide.name,
+        sha256=slide.sha256,
+        pixels_sha256=pixels_digest(slide.pixels),
         width=sample.size[0],
         height=sample.size[1],
-        format=sample.reader,
-        mpp=sample.resolution.mpp,
-        mpp_source=sample.resolution.source.value,
-        notes=(*sample.notes, "only its thumbnail was looked at"),
-        quality=assess_quality(sample.thumbnail),
+        format=slide.reader,
+        mpp=slide.resolution.mpp,
+        mpp_source=slide.resolution.source.value,
+        notes=(*slide.notes, "only its thumbnail was looked at"),
+        quality=assess_quality(slide.pixels),
     )
 
 
-def _no_region(path: Path, sample: SlideSample) -> str:
+def _no_region(sample: SlideSample) -> str:
     return (
-        f"{printable(path.name)}: no region of the slide holds enough tissue; tissue covers "
+        f"{sample.picture.name}: no region of the slide holds enough tissue; tissue covers "
         f"{sample.tissue:.1%} of it"
     )
 

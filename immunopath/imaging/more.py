@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from immunopath.domain.quality import ImageSummary, IntakeResult
 from immunopath.domain.sampling import (
@@ -12,7 +11,7 @@ from immunopath.domain.sampling import (
     SlideSampling,
     Stratum,
 )
-from immunopath.imaging.regions import Entering, OfSlide, enter, region_image
+from immunopath.imaging.regions import Entering, enter, entering
 from immunopath.imaging.slides.sample import read_regions
 from immunopath.imaging.slides.strata import further, strata_of
 from immunopath.imaging.tiles import Box, SlidePicture, TileStore
@@ -33,7 +32,7 @@ def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog 
                 name=picture.name,
                 sha256=digest,
                 candidates=len(picture.frame),
-                side_um=round(side_px * picture.mpp, 3),
+                side_um=round(side_px * picture.resolution.mpp, 3),
                 strata=strata,
                 first=strata,
             )
@@ -57,9 +56,7 @@ def _strata(
     return tuple(Stratum(image=index[box], places=len(mine)) for box, mine in parts.items())
 
 
-def take_more(
-    before: IntakeResult, step: SamplingDecision, stated_mpp: float | None, store: TileStore
-) -> IntakeResult:
+def take_more(before: IntakeResult, step: SamplingDecision, store: TileStore) -> IntakeResult:
     """Read the regions that are wanted and return intake's result with them added at its end.
 
     `store` holds the case as it is in `before`. Raises `ImageReadError` when a file is gone or
@@ -73,8 +70,7 @@ def take_more(
     pending: list[Entering] = []
     for slide in log.slides:
         picture = store.slides[slide.sha256]
-        visit = _Visit(before.images[slide.strata[0].image], stated_mpp, note)
-        pending += _read(picture, _boxes(slide, wanted, before, picture), visit)
+        pending += _read(picture, _boxes(slide, wanted, before, picture), note)
     images, tiles = list(before.images), list(before.tiles)
     for found in pending:
         summary, added = enter(found, images, store)
@@ -94,24 +90,14 @@ def take_more(
     )
 
 
-def take_again(kept: IntakeResult, stated_mpp: float | None, store: TileStore) -> None:
+def take_again(kept: IntakeResult, store: TileStore) -> None:
     """Add what the later rounds of a resumed case had read to a store that holds the first."""
     rounds = kept.sampling.rounds[1:] if kept.sampling else ()
     for visit in rounds:
         for digest, group in itertools.groupby(visit.images, lambda i: kept.images[i].sha256):
-            regions = [kept.images[i] for i in group]
-            boxes = [image.region for image in regions if image.region is not None]
-            again = _Visit(regions[0], stated_mpp, "")
-            for found in _read(store.slides[digest], boxes, again):
+            boxes = [box for i in group if (box := kept.images[i].region) is not None]
+            for found in _read(store.slides[digest], boxes, ""):
                 enter(found, (), store)
-
-
-@dataclass(frozen=True)
-class _Visit:
-    like: ImageSummary
-    """A region of the same slide."""
-    stated_mpp: float | None
-    note: str
 
 
 def _boxes(
@@ -124,10 +110,8 @@ def _boxes(
     return [box for mine in further(parts, asked).values() for box in mine]
 
 
-def _read(picture: SlidePicture, boxes: Sequence[Box], visit: _Visit) -> list[Entering]:
+def _read(picture: SlidePicture, boxes: Sequence[Box], note: str) -> list[Entering]:
     """Decode regions of a slide whose first round is in the case."""
     if not boxes:
         return []
-    resolution, regions = read_regions(picture.path, visit.stated_mpp, boxes)
-    slide = OfSlide(picture.path, visit.like.sha256, visit.like.format, (visit.note,))
-    return [Entering(region_image(r, slide), resolution, r.box) for r in regions]
+    return [entering(region, picture, note) for region in read_regions(picture.path, boxes)]

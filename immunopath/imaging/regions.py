@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from immunopath.domain.errors import InputError
 from immunopath.domain.quality import ImageSummary, TileSummary
 from immunopath.domain.units import Resolution
-from immunopath.imaging.decode import DecodedImage, pixels_digest, printable
+from immunopath.imaging.decode import DecodedImage, pixels_digest
 from immunopath.imaging.slides.sample import SlideRegion
-from immunopath.imaging.tiles import AddedImage, Box, TileStore
+from immunopath.imaging.tiles import AddedImage, Box, SlidePicture, TileStore
 
 
 @dataclass(frozen=True)
@@ -21,27 +20,18 @@ class Entering:
     region: Box | None = None
 
 
-@dataclass(frozen=True)
-class OfSlide:
-    """What a region shares with its slide. notes: of the slide and of this visit."""
-
-    path: Path
-    sha256: str
-    reader: str
-    notes: tuple[str, ...]
-
-
-def region_image(region: SlideRegion, slide: OfSlide) -> DecodedImage:
-    """Return a region as an image of the case, named after file and place."""
-    return DecodedImage(
+def entering(region: SlideRegion, picture: SlidePicture, note: str) -> Entering:
+    """Return a region as an image of the case, named after file and place; `note`: why it is."""
+    image = DecodedImage(
         pixels=region.pixels,
-        name=f"{printable(slide.path.name)} [{','.join(str(n) for n in region.box)}]",
-        sha256=slide.sha256,
+        name=f"{picture.name} [{','.join(str(n) for n in region.box)}]",
+        sha256=picture.sha256,
         pixels_sha256=pixels_digest(region.pixels),
-        format=slide.reader,
+        format=picture.reader,
         embedded=None,
-        notes=slide.notes,
+        notes=(*picture.notes, note),
     )
+    return Entering(image, picture.resolution, region.box)
 
 
 def enter(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from immunopath.domain.quality import QualityReport, TileSummary, Verdict
-from immunopath.domain.units import TILE_PX, WORKING_MPP, checked_mpp
+from immunopath.domain.units import TILE_PX, WORKING_MPP, Resolution, checked_mpp
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.decode import DecodedImage
 from immunopath.imaging.quality import assess_quality
@@ -93,16 +93,20 @@ class _Placed:
 class SlidePicture:
     """A slide of which regions are images of the case.
 
-    name: of the file; pixels: its thumbnail; box: what the thumbnail shows, in level-0 pixels; mpp:
-    of level 0; frame: the places worth reading; path: where they can be read.
+    path, name, sha256: of the file, where regions can be read; reader: which reads it; pixels: its
+    thumbnail; box: what the thumbnail shows, in level-0 pixels; resolution: of level 0; frame: the
+    places worth reading; notes: on the slide as a whole.
     """
 
+    path: Path
     name: str
+    sha256: str
+    reader: str
     pixels: RGB
     box: Box
-    mpp: float
-    frame: tuple[Box, ...] = ()
-    path: Path = Path()
+    resolution: Resolution
+    frame: tuple[Box, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _map(
         jpeg=encoded.tobytes(),
         width=width,
         height=height,
-        um_per_px=picture.mpp * picture.box[2] / width,
+        um_per_px=picture.resolution.mpp * picture.box[2] / width,
         x=empty,
         y=empty,
         is_lymphocyte=no,

@@ -18,6 +18,7 @@ from immunopath.domain.sampling import (
     SlideSampling,
     Stratum,
 )
+from immunopath.domain.units import MppSource, Resolution
 from immunopath.imaging.tiles import SlidePicture, TileStore
 from immunopath.models.protocols import NucleiTable
 from immunopath.pipeline.run import ImmunoPath
@@ -39,7 +40,17 @@ def nuclei(shares: tuple[float, ...]) -> NucleiTable:
 def workspace(table: NucleiTable | None) -> Workspace:
     store = TileStore()
     thumbnail = np.full((400, 500, 3), 240, np.uint8)
-    store.slides["ab" * 32] = SlidePicture("S.svs", thumbnail, BOX, 0.25)
+    store.slides["ab" * 32] = SlidePicture(
+        path=Path("S.svs"),
+        name="S.svs",
+        sha256="ab" * 32,
+        reader="openslide:aperio",
+        pixels=thumbnail,
+        box=BOX,
+        resolution=Resolution(mpp=0.25, source=MppSource.vendor),
+        frame=(),
+        notes=(),
+    )
     return Workspace(store=store, nuclei=table)
 
 

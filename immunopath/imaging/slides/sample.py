@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from immunopath.domain.errors import ImageReadError
-from immunopath.domain.units import WORKING_MPP, Resolution
+from immunopath.domain.units import WORKING_MPP
 from immunopath.imaging.arrays import RGB
-from immunopath.imaging.decode import MAX_PIXELS
+from immunopath.imaging.decode import MAX_PIXELS, printable
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.openslide_reader import GENERIC, vendor_of
 from immunopath.imaging.slides.plan import TilePlan, TileRules, lay_out, plan_tiles_of
 from immunopath.imaging.slides.slide import Slide
 from immunopath.imaging.slides.tiff_reader import first_page_size
-from immunopath.imaging.tiles import Box
+from immunopath.imaging.tiles import Box, SlidePicture
 
 REGIONS = 12
 """Regions that are read of a slide."""
@@ -43,23 +43,16 @@ class SlideRegion:
 class SlideSample:
     """Regions in reading order, none when there is no tissue.
 
-    frame: boxes of the places worth reading, of which the regions were taken; of: places with some
-    tissue, glassy borders included; thumbnail, thumbnail_mpp: the scanned part of the slide, which
-    is `bounds` of its `size` in level-0 pixels; sha256: of the file.
+    picture: the slide they were taken from; of: places with some tissue, glassy borders included;
+    thumbnail_mpp: of the picture; tissue: share of it; size: of level 0.
     """
 
     regions: tuple[SlideRegion, ...]
-    frame: tuple[Box, ...]
+    picture: SlidePicture
     of: int
-    thumbnail: RGB
     thumbnail_mpp: float
     tissue: float
-    resolution: Resolution
     size: tuple[int, int]
-    bounds: Box
-    sha256: str
-    reader: str
-    notes: tuple[str, ...]
 
 
 def is_slide(path: Path, max_pixels: int = MAX_PIXELS) -> bool:
@@ -95,28 +88,31 @@ def sample_slide(
         regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        return SlideSample(
-            regions=regions,
-            frame=tuple(place.box for place in frame),
-            of=len(plan.candidates),
-            thumbnail=plan.mask.rgb,
-            thumbnail_mpp=plan.mask.mpp,
-            tissue=plan.mask.shares()["tissue"],
-            resolution=slide.resolution,
-            size=slide.dimensions,
-            bounds=slide.facts.bounds,
+        picture = SlidePicture(
+            path=path,
+            name=printable(path.name),
             sha256=digest,
             reader=slide.facts.reader,
+            pixels=plan.mask.rgb,
+            box=slide.facts.bounds,
+            resolution=slide.resolution,
+            frame=tuple(place.box for place in frame),
             notes=slide.facts.notes,
+        )
+        return SlideSample(
+            regions=regions,
+            picture=picture,
+            of=len(plan.candidates),
+            thumbnail_mpp=plan.mask.mpp,
+            tissue=plan.mask.shares()["tissue"],
+            size=slide.dimensions,
         )
 
 
-def read_regions(
-    path: Path, stated_mpp: float | None, boxes: Sequence[Box]
-) -> tuple[Resolution, tuple[SlideRegion, ...]]:
-    """Return the scale and regions of a slide at its finest level, in the order given."""
-    with open_slide(path, stated_mpp) as slide:
-        return slide.resolution, tuple(SlideRegion(box, _native(slide, box)) for box in boxes)
+def read_regions(path: Path, boxes: Sequence[Box]) -> tuple[SlideRegion, ...]:
+    """Return regions of a slide at its finest level, in the order given."""
+    with open_slide(path) as slide:
+        return tuple(SlideRegion(box, _native(slide, box)) for box in boxes)
 
 
 def spread(places: tuple[GridTile, ...], count: int) -> tuple[GridTile, ...]:
