@@ -11,7 +11,7 @@ from immunopath.domain.sampling import (
     SlideSampling,
     Stratum,
 )
-from immunopath.imaging.regions import Entering, enter, entering
+from immunopath.imaging.regions import Entering, enter, entering, refuse_twins
 from immunopath.imaging.slides.sample import read_regions
 from immunopath.imaging.slides.strata import further, strata_of
 from immunopath.imaging.tiles import Box, SlidePicture, TileStore
@@ -60,7 +60,7 @@ def take_more(before: IntakeResult, step: SamplingDecision, store: TileStore) ->
     """Read the regions that are wanted and return intake's result with them added at its end.
 
     `store` holds the case as it is in `before`. Raises `ImageReadError` when a file is gone or
-    damaged, before anything was added.
+    damaged, and `InputError` for equal pixels, before anything was added.
     """
     log = before.sampling
     if log is None:
@@ -71,9 +71,10 @@ def take_more(before: IntakeResult, step: SamplingDecision, store: TileStore) ->
     for slide in log.slides:
         picture = store.slides[slide.sha256]
         pending += _read(picture, _boxes(slide, wanted, before, picture), note)
+    refuse_twins([found.image for found in pending], before.images)
     images, tiles = list(before.images), list(before.tiles)
     for found in pending:
-        summary, added = enter(found, images, store)
+        summary, added = enter(found, (), store)
         images.append(summary)
         tiles.extend(added)
     slides = tuple(

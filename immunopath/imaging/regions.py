@@ -41,18 +41,21 @@ def enter(
 
     Raises `InputError` for the pixels of an earlier image: their nuclei would count twice.
     """
-    _refuse_twin(found.image, earlier)
+    refuse_twins([found.image], earlier)
     added = store.add_image(found.image, found.resolution.mpp, found.resolution.source.value)
     return _summary(found, added), added.tiles
 
 
-def _refuse_twin(image: DecodedImage, earlier: Sequence[ImageSummary]) -> None:
-    for other in earlier:
-        if other.pixels_sha256 == image.pixels_sha256:
+def refuse_twins(images: Sequence[DecodedImage], earlier: Sequence[ImageSummary]) -> None:
+    """Raise `InputError` for an image with the pixels of another or of an earlier one."""
+    known = {other.pixels_sha256: other.name for other in reversed(earlier)}
+    for image in images:
+        if image.pixels_sha256 in known:
             raise InputError(
-                f"{image.name}: holds the same pixels as {other.name} of the same case; "
-                "give every field once"
+                f"{image.name}: holds the same pixels as {known[image.pixels_sha256]} of the same "
+                "case; give every field once"
             )
+        known[image.pixels_sha256] = image.name
 
 
 def _summary(found: Entering, added: AddedImage) -> ImageSummary:
