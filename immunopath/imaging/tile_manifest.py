@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file, write_bytes
 
@@ -75,9 +75,7 @@ def read_tiles(path: Path) -> tuple[TileRow, ...]:
     try:
         return tuple(TileRow.model_validate(row) for row in table.to_pylist())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "row"
-        raise CaseFileError(f"{path}: {where}: {first['msg']}") from error
+        raise CaseFileError(f"{path}: {fault_of(error, 'row')}") from error
 
 
 def write_tiles(path: Path, rows: Iterable[TileRow]) -> None:

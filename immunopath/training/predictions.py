@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
@@ -88,9 +88,7 @@ def read_predictions(path: Path) -> PredictionSet:
     try:
         return PredictionSet.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "predictions"
-        raise CaseFileError(f"{path}: {where}: {first['msg']}") from error
+        raise CaseFileError(f"{path}: {fault_of(error, 'predictions')}") from error
 
 
 def write_predictions(path: Path, answers: PredictionSet) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.case import named_after
 from immunopath.domain.errors import CohortError, DuplicatePatient
 from immunopath.domain.files import write_text
@@ -76,9 +76,7 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
         try:
             found.append(_row(row))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise CohortError(f"{path}: line {number}: {where}: {first['msg']}") from error
+            raise CohortError(f"{path}: line {number}: {fault_of(error)}") from error
     _require_distinct(path, [number for number, _ in rows], found)
     return tuple(found)
 

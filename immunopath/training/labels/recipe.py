@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
 from immunopath.domain.files import read_bounded, require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
@@ -223,6 +223,4 @@ def read_recipe(path: Path) -> LabelRecipe:
     try:
         return LabelRecipe.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise LabelError(f"{path}: {where}: {first['msg']}") from error
+        raise LabelError(f"{path}: {fault_of(error)}") from error
