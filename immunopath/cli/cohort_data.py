@@ -49,8 +49,9 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     """Choose one slide and one expression file a patient; all else is counted and listed."""
     from immunopath.cli.inspect import show_table
     from immunopath.training.cohort.gdc import read_gdc
-    from immunopath.training.cohort.manifest import read_areas, write_csv, write_manifest
+    from immunopath.training.cohort.manifest import read_areas, write_manifest
     from immunopath.training.cohort.resolve import Dropped, Rules, resolve
+    from immunopath.training.tables import write_csv
 
     rules = _checked(
         Rules, projects=project or (), need=need, assume_primary=assume_primary,
