@@ -1,12 +1,12 @@
 """``immunopath cohort-data``: from file lists and RNA to labelled, split patients."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def agreement(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
 
     found = compare_table(table, scores, bootstraps=bootstraps, seed=seed, by_site=by_site)
     if json_path is not None:
-        _json(found.model_dump(mode="json"), json_path)
+        write_json(found.model_dump(mode="json"), json_path)
     if json_path == "-":
         return
     for group in ("all", "held out"):
@@ -273,13 +273,3 @@ def _checked(kind: type[Any], **values: object) -> Any:  # noqa: ANN401 - the mo
         first = error.errors()[0]
         where = "--" + str(first["loc"][0]).replace("_", "-")
         raise InputError(f"{where} {first['input']!r}: {first['msg']}") from error
-
-
-def _json(content: object, target: str) -> None:
-    from immunopath.domain.files import write_text
-
-    text = json.dumps(content, indent=2) + "\n"
-    if target == "-":
-        typer.echo(text, nl=False)
-    else:
-        write_text(Path(target), text)

@@ -35,6 +35,7 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
 
     from immunopath.domain.base import fault_of
     from immunopath.reporting.text import visible
+    from immunopath.training.samples import SPLITS
     from immunopath.training.synthetic import CAPTION
     from immunopath.training.synthetic.cohort import CohortSettings
     from immunopath.training.synthetic.folder import write_cohort
@@ -46,10 +47,7 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CaseFileError(f"{folder}: is not an empty folder; name a new one for the cohort")
     cohort = write_cohort(folder, settings, seed)
-    counts = ", ".join(
-        f"{name} {sum(s.split == name for s in cohort.samples)}"
-        for name in ("train", "val", "test")
-    )
+    counts = ", ".join(f"{name} {sum(s.split == name for s in cohort.samples)}" for name in SPLITS)
     typer.echo(visible(f"{folder}: {len(cohort.samples)} patients ({counts})"))
     typer.echo(f"{len(cohort.tiles)} fields of {settings.size_px} px at {settings.mpp:g} µm/px")
     typer.echo(CAPTION)
