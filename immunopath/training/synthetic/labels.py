@@ -17,7 +17,6 @@ import numpy.typing as npt
 from immunopath.domain.base import Frozen
 from immunopath.domain.prediction import CutPoints
 from immunopath.training.labels.fields import (
-    QUANTITIES,
     LabelConstants,
     PatientScores,
     Variant,
@@ -125,8 +124,3 @@ def fitted(
     by_id = {str(i): row for i, row in enumerate(rows)}
     ids = [str(i) for i in np.flatnonzero(train)]
     return rows, fit_constants(by_id, ids), fibrosis
-
-
-def quantity_of(variant: Variant) -> str:
-    """Return what stands behind ``til_fraction``."""
-    return QUANTITIES[variant].value

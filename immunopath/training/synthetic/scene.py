@@ -1,7 +1,8 @@
 """What a synthetic field shows: its content, its cells, and what can be counted in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,22 @@ class FieldTruth(Frozen):
         """Return lymphocytes per nucleus, in [0, 1]."""
         return self.lymphocytes / max(1, self.lymphocytes + self.tumour + self.stroma)
 
+    @property
+    def inside_per_mm2(self) -> float | None:
+        """Return the density of lymphocytes in nests; None without nests."""
+        return self.lymphocytes_inside / self.nest_mm2 if self.nest_mm2 > 0 else None
+
+    @property
+    def outside_per_mm2(self) -> float | None:
+        """Return the density of lymphocytes outside nests; None when all is nest."""
+        area = self.area_mm2 - self.nest_mm2
+        return (self.lymphocytes - self.lymphocytes_inside) / area if area > 0 else None
+
+    @classmethod
+    def total(cls, fields: Sequence[Self]) -> Self:
+        """Return the counts of several fields together."""
+        return cls(**{name: sum(getattr(f, name) for f in fields) for name in cls.model_fields})
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -115,11 +132,7 @@ class Cells:
 
 def place_field(scene: Scene, seed: int) -> Cells:
     """Return the cells that `render` draws for this scene and seed."""
-    return place(scene, np.random.default_rng([seed, 0]))
-
-
-def place(scene: Scene, rng: Rng) -> Cells:
-    """Return the cells of a field; the same generator state gives the same cells."""
+    rng = np.random.default_rng([seed, 0])
     nest = _nests(scene, rng)
     crowd = 1 + scene.clumping * 1.5 * smooth_field(scene.size_px, 18.0 / scene.mpp, rng)
     crowd = np.clip(crowd, 0.0, None)
