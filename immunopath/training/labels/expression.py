@@ -16,7 +16,6 @@ from immunopath.domain.errors import CaseFileError, ExpressionError, GeneMissing
 from immunopath.domain.files import read_bounded, require_file
 
 Unit = Literal["tpm", "log2tpm"]
-UNITS: Final[tuple[Unit, ...]] = ("tpm", "log2tpm")
 GENE_COLUMNS: Final = ("gene_name", "gene", "symbol", "hugo_symbol")
 TPM_COLUMNS: Final = ("tpm_unstranded", "tpm")
 _GZIP: Final = b"\x1f\x8b"
@@ -34,7 +33,7 @@ def read_expression(path: Path, unit: Unit = "tpm") -> dict[str, float]:
     naming file and line.
     """
     lines = _numbered(path)
-    line_number, header, sep = _header(path, lines)
+    header, sep = _header(path, lines)
     columns = [name.strip().lower() for name in header.split(sep)]
     gene_at = _column(path, columns, GENE_COLUMNS, "gene")
     value_at = _column(path, columns, TPM_COLUMNS, "TPM")
@@ -85,7 +84,7 @@ def read_matrix(path: Path, unit: Unit = "tpm") -> ExpressionMatrix:
     twice, a ragged row or a value that is no expression.
     """
     lines = _numbered(path)
-    line_number, header, sep = _header(path, lines)
+    header, sep = _header(path, lines)
     samples = [name.strip().strip('"') for name in header.split(sep)][1:]
     twice = sorted({name for name in samples if samples.count(name) > 1})
     if twice:
@@ -139,12 +138,12 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[int, str, str]:
+def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[str, str]:
     number, line = next(lines, (0, ""))
     sep = "\t" if "\t" in line else ","
     if sep not in line:
         raise ExpressionError(f"{path}: line {number}: is no table with columns; got {line[:60]!r}")
-    return number, line, sep
+    return line, sep
 
 
 def _column(path: Path, columns: list[str], names: tuple[str, ...], what: str) -> int:
