@@ -4,6 +4,7 @@ The unit everywhere behind this module is log2(TPM + 1).
 """
 
 import gzip
+import hashlib
 import math
 import zlib
 from array import array
@@ -24,15 +25,15 @@ _SUMMARY: Final = "N_"
 _ENSEMBL: Final = "ENSG"
 
 
-def read_expression(path: Path, unit: Unit = "tpm") -> dict[str, float]:
+def read_expression(path: Path, unit: Unit = "tpm", md5: str = "") -> dict[str, float]:
     """Return log2(TPM + 1) by gene symbol of one sample.
 
     path: a GDC STAR-count TSV, or any tab or comma table with a gene and a TPM column; gzip or
     plain, told by the first bytes and not by the name. Rows of STAR's summary are left out; of a
-    symbol that stands there several times the largest value counts. Raises `ExpressionError`
-    naming file and line.
+    symbol that stands there several times the largest value counts. md5: of the file as it lies
+    there, "" = not known. Raises `ExpressionError` naming file and line.
     """
-    lines = _numbered(path)
+    lines = _numbered(path, md5)
     header, sep = _header(path, lines)
     columns = [name.strip().lower() for name in header.split(sep)]
     gene_at = _column(path, columns, GENE_COLUMNS, "gene")
@@ -116,7 +117,7 @@ def require_genes(expression: Mapping[str, float], genes: Iterable[str], where: 
     raise GeneMissing(f"{where}: {len(missing)} genes are missing: {', '.join(missing)}; {hint}")
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+def _numbered(path: Path, md5: str = "") -> Iterator[tuple[int, str]]:
     """Yield the lines that are no comment and not empty, with their numbers."""
     try:
         require_file(path, "an expression file")
@@ -124,6 +125,8 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
         raise ExpressionError(str(error)) from error
     try:
         data = read_bounded(path)
+        if md5 and hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
+            raise ExpressionError(f"{path}: has another md5 than the manifest says; fetch it again")
         text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise ExpressionError(
