@@ -144,6 +144,11 @@ def make_cohort(settings: CohortSettings, seed: int) -> SyntheticCohort:
     )
 
 
+def slide_of(patient_id: str) -> str:
+    """Return the id of a patient's one slide."""
+    return f"{patient_id}-S1"
+
+
 def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
     rng = np.random.default_rng([seed, 0, number])
     site_number = int(rng.integers(settings.sites))
@@ -204,7 +209,7 @@ def _sample(patient: _Patient, split: Split, labels: dict[str, Label]) -> Sample
         cancer_type=patient.cancer_type,
         split=split,
         labels=labels,
-        slides=(f"{patient.patient_id}-S1",),
+        slides=(slide_of(patient.patient_id),),
         origin="synthetic",
     )
 
