@@ -4,7 +4,6 @@ One format for every engine (a language model, a MIL head, a constant), so that 
 measured by the same code.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
 
@@ -94,11 +93,3 @@ def read_predictions(path: Path) -> PredictionSet:
 def write_predictions(path: Path, answers: PredictionSet) -> None:
     """Write a set as JSON, whole or not at all."""
     write_text(path, answers.model_dump_json(indent=1) + "\n")
-
-
-def answers_of(
-    found: PredictionSet, patients: Iterable[str], field: str
-) -> tuple[FieldAnswer | None, ...]:
-    """Return the answers of a field in the order of `patients`; None where there is none."""
-    by_id = {answer.patient_id: answer.fields.get(field) for answer in found.answers}
-    return tuple(by_id.get(patient) for patient in patients)

@@ -24,8 +24,6 @@ CLEARANCE_UM: Final = 5.5
 """A tumour or stroma nucleus nearer than this to a lymphocyte gives way to it."""
 NEST_GRAIN_UM: Final = 28.0
 """Scale (sigma) of the random field that nests are cut from."""
-DESERT_BELOW_PER_MM2: Final = 900.0
-"""A scene with fewer lymphocytes than this outside and inside nests is called a desert."""
 
 
 class Scene(Frozen):
@@ -49,13 +47,6 @@ class Scene(Frozen):
     def side_um(self) -> float:
         """Return the length of a side in µm."""
         return self.size_px * self.mpp
-
-    @property
-    def layout(self) -> Layout:
-        """Return what the two densities amount to."""
-        if max(self.inside_per_mm2, self.outside_per_mm2) < DESERT_BELOW_PER_MM2:
-            return "desert"
-        return "inflamed" if self.inside_per_mm2 >= 0.3 * self.outside_per_mm2 else "excluded"
 
 
 def scene_of(layout: Layout, per_mm2: float = 3000.0, **changes: float) -> Scene:
