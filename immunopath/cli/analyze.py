@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
+from immunopath.domain.base import fault_of
 from immunopath.domain.case import Case, named_after
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, OutputError
@@ -85,8 +86,7 @@ def _case(request: Request) -> Case:
             clinical=clinical,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise CaseFileError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise CaseFileError(fault_of(error)) from error
 
 
 def _refuse_overwriting(request: Request, outputs: Outputs) -> None:

@@ -1,12 +1,12 @@
 """``immunopath cohort-data``: from file lists and RNA to labelled, split patients."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     """Choose one slide and one expression file a patient; all else is counted and listed."""
     from immunopath.cli.inspect import show_table
     from immunopath.training.cohort.gdc import read_gdc
-    from immunopath.training.cohort.manifest import read_areas, write_csv, write_manifest
+    from immunopath.training.cohort.manifest import read_areas, write_manifest
     from immunopath.training.cohort.resolve import Dropped, Rules, resolve
+    from immunopath.training.tables import write_csv
 
     rules = _checked(
         Rules, projects=project or (), need=need, assume_primary=assume_primary,
@@ -212,7 +213,7 @@ def agreement(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
 
     found = compare_table(table, scores, bootstraps=bootstraps, seed=seed, by_site=by_site)
     if json_path is not None:
-        _json(found.model_dump(mode="json"), json_path)
+        write_json(found.model_dump(mode="json"), json_path)
     if json_path == "-":
         return
     for group in ("all", "held out"):
@@ -272,13 +273,3 @@ def _checked(kind: type[Any], **values: object) -> Any:  # noqa: ANN401 - the mo
         first = error.errors()[0]
         where = "--" + str(first["loc"][0]).replace("_", "-")
         raise InputError(f"{where} {first['input']!r}: {first['msg']}") from error
-
-
-def _json(content: object, target: str) -> None:
-    from immunopath.domain.files import write_text
-
-    text = json.dumps(content, indent=2) + "\n"
-    if target == "-":
-        typer.echo(text, nl=False)
-    else:
-        write_text(Path(target), text)

@@ -33,7 +33,9 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     """Write the cohort and say what it holds; raises `CaseFileError` for impossible settings."""
     from pydantic import ValidationError
 
+    from immunopath.domain.base import fault_of
     from immunopath.reporting.text import visible
+    from immunopath.training.samples import SPLITS
     from immunopath.training.synthetic import CAPTION
     from immunopath.training.synthetic.cohort import CohortSettings
     from immunopath.training.synthetic.folder import write_cohort
@@ -41,16 +43,11 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     try:
         settings = CohortSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise CaseFileError(f"synthetic cohort: {where}: {first['msg']}") from error
+        raise CaseFileError(f"synthetic cohort: {fault_of(error, 'settings')}") from error
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CaseFileError(f"{folder}: is not an empty folder; name a new one for the cohort")
     cohort = write_cohort(folder, settings, seed)
-    counts = ", ".join(
-        f"{name} {sum(s.split == name for s in cohort.samples)}"
-        for name in ("train", "val", "test")
-    )
+    counts = ", ".join(f"{name} {sum(s.split == name for s in cohort.samples)}" for name in SPLITS)
     typer.echo(visible(f"{folder}: {len(cohort.samples)} patients ({counts})"))
     typer.echo(f"{len(cohort.tiles)} fields of {settings.size_px} px at {settings.mpp:g} µm/px")
     typer.echo(CAPTION)

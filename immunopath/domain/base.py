@@ -13,13 +13,18 @@ class Frozen(BaseModel):
     )
 
 
-def first_fault(error: Exception, whole: str = "file") -> str:
+def fault_of(error: ValidationError, whole: str = "file") -> str:
     """Return the first thing that is wrong with a value: its place in it and what pydantic says.
 
-    `whole`: what to call the value itself. Of another error: its first line.
+    `whole`: what to call the value itself.
     """
-    if not isinstance(error, ValidationError):
-        return first_line(error, 160)
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"])) or whole
-    return f"{where}: {first['msg']}"[:160]
+    return f"{where}: {first['msg']}"
+
+
+def first_fault(error: Exception, whole: str = "file") -> str:
+    """Return `fault_of`, or the first line of another error; at most 160 characters of it."""
+    if not isinstance(error, ValidationError):
+        return first_line(error, 160)
+    return fault_of(error, whole)[:160]

@@ -10,7 +10,7 @@ from typing import Final, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen, first_fault
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import require_file, write_bytes
 
@@ -75,7 +75,7 @@ def read_tiles(path: Path) -> tuple[TileRow, ...]:
     try:
         return tuple(TileRow.model_validate(row) for row in table.to_pylist())
     except ValidationError as error:
-        raise CaseFileError(f"{path}: {first_fault(error, 'row')}") from error
+        raise CaseFileError(f"{path}: {fault_of(error, 'row')}") from error
 
 
 def write_tiles(path: Path, rows: Iterable[TileRow]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
@@ -238,10 +238,8 @@ def load_calibrator(path: Path) -> Calibrator:
     try:
         return Calibrator.model_validate_json(read_small(path, "a calibration"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "calibrator"
         raise CaseFileError(
-            f"{path}: {where}: {first['msg']}; write one with 'immunopath calibrate'"
+            f"{path}: {fault_of(error, 'calibrator')}; write one with 'immunopath calibrate'"
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import (
@@ -76,10 +76,8 @@ def read_validation(path: Path) -> ValidationFile | None:
     try:
         return ValidationFile.model_validate_json(read_small(path, "a file of cards"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "cards"
         raise CaseFileError(
-            f"{path}: {where}: {first['msg']}; evaluate the checkpoint again or remove the file"
+            f"{path}: {fault_of(error, 'cards')}; evaluate the checkpoint again or remove the file"
         ) from error
 
 

@@ -4,13 +4,12 @@ One format for every engine (a language model, a MIL head, a constant), so that 
 measured by the same code.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
@@ -88,19 +87,9 @@ def read_predictions(path: Path) -> PredictionSet:
     try:
         return PredictionSet.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "predictions"
-        raise CaseFileError(f"{path}: {where}: {first['msg']}") from error
+        raise CaseFileError(f"{path}: {fault_of(error, 'predictions')}") from error
 
 
 def write_predictions(path: Path, answers: PredictionSet) -> None:
     """Write a set as JSON, whole or not at all."""
     write_text(path, answers.model_dump_json(indent=1) + "\n")
-
-
-def answers_of(
-    found: PredictionSet, patients: Iterable[str], field: str
-) -> tuple[FieldAnswer | None, ...]:
-    """Return the answers of a field in the order of `patients`; None where there is none."""
-    by_id = {answer.patient_id: answer.fields.get(field) for answer in found.answers}
-    return tuple(by_id.get(patient) for patient in patients)

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
@@ -77,9 +77,7 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
         try:
             sample = Sample.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "sample"
-            raise CaseFileError(f"{path}: line {number}: {where}: {first['msg']}") from error
+            raise CaseFileError(f"{path}: line {number}: {fault_of(error, 'sample')}") from error
         if sample.patient_id in seen:
             raise CaseFileError(
                 f"{path}: patient {sample.patient_id!r} is on line {seen[sample.patient_id]} and "

@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from immunopath.domain.errors import InputError, LeakageError
+from immunopath.domain.files import read_bounded
 from immunopath.models.calibration import load_calibrator
 from immunopath.models.seen import Seen
 from immunopath.training.cohort.barcodes import patient_key
@@ -48,10 +49,10 @@ def read_seen(folder: Path) -> Seen | None:
         if not path.is_file():
             continue
         try:
-            found: Any = json.loads(path.read_bytes())
+            found: Any = json.loads(read_bounded(path))
             said = found.get("seen") or (found.get("training") or {}).get("seen")
             return None if said is None else Seen.model_validate(said)
-        except (ValueError, AttributeError, ValidationError) as error:
+        except (OSError, ValueError, AttributeError, ValidationError) as error:
             raise InputError(f"{path}: is no record; it should say what the model is") from error
     return None
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FRACTIONS: Final = (0.8, 0.1, 0.1)
 SUMMARY: Final = "split.json"
+_OFF_ONE: Final = 1e-9
+"""By how much shares may miss a sum of 1."""
 
 
 class Member(Frozen):
@@ -53,7 +55,7 @@ class SplitPlan(Frozen):
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        if min(self.fractions) < 0 or not isclose(sum(self.fractions), 1, abs_tol=1e-9):
+        if min(self.fractions) < 0 or not isclose(sum(self.fractions), 1, abs_tol=_OFF_ONE):
             raise ValueError("fractions are shares of train, val and test that sum to 1")
         return self
 
@@ -112,7 +114,7 @@ def make_split(
 def _fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     if len(fractions) != len(SPLITS) or not all(0 <= f <= 1 for f in fractions):
         raise SplitError(f"{fractions}: give three shares for {', '.join(SPLITS)}")
-    if not isclose(sum(fractions), 1, abs_tol=1e-6) or not fractions[0]:
+    if not isclose(sum(fractions), 1, abs_tol=_OFF_ONE) or not fractions[0]:
         raise SplitError(f"{fractions}: shares sum to 1 and train is more than 0")
     train, val, test = (float(f) for f in fractions)
     return train, val, test

@@ -1,13 +1,14 @@
-"""Reading small tables of text (CSV or TSV) with named errors; no pandas needed."""
+"""Small tables of text: read (CSV or TSV) with named errors, written as CSV; no pandas needed."""
 
 import csv
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, CohortError
-from immunopath.domain.files import read_bounded, require_file
+from immunopath.domain.files import read_bounded, require_file, write_text
 
 MISSING: Final = frozenset({"", "na", "nan", "n/a", "none", "null", "[not available]", "unknown"})
 """Cells that say that nothing is known, in lower case."""
@@ -96,3 +97,12 @@ def number_of(row: Row, names: Sequence[str], where: str) -> float | None:
     if not math.isfinite(value):
         raise CohortError(f"{where}: {text[:40]!r} is not finite")
     return value
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table as CSV with the given columns; None and what a row lacks are empty cells."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, sink.getvalue())

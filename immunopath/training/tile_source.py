@@ -5,6 +5,7 @@ The controls of an evaluation change pixels here, so that engines run as they al
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -39,7 +40,7 @@ class PatientTiles:
         self._control, self._seed = control, seed
         self._decoded: dict[int, RGB] = {}
 
-    @property
+    @cached_property
     def tiles(self) -> Sequence[TileSummary]:
         """One summary per tile, in the order of the manifest."""
         return tuple(

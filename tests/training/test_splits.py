@@ -93,6 +93,7 @@ def test_a_split_without_share_stays_empty() -> None:
         ((0.8, 0.3, -0.1), "three shares"),
         ((0.5, 0.1, 0.1), "sum to 1"),
         ((0.0, 0.5, 0.5), "train is more than 0"),
+        ((0.3333333, 0.3333333, 0.3333333), "sum to 1"),
         ((float("nan"), 0.5, 0.5), "three shares"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import RecordMissing
 from immunopath.domain.files import read_bounded, write_text
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
@@ -111,14 +111,9 @@ def read_record(folder: Path) -> MilRecord:
             f"{path}: cannot be read ({error.strerror}); 'immunopath train-mil' makes such a folder"
         ) from error
     except ValidationError as error:
-        raise RecordMissing(f"{path}: {_first(error)}") from error
+        raise RecordMissing(f"{path}: {fault_of(error)}") from error
 
 
 def write_record(folder: Path, record: MilRecord) -> None:
     """Write ``mil.json``, whole or not at all."""
     write_text(folder / FILE, record.model_dump_json(indent=2) + "\n")
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"

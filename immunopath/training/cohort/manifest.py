@@ -5,21 +5,18 @@ aliquot, md5 (of the expression file), split. Paths are relative to the manifest
 that is named where they are read.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.case import named_after
 from immunopath.domain.errors import CohortError, DuplicatePatient
-from immunopath.domain.files import write_text
 from immunopath.training.cohort.barcodes import barcode_in, patient_key
 from immunopath.training.samples import Split
-from immunopath.training.tables import MISSING, number_of, read_table
+from immunopath.training.tables import MISSING, number_of, read_table, write_csv
 
 COLUMNS: Final = (
     "patient_id",
@@ -76,9 +73,7 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
         try:
             found.append(_row(row))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise CohortError(f"{path}: line {number}: {where}: {first['msg']}") from error
+            raise CohortError(f"{path}: line {number}: {fault_of(error)}") from error
     _require_distinct(path, [number for number, _ in rows], found)
     return tuple(found)
 
@@ -125,21 +120,9 @@ def with_split(rows: Sequence[ManifestRow], of: Mapping[str, Split]) -> tuple[Ma
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write a manifest as CSV."""
-    table = [
-        {**row.model_dump(exclude={"slides"}), "slides": _BETWEEN.join(row.slides)} for row in rows
-    ]
-    for row in table:
-        row["split"] = row["split"] or ""
-    write_csv(path, COLUMNS, table)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a table as CSV with the given columns."""
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, sink.getvalue())
+    write_csv(
+        path, COLUMNS, (row.model_dump() | {"slides": _BETWEEN.join(row.slides)} for row in rows)
+    )
 
 
 def read_areas(path: Path) -> dict[str, float]:

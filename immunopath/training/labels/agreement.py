@@ -6,7 +6,7 @@ bootstrap over patients. Beside each stands what chance alone reaches at that nu
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-Measure = Literal["spearman", "pearson", "auroc"]
 LEVEL: Final = 0.95
 MIN_PATIENTS: Final = 10
 _NORMAL_95: Final = 1.96

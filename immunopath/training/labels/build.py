@@ -4,7 +4,6 @@ Order matters: the split is made before anything is fitted, every constant comes
 patients, and labels and splits are checked before a file is written.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError, ExpressionError
-from immunopath.domain.files import MAX_TABLE, read_small
 from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.cohort.manifest import ManifestRow
 from immunopath.training.labels.calls import Calls
@@ -202,15 +200,7 @@ def _expression(row: ManifestRow, sources: Sources, unit: Unit) -> Mapping[str, 
             f"patient {row.patient_id}: the manifest names no expression file; fill the column or "
             "give a matrix"
         )
-    path = _located(sources.root, row.expression)
-    if row.md5 and _md5(path) != row.md5:
-        raise ExpressionError(f"{path}: has another md5 than the manifest says; fetch it again")
-    return read_expression(path, unit)
-
-
-def _md5(path: Path) -> str:
-    data = read_small(path, "an expression file", MAX_TABLE)
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return read_expression(_located(sources.root, row.expression), unit, row.md5)
 
 
 def _located(root: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ The unit everywhere behind this module is log2(TPM + 1).
 """
 
 import gzip
+import hashlib
 import math
 import zlib
 from array import array
@@ -16,7 +17,6 @@ from immunopath.domain.errors import CaseFileError, ExpressionError, GeneMissing
 from immunopath.domain.files import read_bounded, require_file
 
 Unit = Literal["tpm", "log2tpm"]
-UNITS: Final[tuple[Unit, ...]] = ("tpm", "log2tpm")
 GENE_COLUMNS: Final = ("gene_name", "gene", "symbol", "hugo_symbol")
 TPM_COLUMNS: Final = ("tpm_unstranded", "tpm")
 _GZIP: Final = b"\x1f\x8b"
@@ -25,16 +25,16 @@ _SUMMARY: Final = "N_"
 _ENSEMBL: Final = "ENSG"
 
 
-def read_expression(path: Path, unit: Unit = "tpm") -> dict[str, float]:
+def read_expression(path: Path, unit: Unit = "tpm", md5: str = "") -> dict[str, float]:
     """Return log2(TPM + 1) by gene symbol of one sample.
 
     path: a GDC STAR-count TSV, or any tab or comma table with a gene and a TPM column; gzip or
     plain, told by the first bytes and not by the name. Rows of STAR's summary are left out; of a
-    symbol that stands there several times the largest value counts. Raises `ExpressionError`
-    naming file and line.
+    symbol that stands there several times the largest value counts. md5: of the file as it lies
+    there, "" = not known. Raises `ExpressionError` naming file and line.
     """
-    lines = _numbered(path)
-    line_number, header, sep = _header(path, lines)
+    lines = _numbered(path, md5)
+    header, sep = _header(path, lines)
     columns = [name.strip().lower() for name in header.split(sep)]
     gene_at = _column(path, columns, GENE_COLUMNS, "gene")
     value_at = _column(path, columns, TPM_COLUMNS, "TPM")
@@ -85,7 +85,7 @@ def read_matrix(path: Path, unit: Unit = "tpm") -> ExpressionMatrix:
     twice, a ragged row or a value that is no expression.
     """
     lines = _numbered(path)
-    line_number, header, sep = _header(path, lines)
+    header, sep = _header(path, lines)
     samples = [name.strip().strip('"') for name in header.split(sep)][1:]
     twice = sorted({name for name in samples if samples.count(name) > 1})
     if twice:
@@ -117,7 +117,7 @@ def require_genes(expression: Mapping[str, float], genes: Iterable[str], where: 
     raise GeneMissing(f"{where}: {len(missing)} genes are missing: {', '.join(missing)}; {hint}")
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+def _numbered(path: Path, md5: str = "") -> Iterator[tuple[int, str]]:
     """Yield the lines that are no comment and not empty, with their numbers."""
     try:
         require_file(path, "an expression file")
@@ -125,6 +125,8 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
         raise ExpressionError(str(error)) from error
     try:
         data = read_bounded(path)
+        if md5 and hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
+            raise ExpressionError(f"{path}: has another md5 than the manifest says; fetch it again")
         text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise ExpressionError(
@@ -139,12 +141,12 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[int, str, str]:
+def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[str, str]:
     number, line = next(lines, (0, ""))
     sep = "\t" if "\t" in line else ","
     if sep not in line:
         raise ExpressionError(f"{path}: line {number}: is no table with columns; got {line[:60]!r}")
-    return number, line, sep
+    return line, sep
 
 
 def _column(path: Path, columns: list[str], names: tuple[str, ...], what: str) -> int:

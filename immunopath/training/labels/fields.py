@@ -1,8 +1,8 @@
 """From signature scores to the eight fields: constants fitted on the training patients.
 
-The formulas are those of the published adapter. Its model card and its run differ in two numbers,
-so both exist as named variants: ``card`` squashes the TIL score with a sigmoid, ``run-v3.1`` scales
-it by the minimum and maximum of the training patients. No other field differs.
+The formulas are those of the published adapter. Its model card and its run differ in one number,
+``til_fraction``, so both exist as named variants: ``card`` squashes the TIL score with a sigmoid,
+``run-v3.1`` scales it by the minimum and maximum of the training patients.
 """
 
 import math
@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError, OneClassField
 from immunopath.domain.prediction import CutPoints, Quantity
+from immunopath.training.labels.calls import Tme
+from immunopath.training.labels.msi import Msi
 from immunopath.training.samples import Label
 
 Variant = Literal["card", "run-v3.1"]
@@ -43,8 +45,8 @@ class PatientScores(Frozen):
     cd8: float
     ifng: float
     cd274: float
-    msi: Literal["MSI-H", "MSS"] | None = None
-    tme: Literal["IE", "IE/F", "F", "D"] | None = None
+    msi: Msi | None = None
+    tme: Tme | None = None
 
     @property
     def immune(self) -> float:

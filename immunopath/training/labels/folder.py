@@ -2,19 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.files import write_text
 from immunopath.training.cohort.barcodes import patient_key
-from immunopath.training.cohort.manifest import write_csv
 from immunopath.training.labels.build import Built
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.msi import count_msi
 from immunopath.training.labels.recipe import LABELS, write_recipe
 from immunopath.training.samples import SAMPLES, SPLITS, write_samples
 from immunopath.training.splits import write_split
+from immunopath.training.tables import write_csv
 
 SPLIT_FOLDER: Final = "splits"
 SCORES: Final = "scores.csv"
@@ -77,18 +77,13 @@ def summarise(built: Built, calls: Mapping[str, Calls]) -> dict[str, Any]:
     }
 
 
-def _scores(built: Built) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+def _scores(built: Built) -> Iterator[dict[str, object]]:
     for sample in built.samples:
         found = built.labelled[sample.patient_id]
-        scores = {k: "" if v is None else v for k, v in found.scores.model_dump().items()}
-        rows.append(
-            {
-                "patient_id": sample.patient_id,
-                "split": sample.split or "",
-                **scores,
-                "tme_source": found.tme_source,
-                "clipped": found.clipped,
-            }
-        )
-    return rows
+        yield {
+            "patient_id": sample.patient_id,
+            "split": sample.split,
+            **found.scores.model_dump(),
+            "tme_source": found.tme_source,
+            "clipped": found.clipped,
+        }

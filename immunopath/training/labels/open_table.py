@@ -113,8 +113,7 @@ def gene_scores(table: OpenTable, train_ids: Iterable[str], sets: GeneSets) -> t
     if not wanted or CHECKPOINT not in table.genes:
         raise LabelError(f"the table has no {_EXPR} column of a label gene")
     cd8 = tuple(g for g in sets.sets["cd8"] if g in wanted)
-    gep_rest = tuple(g for g in sets.reference["gep18"] if g in table.genes and g not in wanted)
-    moments = _moments(table, {*wanted, *gep_rest, CHECKPOINT}, train)
+    moments = _moments(table, {*wanted, CHECKPOINT}, train)
     made = {
         "immune axis": tuple(wanted),
         "CD8 genes": cd8,

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
 from immunopath.domain.files import read_bounded, require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
@@ -95,15 +95,7 @@ class LabelRecipe(Frozen):
 
     def scores(self, rna: Rna, calls: Calls = NO_CALLS, where: str = "the sample") -> PatientScores:
         """Return the scores of one patient; raises `GeneMissing` listing what its file lacks."""
-        found = self.signatures.score(rna.genes, where)
-        return PatientScores(
-            til=found["til"],
-            cd8=found["cd8"],
-            ifng=found["ifng"],
-            cd274=rna.genes[CHECKPOINT],
-            msi=calls.msi.value,
-            tme=calls.tme,
-        )
+        return _scores(self.signatures, rna, calls, where)
 
     def label(
         self, cohort: Mapping[str, Rna], calls: Mapping[str, Calls] | None = None
@@ -173,7 +165,7 @@ def fit_recipe(  # noqa: PLR0913 - the choices of a label file, each with a defa
     )
     published = {i: c.tme for i, c in (calls or {}).items() if c.tme is not None}
     train_sets = {i: cohort[i].sets for i in ids}
-    scores = {i: _scores(signatures, cohort[i], i) for i in ids}
+    scores = {i: _scores(signatures, cohort[i], NO_CALLS, f"patient {i}") for i in ids}
     return LabelRecipe(
         variant=variant,
         train_digest=hashlib.sha256("".join(i + "\n" for i in ids).encode()).hexdigest(),
@@ -196,10 +188,15 @@ def _known_fields(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FIELD_VALUES if name in set(names))
 
 
-def _scores(signatures: SignatureModel, rna: Rna, patient: str) -> PatientScores:
-    found = signatures.score(rna.genes, f"patient {patient}")
+def _scores(signatures: SignatureModel, rna: Rna, calls: Calls, where: str) -> PatientScores:
+    found = signatures.score(rna.genes, where)
     return PatientScores(
-        til=found["til"], cd8=found["cd8"], ifng=found["ifng"], cd274=rna.genes[CHECKPOINT]
+        til=found["til"],
+        cd8=found["cd8"],
+        ifng=found["ifng"],
+        cd274=rna.genes[CHECKPOINT],
+        msi=calls.msi.value,
+        tme=calls.tme,
     )
 
 
@@ -223,6 +220,4 @@ def read_recipe(path: Path) -> LabelRecipe:
     try:
         return LabelRecipe.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise LabelError(f"{path}: {where}: {first['msg']}") from error
+        raise LabelError(f"{path}: {fault_of(error)}") from error

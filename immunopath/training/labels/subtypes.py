@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Kind = Literal["knn", "nearest-centroid"]
-KINDS: Final[tuple[Kind, ...]] = ("knn", "nearest-centroid")
 NEIGHBOURS: Final = 35
 """As published."""
 CLIP: Final = 2.0

@@ -24,8 +24,8 @@ from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import cohort_digests, versions
 from immunopath.training.mil.targets import cut_points_of
 from immunopath.training.seen import seen_of
+from immunopath.training.synthetic import CONSTANTS as SYNTHETIC_LABELS
 
-SYNTHETIC_LABELS: Final = "synthetic-labels.json"
 SYNTHETIC: Final = EngineCaution(
     code="TRAINED_ON_SYNTHETIC_FIELDS",
     severity="serious",

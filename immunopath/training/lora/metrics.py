@@ -6,7 +6,6 @@ was not.
 # ruff: noqa: ANN401 - models, batches and trainers have no types of their own
 
 import csv
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import write_text
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.training.lora.trainer import COLUMNS, PREFIX, out_of_patience
+from immunopath.training.tables import write_csv
 
 HEADER: Final = (
     "step", "epoch", "split", "loss", "learning_rate", "grad_norm", *(PREFIX + c for c in COLUMNS),
@@ -59,11 +58,7 @@ class MetricsTable:
         self._write()
 
     def _write(self) -> None:
-        text = io.StringIO()
-        table = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(self._rows)
-        write_text(self._path, text.getvalue())
+        write_csv(self._path, HEADER, self._rows)
 
 
 @dataclass(frozen=True)

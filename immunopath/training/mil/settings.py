@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES
 
@@ -42,9 +42,9 @@ class MilSettings(Frozen):
         try:
             found = cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "settings"
-            raise CaseFileError(f"settings of the MIL head: {where}: {first['msg']}") from error
+            raise CaseFileError(
+                f"settings of the MIL head: {fault_of(error, 'settings')}"
+            ) from error
         unknown = [name for name in found.fields if name not in FIELD_VALUES]
         if unknown:
             raise CaseFileError(

@@ -8,3 +8,5 @@ from typing import Final
 
 CAPTION: Final = "Synthetic field drawn by ImmunoPath: no tissue, no patient, no measurement."
 """Stands in every file that holds such pixels, and under every picture of them."""
+CONSTANTS: Final = "synthetic-labels.json"
+"""Not ``labels.json``: that file turns expression into labels, and here is no expression."""

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.imaging.arrays import RGB
-from immunopath.training.labels.fields import PatientScores, Variant, label_fields
+from immunopath.training.labels.fields import QUANTITIES, PatientScores, Variant, label_fields
 from immunopath.training.samples import Label, Sample, Split
 from immunopath.training.synthetic.labels import (
     MSI_SHARE,
@@ -18,10 +17,9 @@ from immunopath.training.synthetic.labels import (
     Values,
     fitted,
     noisy_scores,
-    quantity_of,
     standardised,
 )
-from immunopath.training.synthetic.look import Look, site_look, slide_look
+from immunopath.training.synthetic.look import Look, site_look, varied
 from immunopath.training.synthetic.render import render
 from immunopath.training.synthetic.scene import FieldTruth, Scene, place_field
 
@@ -99,10 +97,6 @@ class SyntheticCohort:
     tiles: tuple[SyntheticTile, ...]
     constants: SyntheticConstants
 
-    def tiles_of(self, patient_id: str) -> tuple[SyntheticTile, ...]:
-        """Return a patient's tiles."""
-        return tuple(tile for tile in self.tiles if tile.patient_id == patient_id)
-
 
 @dataclass(frozen=True)
 class _Patient:
@@ -110,6 +104,8 @@ class _Patient:
     site: str
     cancer_type: str
     tiles: tuple[SyntheticTile, ...]
+    drawn: FieldTruth
+    """Of all tiles together."""
     fibrosis: float
     tumour_share: float
 
@@ -138,7 +134,7 @@ def make_cohort(settings: CohortSettings, seed: int) -> SyntheticCohort:
         tiles=tuple(tile for patient in patients for tile in patient.tiles),
         constants=SyntheticConstants(
             variant=variant,
-            quantity=quantity_of(variant),
+            quantity=QUANTITIES[variant].value,
             noise=settings.noise,
             mean=mean,
             spread=spread,
@@ -146,6 +142,11 @@ def make_cohort(settings: CohortSettings, seed: int) -> SyntheticCohort:
             constants=noisy[1],
         ),
     )
+
+
+def slide_of(patient_id: str) -> str:
+    """Return the id of a patient's one slide."""
+    return f"{patient_id}-S1"
 
 
 def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
@@ -158,7 +159,7 @@ def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
     enters = float(rng.uniform(0.7, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.03))
     tumour, fibrosis = float(rng.uniform(0.35, 0.65)), float(rng.uniform(0, 1))
     name, site = f"SYN-{number:05d}", f"SYN-SITE-{site_number:02d}"
-    look = slide_look(site_look(site, seed, settings.site_effect), rng, 0.25 * settings.site_effect)
+    look = varied(site_look(site, seed, settings.site_effect), rng, 0.25 * settings.site_effect)
     tiles = []
     for k in range(settings.tiles):
         share = float(np.clip(tumour + rng.normal(0, 0.06), 0.1, 0.9))
@@ -176,46 +177,29 @@ def _patient(settings: CohortSettings, seed: int, number: int) -> _Patient:
         truth = place_field(scene, tile_seed).truth(scene)
         tiles.append(SyntheticTile(f"{name}-{k:03d}", name, scene, tile_seed, look, truth))
     cancer = "LUAD" if rng.random() < 0.5 else "LUSC"
-    return _Patient(name, site, cancer, tuple(tiles), fibrosis, tumour)
+    drawn = FieldTruth.total([tile.truth for tile in tiles])
+    return _Patient(name, site, cancer, tuple(tiles), drawn, fibrosis, tumour)
 
 
 def _signals(patients: Sequence[_Patient]) -> dict[str, Values]:
     """Return what the images show, one value a patient; roots, so that counts spread evenly."""
-    inside = [_per_mm2(patient.tiles, True) or 0.0 for patient in patients]
+    inside = [patient.drawn.inside_per_mm2 or 0.0 for patient in patients]
     return {
-        "til": np.sqrt([_share(patient.tiles) for patient in patients]),
+        "til": np.sqrt([patient.drawn.share for patient in patients]),
         "cd8": np.sqrt(inside),
         "fibrosis": np.array([patient.fibrosis for patient in patients]),
     }
-
-
-def _share(tiles: Sequence[SyntheticTile]) -> float:
-    lymphocytes = sum(tile.truth.lymphocytes for tile in tiles)
-    others = sum(tile.truth.tumour + tile.truth.stroma for tile in tiles)
-    return lymphocytes / max(1, lymphocytes + others)
-
-
-def _per_mm2(tiles: Sequence[SyntheticTile], inside: bool) -> float | None:
-    nest = sum(tile.truth.nest_mm2 for tile in tiles)
-    area = nest if inside else sum(tile.truth.area_mm2 for tile in tiles) - nest
-    within = sum(tile.truth.lymphocytes_inside for tile in tiles)
-    found = within if inside else sum(tile.truth.lymphocytes for tile in tiles) - within
-    return found / area if area > 0 else None
 
 
 def _splits(settings: CohortSettings, rng: np.random.Generator) -> list[Split]:
     """Return the split of every patient: at random, every split holds at least one."""
     n = settings.patients
     n_test, n_val = max(1, round(n * settings.test)), max(1, round(n * settings.val))
-    splits: npt.NDArray[np.str_] = np.array(["train"] * n, dtype="<U5")
-    order = rng.permutation(n)
-    splits[order[:n_test]] = "test"
-    splits[order[n_test : n_test + n_val]] = "val"
-    return [_as_split(str(split)) for split in splits]
-
-
-def _as_split(name: str) -> Split:
-    return "train" if name == "train" else "val" if name == "val" else "test"
+    splits: list[Split] = ["train"] * n
+    for rank, at in enumerate(rng.permutation(n)):
+        if rank < n_test + n_val:
+            splits[at] = "test" if rank < n_test else "val"
+    return splits
 
 
 def _sample(patient: _Patient, split: Split, labels: dict[str, Label]) -> Sample:
@@ -225,7 +209,7 @@ def _sample(patient: _Patient, split: Split, labels: dict[str, Label]) -> Sample
         cancer_type=patient.cancer_type,
         split=split,
         labels=labels,
-        slides=(f"{patient.patient_id}-S1",),
+        slides=(slide_of(patient.patient_id),),
         origin="synthetic",
     )
 
@@ -238,9 +222,9 @@ def _truth(
 ) -> PatientTruth:
     return PatientTruth(
         patient_id=patient.patient_id,
-        share=_share(patient.tiles),
-        inside_per_mm2=_per_mm2(patient.tiles, True),
-        outside_per_mm2=_per_mm2(patient.tiles, False),
+        share=patient.drawn.share,
+        inside_per_mm2=patient.drawn.inside_per_mm2,
+        outside_per_mm2=patient.drawn.outside_per_mm2,
         fibrosis=patient.fibrosis,
         tumour_share=patient.tumour_share,
         scores=scores,

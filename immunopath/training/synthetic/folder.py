@@ -14,18 +14,17 @@ from immunopath.domain.files import MAX_TABLE, read_small, write_bytes, write_te
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.training.samples import SAMPLES, TILES, write_samples
-from immunopath.training.synthetic import CAPTION
+from immunopath.training.synthetic import CAPTION, CONSTANTS
 from immunopath.training.synthetic.cohort import (
     CohortSettings,
     PatientTruth,
     SyntheticCohort,
     SyntheticTile,
     make_cohort,
+    slide_of,
 )
 
 TRUTH: Final = "truth.json"
-CONSTANTS: Final = "synthetic-labels.json"
-"""Not ``labels.json``: that file turns expression into labels, and here is no expression."""
 
 
 def write_cohort(folder: Path, settings: CohortSettings, seed: int) -> SyntheticCohort:
@@ -78,7 +77,7 @@ def _row(tile: SyntheticTile, name: str, digest: str) -> TileRow:
     return TileRow(
         tile_id=tile.tile_id,
         patient_id=tile.patient_id,
-        slide_id=f"{tile.patient_id}-S1",
+        slide_id=slide_of(tile.patient_id),
         source=name,
         x=0,
         y=0,

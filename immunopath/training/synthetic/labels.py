@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.prediction import CutPoints
+from immunopath.training.labels.calls import Tme
 from immunopath.training.labels.fields import (
-    QUANTITIES,
     LabelConstants,
     PatientScores,
     Variant,
@@ -26,7 +26,6 @@ from immunopath.training.labels.fields import (
 
 Values = npt.NDArray[np.float64]
 Scores = dict[str, Values]
-Subtype = Literal["IE", "IE/F", "F", "D"]
 SCORE_SPREAD: Final = 0.75
 """Standard deviation of a mean of gene z-scores, as in the published run (0.747)."""
 CD274: Final = (3.15, 1.0)
@@ -102,7 +101,7 @@ def patient_scores(
     rows = []
     for i, unstable in enumerate(msi):
         til, fibrous = float(scores["til"][i]), bool(scores["fibrosis"][i] >= fibrosis_median)
-        immune: tuple[Subtype, Subtype] = ("IE", "IE/F") if til >= til_median else ("D", "F")
+        immune: tuple[Tme, Tme] = ("IE", "IE/F") if til >= til_median else ("D", "F")
         rows.append(
             PatientScores(
                 til=til,
@@ -125,8 +124,3 @@ def fitted(
     by_id = {str(i): row for i, row in enumerate(rows)}
     ids = [str(i) for i in np.flatnonzero(train)]
     return rows, fit_constants(by_id, ids), fibrosis
-
-
-def quantity_of(variant: Variant) -> str:
-    """Return what stands behind ``til_fraction``."""
-    return QUANTITIES[variant].value

@@ -41,15 +41,12 @@ def site_look(site: str, seed: int, effect: float = 1.0) -> Look:
 
     effect: 0 = every site looks alike, 1 = as different as laboratories are.
     """
-    return _varied(Look(), np.random.default_rng([seed, zlib.crc32(site.encode())]), effect)
+    return varied(Look(), np.random.default_rng([seed, zlib.crc32(site.encode())]), effect)
 
 
-def slide_look(look: Look, rng: np.random.Generator, effect: float = 0.25) -> Look:
-    """Return a slide's own variation of its site's look."""
-    return _varied(look, rng, effect)
+def varied(look: Look, rng: np.random.Generator, effect: float) -> Look:
+    """Return a variation of a look: a site's of the common one, a slide's of its site's."""
 
-
-def _varied(look: Look, rng: np.random.Generator, effect: float) -> Look:
     def turned(vector: tuple[float, float, float]) -> tuple[float, float, float]:
         made = np.clip(np.asarray(vector) + rng.normal(0, 0.06, 3) * effect, 0.02, 1.2)
         return float(made[0]), float(made[1]), float(made[2])

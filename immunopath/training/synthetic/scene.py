@@ -1,7 +1,8 @@
 """What a synthetic field shows: its content, its cells, and what can be counted in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,6 @@ CLEARANCE_UM: Final = 5.5
 """A tumour or stroma nucleus nearer than this to a lymphocyte gives way to it."""
 NEST_GRAIN_UM: Final = 28.0
 """Scale (sigma) of the random field that nests are cut from."""
-DESERT_BELOW_PER_MM2: Final = 900.0
-"""A scene with fewer lymphocytes than this outside and inside nests is called a desert."""
 
 
 class Scene(Frozen):
@@ -48,13 +47,6 @@ class Scene(Frozen):
     def side_um(self) -> float:
         """Return the length of a side in µm."""
         return self.size_px * self.mpp
-
-    @property
-    def layout(self) -> Layout:
-        """Return what the two densities amount to."""
-        if max(self.inside_per_mm2, self.outside_per_mm2) < DESERT_BELOW_PER_MM2:
-            return "desert"
-        return "inflamed" if self.inside_per_mm2 >= 0.3 * self.outside_per_mm2 else "excluded"
 
 
 def scene_of(layout: Layout, per_mm2: float = 3000.0, **changes: float) -> Scene:
@@ -83,6 +75,22 @@ class FieldTruth(Frozen):
     def share(self) -> float:
         """Return lymphocytes per nucleus, in [0, 1]."""
         return self.lymphocytes / max(1, self.lymphocytes + self.tumour + self.stroma)
+
+    @property
+    def inside_per_mm2(self) -> float | None:
+        """Return the density of lymphocytes in nests; None without nests."""
+        return self.lymphocytes_inside / self.nest_mm2 if self.nest_mm2 > 0 else None
+
+    @property
+    def outside_per_mm2(self) -> float | None:
+        """Return the density of lymphocytes outside nests; None when all is nest."""
+        area = self.area_mm2 - self.nest_mm2
+        return (self.lymphocytes - self.lymphocytes_inside) / area if area > 0 else None
+
+    @classmethod
+    def total(cls, fields: Sequence[Self]) -> Self:
+        """Return the counts of several fields together."""
+        return cls(**{name: sum(getattr(f, name) for f in fields) for name in cls.model_fields})
 
 
 @dataclass(frozen=True)
@@ -115,11 +123,7 @@ class Cells:
 
 def place_field(scene: Scene, seed: int) -> Cells:
     """Return the cells that `render` draws for this scene and seed."""
-    return place(scene, np.random.default_rng([seed, 0]))
-
-
-def place(scene: Scene, rng: Rng) -> Cells:
-    """Return the cells of a field; the same generator state gives the same cells."""
+    rng = np.random.default_rng([seed, 0])
     nest = _nests(scene, rng)
     crowd = 1 + scene.clumping * 1.5 * smooth_field(scene.size_px, 18.0 / scene.mpp, rng)
     crowd = np.clip(crowd, 0.0, None)

@@ -53,11 +53,10 @@ def test_more_lymphocytes_more_dark_round_nuclei() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_layout_is_where_the_lymphocytes_lie(layout: Layout) -> None:
-    scene = scene_of(layout, size_px=512, mpp=1.0)
-    assert scene.layout == layout
-    truth = draw(scene, 3).truth
+    truth = draw(scene_of(layout, size_px=512, mpp=1.0), 3).truth
     inside = truth.lymphocytes_inside / truth.nest_mm2
     outside = (truth.lymphocytes - truth.lymphocytes_inside) / (truth.area_mm2 - truth.nest_mm2)
+    assert (truth.inside_per_mm2, truth.outside_per_mm2) == (inside, outside)
     assert (max(inside, outside) > 1500) == (layout != "desert")
     if layout != "desert":
         assert (inside > 0.5 * outside) == (layout == "inflamed")
