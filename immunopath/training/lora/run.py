@@ -30,14 +30,13 @@ from immunopath.training.lora.manifest import (
     check_same_run,
     end_manifest,
 )
-from immunopath.training.lora.metrics import MetricsTable, Pace, reporting_callback
+from immunopath.training.lora.metrics import MetricsTable
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.schedule import TrainSchedule
 from immunopath.training.lora.trainer import (
     Feed,
     arguments,
     last_state,
-    make_trainer,
     out_of_patience,
     step_of,
 )
@@ -191,6 +190,8 @@ def _feed(session: Session) -> tuple[Feed, int]:
 
 
 def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
+    from immunopath.training.lora.field_trainer import FieldTrainer, Pace, Reporting
+
     config, gemma = session.config, session.gemma
     feed, rows = _feed(session)
     model = _tuned(config, gemma)
@@ -198,10 +199,15 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
     _check_length(config, math.ceil(len(feed.train) / a_step))
-    table = MetricsTable(config.out / METRICS)
-    callbacks = [reporting_callback(table, Pace(rows, a_step, config.run.patience), notify)]
-    args = arguments(config, config.out / STATES, gemma, validates=feed.val is not None)
-    trainer = make_trainer(model, args, feed, callbacks)
+    pace = Pace(rows, a_step, config.run.patience)
+    trainer = FieldTrainer(
+        model=model,
+        args=arguments(config, config.out / STATES, gemma, validates=feed.val is not None),
+        train_dataset=feed.train,
+        eval_dataset=feed.val,
+        data_collator=feed.collator,
+        callbacks=[Reporting(MetricsTable(config.out / METRICS), pace, notify)],
+    )
     trainer.remove_callback(transformers().PrinterCallback)
     return trainer
 
