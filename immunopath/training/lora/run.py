@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
 from immunopath.models.foundation.hf_loading import transformers
-from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
+from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
@@ -20,7 +20,7 @@ from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.torchvision_guard import guard_torchvision
 from immunopath.training.lora.checkpoint import Session, label_constants, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
-from immunopath.training.lora.config import TrainConfig
+from immunopath.training.lora.config import LoraSettings, TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
 from immunopath.training.lora.loss import enable_checkpointing
 from immunopath.training.lora.manifest import (
@@ -158,16 +158,15 @@ def _seed(config: TrainConfig) -> None:
     transformers().set_seed(config.run.seed)
 
 
-def _tuned(config: TrainConfig, gemma: Gemma) -> Any:
+def tuned(model: Any, settings: LoraSettings) -> Any:
     """Return the model with what is trained: fresh LoRA layers in float32, or all of it."""
     guard_torchvision()
     from peft import get_peft_model
 
-    settings = config.lora
     if settings.method == "full":
-        return gemma.model.requires_grad_(requires_grad=True)
+        return model.requires_grad_(requires_grad=True)
     return get_peft_model(
-        gemma.model,
+        model,
         lora_settings(
             settings.targets, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout
         ),
@@ -194,7 +193,7 @@ def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
 
     config, gemma = session.config, session.gemma
     feed, rows = _feed(session)
-    model = _tuned(config, gemma)
+    model = tuned(gemma.model, config.lora)
     if config.run.gradient_checkpointing:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
