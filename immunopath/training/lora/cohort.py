@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from immunopath.domain.errors import CaseFileError, EngineUnavailable, OneClassField
+from immunopath.domain.errors import CaseFileError, EngineUnavailable, OneClassField, first_few
 from immunopath.domain.files import require_file
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
@@ -16,7 +16,6 @@ from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
 
-_SHOWN: Final = 5
 PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "safetensors", "pyarrow")
 
 
@@ -149,8 +148,8 @@ def _check_splits(folder: Path, samples: Sequence[Sample]) -> None:
     lost = [s.patient_id for s in samples if s.split is None]
     if lost:
         raise CaseFileError(
-            f"{folder / SAMPLES}: {len(lost)} patients are in no split ({_some(lost)}); give each "
-            "train, val or test"
+            f"{folder / SAMPLES}: {len(lost)} patients are in no split ({first_few(lost)}); give "
+            "each train, val or test"
         )
 
 
@@ -174,7 +173,7 @@ def _rendered(folder: Path, rows: Sequence[TileRow]) -> dict[str, list[TileRow]]
     if missing:
         raise CaseFileError(
             f"{folder / TILES}: {len(missing)} selected tiles have no rendered file "
-            f"({_some(missing)}); write the tiles as files first"
+            f"({first_few(missing)}); write the tiles as files first"
         )
     found: dict[str, list[TileRow]] = {}
     for row in rows:
@@ -208,10 +207,6 @@ def _scale(folder: Path, rows: Sequence[TileRow]) -> tuple[float, int]:
         words = " and ".join(f"{px} px at {mpp:g} µm/px" for mpp, px in found[:3])
         raise CaseFileError(f"{folder / TILES}: holds tiles of {words}; make all alike")
     return found[0]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def label_counts(patients: Sequence[Patient], keys: Sequence[str]) -> dict[str, dict[str, int]]:

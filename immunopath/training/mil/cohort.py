@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from immunopath.domain.errors import CaseFileError
+from immunopath.domain.errors import CaseFileError, first_few
 from immunopath.domain.files import MAX_WEIGHTS, read_small
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
 from immunopath.training.leakage import placed, require_no_leak
@@ -114,10 +114,9 @@ def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
     """Raise `CaseFileError` naming the patients that have no selected tile."""
     bare = [s.patient_id for s in samples if s.patient_id not in cohort.shown]
     if bare:
-        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")
         raise CaseFileError(
             f"{cohort.folder / TILES}: no tile for {len(bare)} of {len(samples)} patients "
-            f"({shown}); cut their tiles, or drop them from {SAMPLES}"
+            f"({first_few(bare)}); cut their tiles, or drop them from {SAMPLES}"
         )
 
 
