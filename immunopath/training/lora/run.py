@@ -18,7 +18,7 @@ from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.torchvision_guard import guard_torchvision
-from immunopath.training.lora.checkpoint import Session, label_constants, save_checkpoint
+from immunopath.training.lora.checkpoint import Session, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config import LoraSettings, TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
@@ -93,12 +93,11 @@ def _train(config: TrainConfig, resume: bool, notify: Callable[[str], None]) -> 
     clock = Clock()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
-    label_constants(config.cohort)  # a file that cannot be read is said now
     device = _device(config)
     precision = _precision(config, device)
     base = resolve_weights(config.base)
     if resume:
-        check_same_run(config, base)
+        check_same_run(config, cohort, base)
     clock.mark("prepared")
     _seed(config)
     session = Session(config, cohort, load_gemma(base, precision, device))
