@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import read_small, write_text
+from immunopath.domain.packages import versions_of
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.medgemma.gemma import Gemma
 from immunopath.models.foundation.weights import Weights
@@ -43,13 +43,7 @@ class Clock:
 
 def versions() -> dict[str, str]:
     """Return the versions of what computes; a package that is not there is left out."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version()} | versions_of(*PACKAGES)
 
 
 def check_same_run(config: TrainConfig, cohort: TrainingCohort, base: Weights) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ import numpy as np
 from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import write_bytes, write_text
+from immunopath.domain.packages import versions_of
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import close_engine
@@ -177,7 +177,7 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
         seed=settings.seed,
         ood_limit=fitted.ood_limit,
         settings=settings.model_dump(exclude={"fields"}),
-        versions=_versions(),
+        versions={"immunopath": __version__} | versions_of("torch", "numpy", "safetensors"),
         weights_sha256=hashlib.sha256(data).hexdigest(),
         **_cohort_facts(plan),
     )
@@ -209,13 +209,3 @@ def _history(fitted: "Fitted") -> str:
     lines = ["member,epoch,train_loss,val_loss"]
     lines += [f"{e.member},{e.epoch},{e.train_loss:.6f},{e.val_loss:.6f}" for e in fitted.history]
     return "\n".join(lines) + "\n"
-
-
-def _versions() -> dict[str, str]:
-    found = {"immunopath": __version__}
-    for name in ("torch", "numpy", "safetensors"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
