@@ -10,20 +10,20 @@ Figures without prefix are those after the LoRA step; ``before_`` is the same ba
 ``run31_`` the adapter that the ``run-v3.1`` preset makes.
 """
 
-import argparse
 import os
 import platform
 import resource
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import synthetic_bench
 from benchmark_json import write_figures
 from learning_base import PROMPT, BaseRun, Shape, build, train_base
-from learning_figures import Clock, detail, figures
+from learning_figures import detail, figures
+from synthetic_bench import COHORT, Clock, working_folder
 
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.run import Request, Result, run
@@ -49,9 +49,6 @@ class Plan:
     seed: int = 1
 
 
-SETTINGS = CohortSettings(
-    patients=640, tiles=4, size_px=112, mpp=2.0, noise=0.3, sites=8, site_effect=0.5
-)
 LORA: dict[str, Any] = {
     "data": {
         "prompt": "synthetic-v1",
@@ -67,9 +64,9 @@ LORA: dict[str, Any] = {
     "loss": {"weights": {"immune_phenotype": 3}},
     "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 192},
 }
-FULL = Plan(SETTINGS, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
+FULL = Plan(COHORT, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
 QUICK = Plan(
-    SETTINGS.model_copy(update={"patients": 80, "tiles": 2}),
+    synthetic_bench.QUICK,
     BaseRun(fields=64, steps=12, batch=8),
     Shape(hidden=64, layers=2, vision_hidden=64, vision_layers=2),
     LORA | {"optim": {"lr": 3e-3, "batch": 8, "accumulation": 1, "epochs": 1}},
@@ -202,20 +199,13 @@ def _about(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", default="-", metavar="PATH|-")
-    parser.add_argument("--quick", action="store_true", help="a minute: proves the path only")
+    parser = synthetic_bench.parser(__doc__)
     parser.add_argument("--no-run31", action="store_true", help="leave the run-v3.1 preset out")
     parser.add_argument("--base", type=Path, help="folder of a base that an earlier run kept")
-    parser.add_argument("--keep", type=Path, help="a new folder for everything that is made")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
-    folder = options.keep or Path(tempfile.mkdtemp(prefix="immunopath-learning-"))
-    try:
+    with working_folder(options.keep, "learning") as folder:
         report = learn(plan, folder, with_run31=not options.no_run31, ready=options.base)
-    finally:
-        if options.keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
     write_figures(report, options.json)
 
 

@@ -1,41 +1,10 @@
-"""What the learning benchmark prints: figures by name, intervals, time by stage."""
+"""What the learning benchmark prints: figures by name, and intervals."""
 
-import sys
-from time import perf_counter, process_time
 from typing import Any
 
+from synthetic_bench import METRICS, MORE
+
 from immunopath.training.evaluation.evaluate import Evaluation
-
-METRICS = {
-    "til_spearman": ("til_fraction", "spearman"),
-    "til_mae_skill": ("til_fraction", "mae_skill"),
-    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
-}
-MORE = {
-    "til_mae": ("til_fraction", "mae"),
-    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
-    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
-    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
-    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
-    "immune_score_spearman": ("immune_score", "spearman"),
-}
-
-
-class Clock:
-    """Seconds and processor seconds of every stage."""
-
-    def __init__(self) -> None:
-        self.wall_s: dict[str, float] = {}
-        self.cpu_s: dict[str, float] = {}
-        self._at = (perf_counter(), process_time())
-
-    def mark(self, stage: str) -> None:
-        """End a stage."""
-        now = (perf_counter(), process_time())
-        self.wall_s[stage] = round(now[0] - self._at[0], 1)
-        self.cpu_s[stage] = round(now[1] - self._at[1], 1)
-        self._at = now
-        sys.stderr.write(f"{stage}: {self.wall_s[stage]} s, {self.cpu_s[stage]} s of CPU\n")
 
 
 def figures(found: Evaluation, of: str | None, prefix: str) -> dict[str, float | bool | None]:

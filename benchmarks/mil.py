@@ -12,19 +12,17 @@ the noisy labels of the test patients, `_clean` against those without noise, and
 what the noise-free labels reach against the noisy ones: about the most that an image can give.
 """
 
-import argparse
 import os
 import platform
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import synthetic_bench
 from benchmark_json import write_figures
+from synthetic_bench import COHORT, METRICS, MORE, Clock, working_folder
 
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
@@ -42,20 +40,6 @@ from immunopath.training.synthetic import CAPTION
 from immunopath.training.synthetic.cohort import CohortSettings, SyntheticCohort, make_cohort
 from immunopath.training.synthetic.folder import write_cohort
 
-METRICS = {
-    "til_spearman": ("til_fraction", "spearman"),
-    "til_mae_skill": ("til_fraction", "mae_skill"),
-    "til_mae": ("til_fraction", "mae"),
-    "phenotype_balanced_accuracy": ("immune_phenotype", "balanced_accuracy"),
-    "til_density_balanced_accuracy": ("til_density", "balanced_accuracy"),
-    "cd8_balanced_accuracy": ("cd8_infiltration", "balanced_accuracy"),
-    "tme_balanced_accuracy": ("tme_subtype", "balanced_accuracy"),
-    "cd274_balanced_accuracy": ("cd274_expression", "balanced_accuracy"),
-    "immune_score_spearman": ("immune_score", "spearman"),
-}
-COHORT = CohortSettings(
-    patients=640, tiles=4, size_px=112, mpp=2.0, noise=0.3, sites=8, site_effect=0.5
-)
 NOISE = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)
 SEED = 1
 DEALS = 5
@@ -83,7 +67,7 @@ class Bench:
 def figures(found: PredictionSet, truth: tuple[Sample, ...], prefix: str = "") -> dict[str, Any]:
     """Return every metric that can be taken; a constant's correlation is 0."""
     made: dict[str, Any] = {}
-    for name, (field, metric) in METRICS.items():
+    for name, (field, metric) in (METRICS | MORE).items():
         data = collect(truth, found, field)
         estimate = score(data).metrics.get(metric)
         if estimate is not None:
@@ -181,13 +165,12 @@ def noise_curve(bench: Bench) -> list[dict[str, Any]]:
 def measure(bench: Bench) -> dict[str, Any]:
     drawn = write_cohort(bench.data, bench.cohort, SEED)
     scored, train = test_patients(drawn.samples), [s for s in drawn.samples if s.split == "train"]
-    clock, cpu = perf_counter(), process_time()
+    clock = Clock()
     embedder = build_engine("embedder", EngineSpec(name="embedded"), "cpu")
     cohort_features(read_cohort(bench.data), embedder, bench.vectors)
-    seconds = {"embed": perf_counter() - clock, "embed_cpu": process_time() - cpu}
-    clock, cpu = perf_counter(), process_time()
+    clock.mark("embed")
     found = head_on(bench, list(drawn.samples), f"noise-{bench.cohort.noise:g}")
-    seconds |= {"fit": perf_counter() - clock, "fit_cpu": process_time() - cpu}
+    clock.mark("fit")
     report: dict[str, Any] = {"caption": CAPTION} | figures(found, scored)
     blank = head_on(bench, list(drawn.samples), f"noise-{bench.cohort.noise:g}", "blank")
     for prefix, other in (
@@ -199,7 +182,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     report |= shuffled_labels(bench, drawn.samples)
     return report | {
         "noise_curve": noise_curve(bench),
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "seconds": clock.wall_s | {f"{stage}_cpu": s for stage, s in clock.cpu_s.items()},
         "patients": {s: sum(p.split == s for p in drawn.samples) for s in ("train", "val", "test")},
         "tiles": len(drawn.tiles),
         "cohort": bench.cohort.model_dump(mode="json"),
@@ -209,20 +192,11 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", default="-", metavar="PATH|-")
-    parser.add_argument("--quick", action="store_true", help="a minute: proves the path only")
-    parser.add_argument("--keep", type=Path, help="a new folder for everything that is made")
-    options = parser.parse_args()
-    quick = {"patients": 80, "tiles": 2}
-    cohort = COHORT.model_copy(update=quick) if options.quick else COHORT
+    options = synthetic_bench.parser(__doc__).parse_args()
+    cohort = synthetic_bench.QUICK if options.quick else COHORT
     settings = MilSettings(members=1, epochs=20) if options.quick else MilSettings()
-    folder = options.keep or Path(tempfile.mkdtemp(prefix="immunopath-mil-"))
-    try:
+    with working_folder(options.keep, "mil") as folder:
         report = measure(Bench(folder, cohort, settings))
-    finally:
-        if options.keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
     write_figures(report, options.json)
 
 

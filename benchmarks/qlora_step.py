@@ -25,14 +25,13 @@ import tiny_gemma
 import torch
 from benchmark_json import write_figures
 
-from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.prompts import V31_RUN
 from immunopath.models.foundation.precision import keep_plain_cpu_path, quiet_bitsandbytes
-from immunopath.models.torchvision_guard import guard_torchvision
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.loss import enable_checkpointing, token_losses, weighted_sum
 from immunopath.training.lora.rows import AnswerEncoder, answer_format, collate, join
+from immunopath.training.lora.run import tuned
 
 TOKENS_LEARNED = 700
 """Size of the own tokenizer: with it a row has about the 851 tokens of the published run."""
@@ -53,9 +52,6 @@ def preset() -> TrainConfig:
 
 def model_of(shape: shapes.Shape, device: str, config: TrainConfig) -> Any:
     """Return the packed model with fresh LoRA layers in float32, ready for training."""
-    guard_torchvision()
-    from peft import get_peft_model
-
     plain = shapes.build(shape, torch.bfloat16, device)
     packed = decoding_full.quantized(plain, device)
     del plain
@@ -64,14 +60,10 @@ def model_of(shape: shapes.Shape, device: str, config: TrainConfig) -> Any:
         torch.cuda.empty_cache()
     keep_plain_cpu_path(packed)
     packed.requires_grad_(requires_grad=False)
-    lora = config.lora
     torch.manual_seed(0)
-    tuned = get_peft_model(
-        packed,
-        lora_settings(lora.targets, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout),
-    )
+    model = tuned(packed, config.lora)
     enable_checkpointing(packed)
-    return tuned.train()
+    return model.train()
 
 
 def batch_of(shape: shapes.Shape, device: str, config: TrainConfig) -> dict[str, Any]:

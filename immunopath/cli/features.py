@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.errors import EngineSpecError, InputError, first_few
 
 if TYPE_CHECKING:
     from immunopath.training.imports.vectors import Maker
@@ -113,4 +113,4 @@ def _maker(encoder: str | None, revision: str | None, engine: str | None) -> "Ma
 def _some(names: tuple[str, ...]) -> str:
     from immunopath.reporting.text import visible
 
-    return visible(", ".join(names[:5]) + (", …" if len(names) > 5 else ""))
+    return visible(first_few(names))

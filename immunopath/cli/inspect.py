@@ -2,13 +2,13 @@
 
 import platform
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from immunopath.domain.drug import NotInKnowledgeBase
+from immunopath.domain.packages import version_of
 from immunopath.models.embedded.drug_knowledge import load_drugs
 from immunopath.models.registry import EMBEDDED, ENTRIES
 from immunopath.reporting.text import visible
@@ -44,20 +44,13 @@ def doctor_rows() -> list[tuple[str, str, str]]:
     """Return (check, state, remedy) rows for this installation."""
     rows = [("Python", platform.python_version(), "")]
     for name in _CORE:
-        found = _version(name)
+        found = version_of(name)
         rows.append((name, found or "missing", "" if found else f"pip install {name}"))
     for name, extra in _OPTIONAL.items():
-        found = _version(name)
+        found = version_of(name)
         remedy = "" if found else f"optional: pip install 'immunopath[{extra}]'"
         rows.append((name, found or "not installed", remedy))
     return rows
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def model_rows() -> list[tuple[str, str, str, str, str]]:

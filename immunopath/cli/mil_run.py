@@ -13,7 +13,7 @@ from immunopath.domain.errors import EngineSpecError, EngineUnavailable
 from immunopath.models.mil.record import EXTERNAL
 from immunopath.models.registry import EMBEDDED, check_spec
 from immunopath.models.spec import EngineSpec
-from immunopath.training.mil.features import load_features
+from immunopath.training.mil.features import are_imported
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import Means, Plan, make_plan, train_mil
 
@@ -66,7 +66,7 @@ def run(request: Request) -> None:
 def _embedder(request: Request) -> str:
     """Return the engine string, or `EXTERNAL` when the vectors named were imported."""
     given = request.features
-    if given is not None and given.is_file() and load_features(given).imported:
+    if given is not None and given.is_file() and are_imported(given):
         if request.embedder is not None:
             raise EngineSpecError(
                 f"--embedder {request.embedder}: the vectors in {given} were imported and are of "

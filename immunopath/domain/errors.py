@@ -42,6 +42,8 @@
 Messages are one line: what is wrong, with which file or value, and what to do.
 """
 
+from collections.abc import Sequence
+
 
 class ImmunoPathError(Exception):
     """Root of the tree; ``str(error)`` is one printable line."""
@@ -61,6 +63,11 @@ def first_line(error: BaseException, limit: int | None = None) -> str:
     """
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:limit]
+
+
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names of a list, with an ellipsis for the others: for a message."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 class InputError(ImmunoPathError):

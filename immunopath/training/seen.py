@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from immunopath.domain.errors import InputError, LeakageError
+from immunopath.domain.errors import InputError, LeakageError, first_few
 from immunopath.domain.files import read_bounded
 from immunopath.models.calibration import load_calibrator
 from immunopath.models.seen import Seen
@@ -20,7 +20,6 @@ from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.samples import Sample, Split
 
 RECORDS: Final = ("immunopath.json", "mil.json")
-_SHOWN: Final = 5
 
 
 def key_of(patient_id: str) -> str:
@@ -82,13 +81,13 @@ def require_external(seen: Seen, samples: Sequence[Sample], where: Path) -> None
     if shared:
         raise InputError(
             f"--external: {where} was made from {len(shared)} patients of this cohort "
-            f"({_some(shared)}); leave it out, or evaluate another cohort"
+            f"({first_few(shared)}); leave it out, or evaluate another cohort"
         )
     sites = sorted({s.site for s in samples} & set(seen.sites))
     if sites:
         raise InputError(
-            f"--external: {where} was made from patients of site {_some(sites)}, which this cohort "
-            "has too; leave it out, or name sites that are others by other names"
+            f"--external: {where} was made from patients of site {first_few(sites)}, which this "
+            "cohort has too; leave it out, or name sites that are others by other names"
         )
 
 
@@ -99,10 +98,6 @@ def _refuse(samples: Sequence[Sample], keys: Sequence[str], who: str, split: str
     ]
     if shared:
         raise LeakageError(
-            f"{who} {len(shared)} of {len(samples)} patients of {split} ({_some(shared)}); "
+            f"{who} {len(shared)} of {len(samples)} patients of {split} ({first_few(shared)}); "
             "figures on them would be too good: take the splits of its training"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -96,3 +96,10 @@ def test_the_first_line_is_what_a_library_said_or_who_said_it() -> None:
     assert errors.first_line(ValueError("\n  one\ntwo")) == "one"
     assert errors.first_line(ValueError("one two"), 3) == "one"
     assert errors.first_line(MemoryError()) == "MemoryError"
+
+
+def test_many_names_are_cut_and_the_cut_is_shown() -> None:
+    assert errors.first_few(["a", "b"]) == "a, b"
+    assert errors.first_few(list("abcdef")) == "a, b, c, d, e, …"
+    assert errors.first_few(["a", "b"], 1) == "a, …"
+    assert errors.first_few([]) == ""

@@ -88,11 +88,16 @@ def head(names: Sequence[str] = TRAINED, size: int = 128, **changes: object) -> 
     return MilHead(made, tensors(names, size, made.members))
 
 
-def write(folder: Path, names: Sequence[str] = TRAINED, **changes: object) -> MilRecord:
-    """Write a checkpoint folder; returns its record."""
+def write(
+    folder: Path, names: Sequence[str] = TRAINED, *, blind: bool = False, **changes: object
+) -> MilRecord:
+    """Write a checkpoint folder; returns its record. `blind`: its answers are their biases."""
     folder.mkdir(parents=True, exist_ok=True)
     made = record(names, **changes)
-    data = save(tensors(names, 128, made.members))
+    parts = tensors(names, 128, made.members)
+    if blind:
+        parts |= {k: np.zeros_like(v) for k, v in parts.items() if ".heads." in k and v.ndim == 2}
+    data = save(parts)
     (folder / WEIGHTS).write_bytes(data)
     sealed = made.model_copy(update={"weights_sha256": hashlib.sha256(data).hexdigest()})
     write_record(folder, sealed)

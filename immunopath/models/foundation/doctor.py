@@ -7,9 +7,9 @@ asked for what is neither in a folder nor in the cache.
 import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from importlib.metadata import PackageNotFoundError, version
 
 from immunopath.domain.errors import CheckpointError, HubError, ImmunoPathError
+from immunopath.domain.packages import version_of
 from immunopath.models.foundation.checks import GIB, Check, attempt, failed
 from immunopath.models.foundation.hub_errors import is_offline
 from immunopath.models.foundation.pins import read_pin
@@ -46,7 +46,7 @@ def _packages(head: str, role: Role, spec: EngineSpec) -> Iterator[Check]:
     if spec.options.get("quant") == "nf4":
         wanted.append("bitsandbytes")
     wanted = [_installed(names) for names in wanted]
-    lacking = [name for name in wanted if _version(name) is None]
+    lacking = [name for name in wanted if version_of(name) is None]
     if lacking:
         yield Check(
             f"{head}: packages",
@@ -55,21 +55,14 @@ def _packages(head: str, role: Role, spec: EngineSpec) -> Iterator[Check]:
             f"pip install {' '.join(lacking)}",
         )
     elif wanted:
-        shown = ", ".join(f"{name} {_version(name)}" for name in wanted)
+        shown = ", ".join(f"{name} {version_of(name)}" for name in wanted)
         yield Check(f"{head}: packages", "ok", shown)
 
 
 def _installed(names: str) -> str:
     """Return the one of ``a|b`` that is installed, the first when none is."""
     either = names.split("|")
-    return next((name for name in either if _version(name) is not None), either[0])
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return next((name for name in either if version_of(name) is not None), either[0])
 
 
 def _files(head: str, source: Source) -> tuple[Check, bool]:

@@ -1,5 +1,6 @@
 """From the engine string ``mil:<folder>`` to a predictor: record, weights, embedder, cards."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -7,11 +8,15 @@ from immunopath.domain.errors import CheckpointError, EngineMismatch, EngineSpec
 from immunopath.models.calibration import FILE as CALIBRATION
 from immunopath.models.calibration import Calibrator, load_calibrator
 from immunopath.models.foundation import sources
+from immunopath.models.foundation.medgemma.probe import ProbeResult
+from immunopath.models.foundation.medgemma.probe_files import FILE as PROBE
+from immunopath.models.foundation.medgemma.probe_files import read_probe
 from immunopath.models.foundation.weights import Source
 from immunopath.models.mil.declared import DeclaredEmbedder
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import NAME, MilPredictor
 from immunopath.models.mil.record import EXTERNAL, MilRecord, read_record
+from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
@@ -28,24 +33,32 @@ def build(spec: EngineSpec, device: str = "cpu") -> MilPredictor:
     raw tables, instead of the one beside the head.
 
     Raises `EngineSpecError` for options, a `CheckpointError` for the folder, `EngineMismatch`
-    when the embedder, and `CalibratorMismatch` when the calibration, is that of another head.
+    when the embedder, and `CalibratorMismatch` when the calibration, is that of another head;
+    `CaseFileError` for a probe or calibration beside it that is damaged.
     """
     folder = folder_of(spec)
-    record = read_record(folder)
-    head = read_head(folder, record)
-    calibrator = calibrator_of(spec, folder, record)
-    embedder = build_engine("embedder", embedder_of(spec, record), device)
-    return MilPredictor(head, embedder, evidence_for(folder, record, calibrator), calibrator)
+    return _predictor(
+        spec,
+        folder,
+        lambda record: build_engine("embedder", embedder_of(spec, record), device),
+    )
 
 
 def build_on_vectors(folder: Path) -> MilPredictor:
     """Return a head of imported vectors that answers on vectors alone and embeds nothing."""
+    return _predictor(EngineSpec(name=NAME, source=str(folder)), folder, DeclaredEmbedder)
+
+
+def _predictor(
+    spec: EngineSpec, folder: Path, embedder: Callable[[MilRecord], Embedder]
+) -> MilPredictor:
+    """Return the head of a folder with all that lies beside it; the embedder is made last."""
     record = read_record(folder)
-    spec = EngineSpec(name=NAME, source=str(folder))
+    head = read_head(folder, record)
     calibrator = calibrator_of(spec, folder, record)
+    probe = probe_of(folder)
     evidence = evidence_for(folder, record, calibrator)
-    embedder = DeclaredEmbedder(record)
-    return MilPredictor(read_head(folder, record), embedder, evidence, calibrator)
+    return MilPredictor(head, embedder(record), evidence, calibrator, probe)
 
 
 def folder_of(spec: EngineSpec) -> Path:
@@ -87,6 +100,11 @@ def calibrator_of(spec: EngineSpec, folder: Path, record: MilRecord) -> Calibrat
     found = load_calibrator(path)
     found.require(record.digest, str(path))
     return found
+
+
+def probe_of(folder: Path) -> ProbeResult | None:
+    """Return what ``immunopath models probe`` left beside the head, of whatever it was made."""
+    return read_probe(folder / PROBE, needed=False)
 
 
 def evidence_for(folder: Path, record: MilRecord, calibrator: Calibrator | None) -> Evidence:

@@ -2,7 +2,13 @@
 
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.checks import Check, attempt
-from immunopath.models.mil.build import calibrator_of, embedder_of, evidence_for, folder_of
+from immunopath.models.mil.build import (
+    calibrator_of,
+    embedder_of,
+    evidence_for,
+    folder_of,
+    probe_of,
+)
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import require_encoder
 from immunopath.models.mil.record import read_record
@@ -25,11 +31,14 @@ def _state(spec: EngineSpec) -> str:
     read_head(folder, record)
     calibrator = calibrator_of(spec, folder, record)
     cards = evidence_for(folder, record, calibrator).cards
+    probe = probe_of(folder)
+    probed = probe is not None and probe.weights_digest == record.digest
     embedder = embedder_of(spec, record)
     if embedder.name == EMBEDDED:
         require_encoder(build_engine("embedder", embedder, "cpu"), record)
     return (
         f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated, "
-        f"{'not calibrated' if calibrator is None else 'calibrated'}; trained on "
+        f"{'not calibrated' if calibrator is None else 'calibrated'}, "
+        f"{'probed' if probed else 'never probed'}; trained on "
         f"{record.patients.get('train', 0)} patients, labels: {record.origin}"
     )

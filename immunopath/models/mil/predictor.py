@@ -12,6 +12,9 @@ from immunopath.models.atlas import unit_rows
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.calibrated import calibrated_result
 from immunopath.models.calibration import Calibrator
+from immunopath.models.foundation.case_probe import setup_of
+from immunopath.models.foundation.medgemma.probe import ProbeResult
+from immunopath.models.foundation.medgemma.probe_files import probe_caution
 from immunopath.models.mil.cautions import UNCALIBRATED, cautions_of
 from immunopath.models.mil.fields import CaseFacts, build_profile
 from immunopath.models.mil.image_calls import image_calls
@@ -28,13 +31,15 @@ NAME: Final = "mil"
 class MilPredictor:
     """Implements `Predictor`; holds nothing that a case changes.
 
-    evidence: what ``immunopath evaluate`` found of this head; calibrator: of this head.
+    evidence: what ``immunopath evaluate`` found of this head; calibrator: of this head; probe: what
+    ``immunopath models probe`` found, which every answer speaks of.
     """
 
     head: MilHead
     embedder: Embedder
     evidence: Evidence = field(default_factory=Evidence)
     calibrator: Calibrator | None = None
+    probe: ProbeResult | None = None
 
     def __post_init__(self) -> None:
         require_encoder(self.embedder, self.record)
@@ -97,8 +102,9 @@ class MilPredictor:
         index_of = {tile.tile_id: tile.image_index for tile in source.tiles}
         found = self.head.read(rows) if len(rows) else {}
         profile = build_profile(found, facts)
+        found_out = (probe_caution(self.probe, setup_of(self.info)), self.evidence.caution)
         cautions = [*cautions_of(record, len(rows), strange)]
-        cautions += [] if self.evidence.caution is None else [self.evidence.caution]
+        cautions += [caution for caution in found_out if caution is not None]
         cautions += [] if self.calibrator is not None else [UNCALIBRATED]
         result = PredictorResult(
             profile=validated_profile(profile, self.evidence.cards),

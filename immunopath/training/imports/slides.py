@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from immunopath.domain.errors import CaseFileError, DuplicatePatient
+from immunopath.domain.errors import CaseFileError, DuplicatePatient, first_few
 from immunopath.training.imports.vectors import SlideVectors
 from immunopath.training.samples import Sample
 
@@ -66,9 +66,9 @@ def place_slides(
     owner = {found.slide: patient_of(names, found.slide) for found in slides}
     unknown = [slide for slide, patient in owner.items() if patient is None]
     if unknown:
-        shown = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
+        named = first_few([repr(slide) for slide in unknown])
         raise CaseFileError(
-            f"{path}: no patient has {len(unknown)} of {len(owner)} slides ({shown}); "
+            f"{path}: no patient has {len(unknown)} of {len(owner)} slides ({named}); "
             "name them under 'slides' of their patient, or leave their files out"
         )
     _refuse_twins(slides)

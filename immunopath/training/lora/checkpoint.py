@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.errors import LabelError
-from immunopath.domain.files import read_bounded, write_text
+from immunopath.domain.files import write_text
 from immunopath.domain.prediction import EngineCaution
 from immunopath.models.foundation.medgemma.adapter import CONFIG as ADAPTER_CONFIG
 from immunopath.models.foundation.medgemma.gemma import Gemma
@@ -18,10 +17,9 @@ from immunopath.models.foundation.medgemma.record import (
     write_record,
 )
 from immunopath.models.foundation.weights import Weights
-from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.lora.cohort import TrainingCohort
 from immunopath.training.lora.config import DataConfig, TrainConfig
-from immunopath.training.lora.manifest import cohort_digests, versions
+from immunopath.training.lora.manifest import versions
 from immunopath.training.mil.targets import cut_points_of
 from immunopath.training.seen import seen_of
 from immunopath.training.synthetic import CONSTANTS as SYNTHETIC_LABELS
@@ -68,10 +66,9 @@ def save_checkpoint(session: Session, trainer: Any, folder: Path) -> CheckpointR
 def record_of(session: Session, state: Any) -> CheckpointRecord:
     """Return how the checkpoint is to be asked, and what it was trained on."""
     cohort, data = session.cohort, session.data
-    recipe = label_recipe(session.config.cohort)
     quantity = data.quantity
-    if quantity == UNDECLARED and recipe is not None:
-        quantity = recipe.quantity.value
+    if quantity == UNDECLARED and cohort.recipe is not None:
+        quantity = cohort.recipe.quantity.value
     return CheckpointRecord(
         base=session.gemma.weights.repo_id,
         prompt=data.prompt,
@@ -81,7 +78,8 @@ def record_of(session: Session, state: Any) -> CheckpointRecord:
         keys=data.keys,
         decimals=data.decimals,
         quantity=quantity,
-        cut_points=data.cut_points or cut_points_of([p.sample for p in cohort.train], recipe),
+        cut_points=data.cut_points
+        or cut_points_of([p.sample for p in cohort.train], cohort.recipe),
         mpp=cohort.mpp,
         patch_px=cohort.patch_px,
         cautions=(SYNTHETIC,) if "synthetic" in cohort.origins else (),
@@ -95,7 +93,7 @@ def _facts(session: Session, state: Any) -> TrainingFacts:
         preset=config.preset,
         base_digest=session.gemma.weights.digest,
         versions=versions(),
-        cohort_digests=cohort_digests(config.cohort),
+        cohort_digests=dict(cohort.tables),
         origins=dict(cohort.origins),
         patients={"train": len(cohort.train), "val": len(cohort.val)},
         seen=seen_of([p.sample for p in cohort.train], [p.sample for p in cohort.val]),
@@ -103,29 +101,8 @@ def _facts(session: Session, state: Any) -> TrainingFacts:
         steps=state.global_step,
         best_step=state.best_global_step if cohort.val else None,
         val_loss=state.best_metric if cohort.val else None,
-        label_constants=label_constants(config.cohort),
+        label_constants=cohort.constants,
     )
-
-
-def label_recipe(folder: Path) -> LabelRecipe | None:
-    """Return what the cohort's labels were made with; None when no ``labels.json`` lies there."""
-    path = folder / LABELS
-    return read_recipe(path) if path.is_file() else None
-
-
-def label_constants(folder: Path) -> dict[str, Any] | None:
-    """Return what labels were made with: the recipe for expression, or that of rendered fields."""
-    recipe = label_recipe(folder)
-    if recipe is not None:
-        return recipe.model_dump(mode="json")
-    path = folder / SYNTHETIC_LABELS
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(read_bounded(path))
-    except (OSError, ValueError) as error:
-        raise LabelError(f"{path}: is no JSON ({error}); write the cohort anew") from error
-    return found if isinstance(found, dict) else None
 
 
 def _name_base(path: Path, base: Weights) -> None:

@@ -1,22 +1,29 @@
 """A cohort folder as training reads it: patients with labels and tile files, checked as a whole."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from immunopath.domain.errors import CaseFileError, EngineUnavailable, OneClassField
-from immunopath.domain.files import require_file
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.errors import (
+    CaseFileError,
+    EngineUnavailable,
+    LabelError,
+    OneClassField,
+    first_few,
+)
+from immunopath.domain.files import read_bounded, require_file
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
-from immunopath.training.labels.recipe import LABELS, read_recipe
+from immunopath.models.foundation.weights import sha256_of
+from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
+from immunopath.training.synthetic.folder import CONSTANTS
 
-_SHOWN: Final = 5
 PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "safetensors", "pyarrow")
 
 
@@ -36,7 +43,9 @@ class TrainingCohort:
     mpp (µm per pixel) and patch_px: of every tile; keys: what is trained, in answer order;
     unknown: wanted keys that no training patient has a label of, which are not asked; left_out:
     patients that cannot be used, with the reason; origins: how many patients of each origin;
-    digests: SHA-256 of the tiles' files, where the manifest states them.
+    digests: SHA-256 of the tiles' files, where the manifest states them; tables: of the two tables
+    themselves, which name labels, splits and tiles; recipe: what made labels from expression;
+    constants: that, or what made those of rendered fields.
     """
 
     train: tuple[Patient, ...]
@@ -48,6 +57,9 @@ class TrainingCohort:
     left_out: Mapping[str, str]
     origins: Mapping[str, int]
     digests: Mapping[Path, str]
+    tables: Mapping[str, str]
+    recipe: LabelRecipe | None
+    constants: dict[str, Any] | None
 
     @property
     def summary(self) -> str:
@@ -73,8 +85,9 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
     folder, data = config.cohort, config.data
     samples = read_samples(folder / SAMPLES)
     _check_splits(folder, samples)
-    if (folder / LABELS).is_file():
-        read_recipe(folder / LABELS).require_held_out({s.patient_id: s.split for s in samples})
+    recipe = read_recipe(folder / LABELS) if (folder / LABELS).is_file() else None
+    if recipe is not None:
+        recipe.require_held_out({s.patient_id: s.split for s in samples})
     rows = read_tiles(folder / TILES)
     require_no_leak(placed(samples, rows))
     kept, left_out = _kept(folder, samples, rows, data.keys)
@@ -91,9 +104,24 @@ def checked_cohort(config: TrainConfig) -> TrainingCohort:
         left_out=left_out,
         origins=dict(sorted(Counter(p.sample.origin for p in used).items())),
         digests={folder / r.file: r.sha256 for r in rows if r.file is not None and r.sha256},
+        tables={name: sha256_of(folder / name) for name in (SAMPLES, TILES)},
+        recipe=recipe,
+        constants=_drawn(folder) if recipe is None else recipe.model_dump(mode="json"),
     )
     _check_settings(config, found)
     return found
+
+
+def _drawn(folder: Path) -> dict[str, Any] | None:
+    """Return what the labels of rendered fields were made with."""
+    path = folder / CONSTANTS
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(read_bounded(path))
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path}: is no JSON ({error}); write the cohort anew") from error
+    return found if isinstance(found, dict) else None
 
 
 def require_packages() -> None:
@@ -149,8 +177,8 @@ def _check_splits(folder: Path, samples: Sequence[Sample]) -> None:
     lost = [s.patient_id for s in samples if s.split is None]
     if lost:
         raise CaseFileError(
-            f"{folder / SAMPLES}: {len(lost)} patients are in no split ({_some(lost)}); give each "
-            "train, val or test"
+            f"{folder / SAMPLES}: {len(lost)} patients are in no split ({first_few(lost)}); give "
+            "each train, val or test"
         )
 
 
@@ -174,7 +202,7 @@ def _rendered(folder: Path, rows: Sequence[TileRow]) -> dict[str, list[TileRow]]
     if missing:
         raise CaseFileError(
             f"{folder / TILES}: {len(missing)} selected tiles have no rendered file "
-            f"({_some(missing)}); write the tiles as files first"
+            f"({first_few(missing)}); write the tiles as files first"
         )
     found: dict[str, list[TileRow]] = {}
     for row in rows:
@@ -208,20 +236,3 @@ def _scale(folder: Path, rows: Sequence[TileRow]) -> tuple[float, int]:
         words = " and ".join(f"{px} px at {mpp:g} µm/px" for mpp, px in found[:3])
         raise CaseFileError(f"{folder / TILES}: holds tiles of {words}; make all alike")
     return found[0]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-
-def label_counts(patients: Sequence[Patient], keys: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return per field how many patients have each class, or a known number; unknown counted."""
-    found: dict[str, dict[str, int]] = {}
-    for key in keys:
-        values = [p.sample.label(key) for p in patients]
-        known = [v for v in values if v is not None]
-        allowed = FIELD_VALUES[key]
-        counted = Counter(known) if allowed else {"number": len(known)}
-        table = {str(v): int(counted.get(v, 0)) for v in allowed or ("number",)}
-        found[key] = table | {"unknown": len(values) - len(known)}
-    return found

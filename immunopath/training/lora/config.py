@@ -32,11 +32,6 @@ class AugmentConfig(Frozen):
     stain: float = Field(default=0.0, ge=0, le=0.5)
     light: float = Field(default=0.0, ge=0, le=0.5)
 
-    @property
-    def any(self) -> bool:
-        """Return whether a tile is changed at all."""
-        return self.geometric or self.stain > 0 or self.light > 0
-
 
 class DataConfig(Frozen):
     """What one row is: prompt, answer and tiles.

@@ -127,7 +127,7 @@ class TrainRows(Rows):
 
 
 class ValidationRows(Rows):
-    """The validation rows; made once, since they never change."""
+    """The validation rows, whose tiles are the same every time."""
 
     def __init__(self, data: DataConfig, *parts: Any) -> None:  # noqa: ANN401
         super().__init__(*parts)

@@ -4,19 +4,20 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import read_small, write_text
+from immunopath.domain.packages import versions_of
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.foundation.medgemma.gemma import Gemma
-from immunopath.models.foundation.weights import Weights, sha256_of
-from immunopath.training.lora.cohort import TrainingCohort, label_counts
+from immunopath.models.foundation.weights import Weights
+from immunopath.training.lora.cohort import Patient, TrainingCohort
 from immunopath.training.lora.config import TrainConfig
-from immunopath.training.samples import SAMPLES, TILES
 
 FILE: Final = "run.json"
 PACKAGES: Final = (
@@ -42,21 +43,10 @@ class Clock:
 
 def versions() -> dict[str, str]:
     """Return the versions of what computes; a package that is not there is left out."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version()} | versions_of(*PACKAGES)
 
 
-def cohort_digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the cohort's two tables, which name labels, splits and tiles."""
-    return {name: sha256_of(folder / name) for name in (SAMPLES, TILES)}
-
-
-def check_same_run(config: TrainConfig, base: Weights) -> None:
+def check_same_run(config: TrainConfig, cohort: TrainingCohort, base: Weights) -> None:
     """Raise `CaseFileError` unless configuration, cohort and base are those of the run so far."""
     path = config.out / FILE
     data = read_small(path, "the manifest of a training run")
@@ -67,7 +57,7 @@ def check_same_run(config: TrainConfig, base: Weights) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise CaseFileError(f"{path}: is no manifest of a training run") from error
     differs = [key for key, value in config.identity().items() if arguments[key] != value]
-    if digests != cohort_digests(config.cohort):
+    if digests != cohort.tables:
         differs.append("the cohort's tables")
     if weights != base.digest:
         differs.append("the base weights")
@@ -95,7 +85,7 @@ def begin_manifest(
         "precision": str(gemma.precision),
         "base": {"source": config.base, "revision": base.revision, "digest": base.digest},
         "cohort": {
-            "digests": cohort_digests(config.cohort),
+            "digests": dict(cohort.tables),
             "train": len(cohort.train),
             "val": len(cohort.val),
             "origins": dict(cohort.origins),
@@ -119,6 +109,19 @@ def end_manifest(
     manifest["parts"][-1] |= {"to_step": steps, "seconds": clock.seconds}
     manifest["result"] = {"steps": steps, "best_step": best_step, "val_loss": val_loss}
     _write(path, manifest)
+
+
+def label_counts(patients: Sequence[Patient], keys: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return per field how many patients have each class, or a known number; unknown counted."""
+    found: dict[str, dict[str, int]] = {}
+    for key in keys:
+        values = [p.sample.label(key) for p in patients]
+        known = [v for v in values if v is not None]
+        allowed = FIELD_VALUES[key]
+        counted = Counter(known) if allowed else {"number": len(known)}
+        table = {str(v): int(counted.get(v, 0)) for v in allowed or ("number",)}
+        found[key] = table | {"unknown": len(values) - len(known)}
+    return found
 
 
 def _host(device: str) -> dict[str, Any]:

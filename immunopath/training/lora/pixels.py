@@ -4,8 +4,6 @@ What an epoch changes (turns, stain) is done on the resized 8-bit pixels, so tha
 decoded again; without a change the numbers are exactly those of the product's engine.
 """
 
-import hashlib
-import io
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError, ImageReadError
+from immunopath.imaging.arrays import RGB
+from immunopath.imaging.decode import decode_image
 from immunopath.training.lora.augment import Pixels, augmented
 from immunopath.training.lora.config import AugmentConfig
 from immunopath.training.samples import TILES
@@ -65,9 +65,14 @@ class TilePixels:
                 self._held -= self._cache.popitem(last=False)[1].nbytes
         return pixels
 
-    def _resize(self, image: Any) -> Pixels:  # noqa: ANN401 - of Pillow
+    def _resize(self, pixels: RGB) -> Pixels:
+        from PIL import Image
+
         made = self._processor(
-            images=[image], do_rescale=False, do_normalize=False, return_tensors="np"
+            images=[Image.fromarray(pixels)],
+            do_rescale=False,
+            do_normalize=False,
+            return_tensors="np",
         )["pixel_values"][0]
         return np.ascontiguousarray(np.moveaxis(np.asarray(made).astype(np.uint8), 0, -1))
 
@@ -80,18 +85,16 @@ class TilePixels:
         return np.stack(channels)
 
 
-def _decoded(path: Path, digest: str) -> Any:  # noqa: ANN401 - of Pillow
-    from PIL import Image
-
+def _decoded(path: Path, digest: str) -> RGB:
+    """Return the pixels that the product's engine would be shown of a file."""
     try:
-        data = path.read_bytes()
-        if digest and hashlib.sha256(data).hexdigest() != digest:
-            raise CaseFileError(
-                f"{path}: is not the file that {TILES} names (SHA-256 differs); cut the tiles again"
-            )
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        found = decode_image(path)
+    except ImageReadError as error:
         raise ImageReadError(
             f"{path}: the tile cannot be read ({type(error).__name__}); write the tiles anew"
         ) from error
+    if digest and found.sha256 != digest:
+        raise CaseFileError(
+            f"{path}: is not the file that {TILES} names (SHA-256 differs); cut the tiles again"
+        )
+    return found.pixels

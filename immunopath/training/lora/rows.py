@@ -63,7 +63,7 @@ def answer_format(data: DataConfig) -> AnswerFormat:
 
 
 class AnswerEncoder:
-    """Encodes answers of one format with one tokenizer; equal answers are encoded once.
+    """Encodes answers of one format with one tokenizer.
 
     Raises `TokenizerMismatch` for a tokenizer without ``<end_of_turn>`` or without offsets.
     """
@@ -76,7 +76,6 @@ class AnswerEncoder:
             )
         self.format, self._tokenizer, self._loss, self._end = answer, tokenizer, loss, int(end)
         self._names = tuple(answer.values)
-        self._known: dict[str, Answer] = {}
 
     def literals(self, labels: Mapping[str, Label]) -> dict[str, str]:
         """Return the JSON literal of every known field, in answer order."""
@@ -99,14 +98,13 @@ class AnswerEncoder:
             layout=self.format.layout, keys=tuple(literals), decimals=self.format.decimals
         )
         text = shape.render(tuple(literals.values()))
-        if text not in self._known:
-            self._known[text] = self._tokens(text, literals)
-        if not self._known[text].total:
+        made = self._tokens(text, literals)
+        if not made.total:
             raise CaseFileError(
                 f"the known labels ({', '.join(literals)}) all have weight 0 in the loss; give one "
                 "of them a weight or leave the patient out"
             )
-        return self._known[text]
+        return made
 
     def _tokens(self, text: str, literals: Mapping[str, str]) -> Answer:
         made = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
 from immunopath.models.foundation.hf_loading import transformers
-from immunopath.models.foundation.medgemma.gemma import Gemma, load_gemma
+from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
 from immunopath.models.foundation.precision import Precision, choose_precision, quiet_bitsandbytes
 from immunopath.models.foundation.weights import resolve_weights
 from immunopath.models.torchvision_guard import guard_torchvision
-from immunopath.training.lora.checkpoint import Session, label_constants, save_checkpoint
+from immunopath.training.lora.checkpoint import Session, save_checkpoint
 from immunopath.training.lora.cohort import checked_cohort
-from immunopath.training.lora.config import TrainConfig
+from immunopath.training.lora.config import LoraSettings, TrainConfig
 from immunopath.training.lora.dataset import Collator, RowMaker, TrainRows, ValidationRows
 from immunopath.training.lora.loss import enable_checkpointing
 from immunopath.training.lora.manifest import (
@@ -30,14 +30,13 @@ from immunopath.training.lora.manifest import (
     check_same_run,
     end_manifest,
 )
-from immunopath.training.lora.metrics import MetricsTable, Pace, reporting_callback
+from immunopath.training.lora.metrics import MetricsTable
 from immunopath.training.lora.pixels import TilePixels
 from immunopath.training.lora.schedule import TrainSchedule
 from immunopath.training.lora.trainer import (
     Feed,
     arguments,
     last_state,
-    make_trainer,
     out_of_patience,
     step_of,
 )
@@ -94,12 +93,11 @@ def _train(config: TrainConfig, resume: bool, notify: Callable[[str], None]) -> 
     clock = Clock()
     _check_place(config, resume=resume)
     cohort = checked_cohort(config)
-    label_constants(config.cohort)  # a file that cannot be read is said now
     device = _device(config)
     precision = _precision(config, device)
     base = resolve_weights(config.base)
     if resume:
-        check_same_run(config, base)
+        check_same_run(config, cohort, base)
     clock.mark("prepared")
     _seed(config)
     session = Session(config, cohort, load_gemma(base, precision, device))
@@ -159,16 +157,15 @@ def _seed(config: TrainConfig) -> None:
     transformers().set_seed(config.run.seed)
 
 
-def _tuned(config: TrainConfig, gemma: Gemma) -> Any:
+def tuned(model: Any, settings: LoraSettings) -> Any:
     """Return the model with what is trained: fresh LoRA layers in float32, or all of it."""
     guard_torchvision()
     from peft import get_peft_model
 
-    settings = config.lora
     if settings.method == "full":
-        return gemma.model.requires_grad_(requires_grad=True)
+        return model.requires_grad_(requires_grad=True)
     return get_peft_model(
-        gemma.model,
+        model,
         lora_settings(
             settings.targets, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout
         ),
@@ -191,17 +188,24 @@ def _feed(session: Session) -> tuple[Feed, int]:
 
 
 def _trainer(session: Session, notify: Callable[[str], None]) -> Any:
+    from immunopath.training.lora.field_trainer import FieldTrainer, Pace, Reporting
+
     config, gemma = session.config, session.gemma
     feed, rows = _feed(session)
-    model = _tuned(config, gemma)
+    model = tuned(gemma.model, config.lora)
     if config.run.gradient_checkpointing:
         enable_checkpointing(gemma.model)
     a_step = config.optim.batch * config.optim.accumulation
     _check_length(config, math.ceil(len(feed.train) / a_step))
-    table = MetricsTable(config.out / METRICS)
-    callbacks = [reporting_callback(table, Pace(rows, a_step, config.run.patience), notify)]
-    args = arguments(config, config.out / STATES, gemma, validates=feed.val is not None)
-    trainer = make_trainer(model, args, feed, callbacks)
+    pace = Pace(rows, a_step, config.run.patience)
+    trainer = FieldTrainer(
+        model=model,
+        args=arguments(config, config.out / STATES, gemma, validates=feed.val is not None),
+        train_dataset=feed.train,
+        eval_dataset=feed.val,
+        data_collator=feed.collator,
+        callbacks=[Reporting(MetricsTable(config.out / METRICS), pace, notify)],
+    )
     trainer.remove_callback(transformers().PrinterCallback)
     return trainer
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import MAX_WEIGHTS, read_small
+from immunopath.domain.errors import CaseFileError, first_few
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
+from immunopath.models.foundation.weights import sha256_of
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.samples import SAMPLES, TILES, Sample, Split, read_samples
 
@@ -85,8 +85,8 @@ def read_cohort(folder: Path, *, rendered: bool = True) -> Cohort:
         rows=rows,
         mpp=mpp,
         px=px,
-        samples_sha256=_sha256(folder / SAMPLES),
-        tiles_sha256=_sha256(folder / TILES),
+        samples_sha256=sha256_of(folder / SAMPLES),
+        tiles_sha256=sha256_of(folder / TILES),
     )
     require_no_leak(placed(samples, rows))
     return cohort
@@ -114,12 +114,7 @@ def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
     """Raise `CaseFileError` naming the patients that have no selected tile."""
     bare = [s.patient_id for s in samples if s.patient_id not in cohort.shown]
     if bare:
-        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")
         raise CaseFileError(
             f"{cohort.folder / TILES}: no tile for {len(bare)} of {len(samples)} patients "
-            f"({shown}); cut their tiles, or drop them from {SAMPLES}"
+            f"({first_few(bare)}); cut their tiles, or drop them from {SAMPLES}"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(read_small(path, "a table", MAX_WEIGHTS)).hexdigest()

@@ -6,11 +6,12 @@ refused, never silently mixed.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -139,21 +140,36 @@ def write_features(path: Path, found: Features) -> None:
 
 def load_features(path: Path) -> Features:
     """Return what is in a file; raises `CaseFileError` for a damaged one."""
-    from safetensors import SafetensorError, safe_open
-
-    require_file(path, "a file of features")
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            about = json.loads((stored.metadata() or {})[_ABOUT])
-            rows = np.ascontiguousarray(stored.get_tensor("rows"), np.float32)
+    with _opened(path) as (stored, about):
+        rows = np.ascontiguousarray(stored.get_tensor("rows"), np.float32)
         encoder = Encoder.model_validate(about["encoder"])
-    except (SafetensorError, OSError, MemoryError, KeyError, ValueError) as error:
-        raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
     if about.get("rows_sha256") != hashlib.sha256(rows.tobytes()).hexdigest():
         raise CaseFileError(f"{path}: is damaged; remove it")
     return Features(
         rows, encoder, about.get("pixels_digest", ""), imported=about.get("imported") is True
     )
+
+
+def are_imported(path: Path) -> bool:
+    """Return whether the vectors in a file were made elsewhere; they themselves are not read.
+
+    Raises `CaseFileError` for what is no file of features.
+    """
+    with _opened(path) as (_, about):
+        return about.get("imported") is True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Give an open file and what it says of itself."""
+    from safetensors import SafetensorError, safe_open
+
+    require_file(path, "a file of features")
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            yield stored, json.loads((stored.metadata() or {})[_ABOUT])
+    except (SafetensorError, OSError, MemoryError, KeyError, ValueError) as error:
+        raise CaseFileError(f"{path}: is no file of features ({error}); remove it") from error
 
 
 def _in_order(

@@ -170,7 +170,7 @@ def _train_epoch(  # noqa: PLR0913, PLR0917 - what one epoch needs
         chosen = order[start : start + settings.batch]
         tiles = [_some(data.rows[i], settings, rng) for i in chosen]
         batch = data.batch(chosen.tolist(), tiles)
-        loss = _total(model(batch.x, batch.mask), batch, weights)
+        loss = _total(model(batch.x, batch.mask), batch.labels, weights)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -202,14 +202,14 @@ def _loss_of(
             batch = data.batch(chosen, [data.rows[i] for i in chosen])
             for name, raw in model(batch.x, batch.mask).items():
                 outputs[name].append(raw)
-        whole = _Batch(torch.empty(0), torch.empty(0), data.labels)
-        return float(_total({n: torch.cat(parts) for n, parts in outputs.items()}, whole, weights))
+        raw = {name: torch.cat(parts) for name, parts in outputs.items()}
+        return float(_total(raw, data.labels, weights))
 
 
 def _total(
-    raw: Mapping[str, Tensor], batch: _Batch, weights: Mapping[str, Tensor | None]
+    raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Mapping[str, Tensor | None]
 ) -> Tensor:
-    losses = [field_loss(raw[name], batch.labels[name], weights[name]) for name in raw]
+    losses = [field_loss(raw[name], labels[name], weights[name]) for name in raw]
     return torch.stack(losses).mean()
 
 

@@ -17,7 +17,7 @@ from immunopath.models.mil.record import EXTERNAL, read_record
 from immunopath.models.spec import EngineSpec
 from immunopath.training.evaluation.runner import NO_TILES, answer_of, silent
 from immunopath.training.mil.cohort import Cohort, read_cohort
-from immunopath.training.mil.features import FILE, embed_tiles, read_features
+from immunopath.training.mil.features import FILE, Features, embed_tiles, read_features
 from immunopath.training.predictions import PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample, Split
 from immunopath.training.seen import require_unseen
@@ -49,9 +49,9 @@ def predict_cohort(  # noqa: PLR0913 - whom, of what, under which control
     places = [list(found.shown.get(s.patient_id, ())) for s in samples]
     try:
         _require_tiles_alike(engine, found)
-        kept = features or _beside(folder, found, engine) if control == "none" else None
+        kept = _kept(folder, found, engine, features) if control == "none" else None
         if kept is not None:
-            rows = _kept_rows(engine, found, places, kept)
+            rows = [kept.rows[own] for own in places]
         else:
             rows = _embedded(engine, found, places, control, seed)
     finally:
@@ -102,28 +102,23 @@ def _answer(
     return answer_of(sample, engine.answer(rows, [tile.tile_id for tile in tiles], source))
 
 
-def _beside(folder: Path, cohort: Cohort, engine: MilPredictor) -> Path | None:
-    """Return the file of vectors that training left, when it is of this cohort.
+def _kept(
+    folder: Path, cohort: Cohort, engine: MilPredictor, given: Path | None
+) -> Features | None:
+    """Return the vectors in the file that is given, else those that training left, if they fit.
 
     For a head of imported vectors those beside the cohort, whatever they are.
     """
-    if engine.record.embedder == EXTERNAL:
-        return cohort.folder / FILE
+    encoder = engine.record.encoder
+    if given is not None or engine.record.embedder == EXTERNAL:
+        return read_features(given or cohort.folder / FILE, cohort, encoder)
     path = folder / FILE
     if not path.is_file():
         return None
     try:
-        read_features(path, cohort, engine.record.encoder)
+        return read_features(path, cohort, encoder)
     except EngineMismatch:
         return None
-    return path
-
-
-def _kept_rows(
-    engine: MilPredictor, cohort: Cohort, places: Sequence[Sequence[int]], features: Path
-) -> list[F32]:
-    kept = read_features(features, cohort, engine.record.encoder)
-    return [kept.rows[list(own)] for own in places]
 
 
 def _embedded(

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,9 @@ import numpy as np
 
 from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
-from immunopath.domain.files import read_small, write_bytes, write_text
+from immunopath.domain.files import write_bytes, write_text
+from immunopath.domain.packages import versions_of
+from immunopath.models.foundation.weights import sha256_of
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import close_engine
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
@@ -47,7 +48,8 @@ class Plan:
     """Everything that is checked before the first second of work.
 
     embedder: the engine string as it goes into the record, `EXTERNAL` for imported vectors;
-    recipe: what made labels from expression, when the cohort says so (``labels.json``).
+    recipe: what made labels from expression, when the cohort says so (``labels.json``);
+    constants_sha256: of that file, whatever it holds, None without it.
     """
 
     cohort: Cohort
@@ -57,6 +59,7 @@ class Plan:
     settings: MilSettings
     embedder: str
     recipe: LabelRecipe | None = None
+    constants_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,13 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
         )
     require_tiles(cohort, both)
     constants = folder / LABELS  # of drawn patients: constants only, no recipe for expression
-    by_recipe = constants.is_file() and origins == ["rna"]
-    recipe = read_recipe(constants) if by_recipe else None
+    digest = sha256_of(constants) if constants.is_file() else None
+    recipe = read_recipe(constants) if digest is not None and origins == ["rna"] else None
     if recipe is not None:
         recipe.require_held_out({s.patient_id: s.split for s in cohort.samples})
     fields = field_records(train, settings, recipe)
-    return Plan(cohort, train, val, fields, settings, str(EngineSpec.parse(embedder)), recipe)
+    name = str(EngineSpec.parse(embedder))
+    return Plan(cohort, train, val, fields, settings, name, recipe, digest)
 
 
 def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
@@ -173,7 +177,7 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
         seed=settings.seed,
         ood_limit=fitted.ood_limit,
         settings=settings.model_dump(exclude={"fields"}),
-        versions=_versions(),
+        versions={"immunopath": __version__} | versions_of("torch", "numpy", "safetensors"),
         weights_sha256=hashlib.sha256(data).hexdigest(),
         **_cohort_facts(plan),
     )
@@ -184,18 +188,13 @@ def write_head(out: Path, plan: Plan, vectors: Features, fitted: "Fitted") -> Mi
 
 
 def _cohort_facts(plan: Plan) -> dict[str, Any]:
-    cohort, constants = plan.cohort, plan.cohort.folder / LABELS
-    digest = (
-        hashlib.sha256(read_small(constants, "label constants")).hexdigest()
-        if constants.is_file()
-        else None
-    )
+    cohort = plan.cohort
     return {
         "mpp": cohort.mpp,
         "px": cohort.px,
         "stain": cohort.stain,
         "cut_points": cut_points_of(plan.train, plan.recipe),
-        "label_constants_digest": digest,
+        "label_constants_digest": plan.constants_sha256,
         "samples_digest": cohort.samples_sha256,
         "tiles_digest": cohort.tiles_sha256,
         "origin": plan.train[0].origin,
@@ -210,13 +209,3 @@ def _history(fitted: "Fitted") -> str:
     lines = ["member,epoch,train_loss,val_loss"]
     lines += [f"{e.member},{e.epoch},{e.train_loss:.6f},{e.val_loss:.6f}" for e in fitted.history]
     return "\n".join(lines) + "\n"
-
-
-def _versions() -> dict[str, str]:
-    found = {"immunopath": __version__}
-    for name in ("torch", "numpy", "safetensors"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -9,12 +9,12 @@ import numpy as np
 
 from immunopath.models.protocols import RGB
 
-LOW: Mapping[str, object] = {
+LOW: dict[str, str | float | None] = {
     "cd274_expression": "low", "msi_status": "MSS", "tme_subtype": "D", "til_fraction": 0.29,
     "til_density": "low", "immune_phenotype": "desert", "cd8_infiltration": "low",
     "immune_score": 0.28,
 }  # fmt: skip
-HIGH: Mapping[str, object] = {
+HIGH: dict[str, str | float | None] = {
     "cd274_expression": "high", "msi_status": "MSI-H", "tme_subtype": "IE", "til_fraction": 0.72,
     "til_density": "high", "immune_phenotype": "inflamed", "cd8_infiltration": "high",
     "immune_score": 0.78,

@@ -12,17 +12,20 @@ from pixel_store import CORE, pixels, store_of
 from immunopath.domain.case import Case
 from immunopath.domain.errors import (
     CalibratorMismatch,
+    CaseFileError,
     CheckpointError,
     EngineMismatch,
     EngineSpecError,
     ImageSizeError,
     RecordMissing,
 )
-from immunopath.domain.prediction import ValidationCard
+from immunopath.domain.prediction import EngineCaution, ValidationCard
 from immunopath.guidelines.loader import load_knowledge
 from immunopath.models.calibration import Calibrator, FieldCalibration, write_calibrator
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
+from immunopath.models.foundation.case_probe import probe_cases
 from immunopath.models.foundation.doctor import check_engine
+from immunopath.models.foundation.medgemma.probe_files import FILE as PROBE
 from immunopath.models.mil.build import build
 from immunopath.models.mil.cautions import STRANGE_LIMIT, UNCALIBRATED
 from immunopath.models.mil.pixels import Square, SquareTiles, squares_of
@@ -94,10 +97,13 @@ def test_a_head_of_drawn_images_says_so_and_a_short_case_too(folder: Path, core:
     assert codes == {
         "TRAINED_ON_SYNTHETIC": "serious",
         "FEWER_TILES_THAN_TRAINED": "caution",
+        "NOT_PROBED": "caution",
         "UNCALIBRATED": "note",
     }
     mil_head.write(folder, origin="rna", tiles_low=1)
-    assert engine(folder).predict(store_of(small)).result.cautions == (UNCALIBRATED,)
+    others = [c for c in engine(folder).predict(store_of(small)).result.cautions
+              if c.code != "NOT_PROBED"]  # fmt: skip
+    assert others == [UNCALIBRATED]
 
 
 def test_tiles_unlike_those_of_training_are_said(folder: Path, core: RGB) -> None:
@@ -214,6 +220,39 @@ def test_cards_of_raw_tables_say_nothing_of_calibrated_ones(folder: Path, core: 
     assert result.profile.til_fraction.validation is None
     write_validation(cards(digest, calibrator(digest).digest), folder / VALIDATION)
     assert engine(folder).predict(store_of(core)).result.profile.til_fraction.validation
+
+
+def cautions(folder: Path, source: TileSource) -> dict[str, EngineCaution]:
+    return {c.code: c for c in engine(folder).predict(source).result.cautions}
+
+
+def test_what_a_probe_found_stands_in_every_answer_of_its_head(folder: Path, core: RGB) -> None:
+    source = SquareTiles(squares_of(store_of(core), 0.5, 96)[:9], 0.5)
+    assert "never probed" in cautions(folder, source)["NOT_PROBED"].message
+    mil_head.write(folder, blind=True)
+    spec = EngineSpec(name="mil", source=str(folder))
+    result, path = probe_cases(spec, [source], None)
+    assert (result.verdict, path) == ("ignores", folder / PROBE)
+    found = cautions(folder, source)
+    assert "NOT_PROBED" not in found
+    assert found["IMAGE_IGNORED"].severity == "serious"
+    assert found["IMAGE_IGNORED"].fields == mil_head.TRAINED
+    mil_head.write(folder)
+    found = cautions(folder, source)
+    assert "other weights" in found["NOT_PROBED"].message
+    assert "IMAGE_IGNORED" not in found
+    result, _ = probe_cases(spec, [source], None)
+    assert result.verdict == "depends"
+    found = cautions(folder, source)
+    assert "NOT_PROBED" not in found
+    ignored = found["IMAGE_IGNORED"].fields if "IMAGE_IGNORED" in found else ()
+    assert set(ignored) == set(result.keys("ignores", "constant")) < set(mil_head.TRAINED)
+
+
+def test_a_damaged_probe_is_named(folder: Path) -> None:
+    (folder / PROBE).write_text("{}")
+    with pytest.raises(CaseFileError, match=r"immunopath-probe\.json: is not a probe result"):
+        engine(folder)
 
 
 def test_a_head_of_normalised_tiles_says_so(folder: Path, core: RGB) -> None:

@@ -5,22 +5,12 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
+from tiny_lora import HIGH, LOW, field
 
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
-from immunopath.training.samples import SAMPLES, TILES, Label, Sample, Split, write_samples
+from immunopath.training.samples import SAMPLES, TILES, Sample, Split, write_samples
 
-LOW: dict[str, Label] = {
-    "cd274_expression": "low", "msi_status": "MSS", "tme_subtype": "D", "til_fraction": 0.29,
-    "til_density": "low", "immune_phenotype": "desert", "cd8_infiltration": "low",
-    "immune_score": 0.28,
-}  # fmt: skip
-HIGH: dict[str, Label] = {
-    "cd274_expression": "high", "msi_status": "MSI-H", "tme_subtype": "IE", "til_fraction": 0.72,
-    "til_density": "high", "immune_phenotype": "inflamed", "cd8_infiltration": "high",
-    "immune_score": 0.78,
-}  # fmt: skip
 PX = 64
 
 
@@ -48,9 +38,8 @@ def write_cohort(folder: Path, n: int = 24, tiles: int = 1, **changes: Any) -> t
 def tile(folder: Path, patient: str, k: int, level: int, **changes: Any) -> TileRow:
     """Write one noisy grey tile and return its row."""
     seed = int(hashlib.sha256(f"{patient}-{k}".encode()).hexdigest()[:8], 16)
-    noise = np.random.default_rng(seed).normal(level, 12, (PX, PX, 3))
     stream = io.BytesIO()
-    Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(stream, format="PNG")
+    Image.fromarray(field(level, seed, PX)).save(stream, format="PNG")
     name = f"tiles/{patient}-{k}.png"
     (folder / "tiles").mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(stream.getvalue())

@@ -9,7 +9,8 @@ from tiny_lora import HIGH, LOW
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, LeakageError, OneClassField
 from immunopath.imaging.tile_manifest import read_tiles, write_tiles
-from immunopath.training.lora.cohort import checked_cohort, label_counts
+from immunopath.training.lora.cohort import checked_cohort
+from immunopath.training.lora.manifest import label_counts
 from immunopath.training.samples import SAMPLES, TILES, read_samples, write_samples
 
 NOWHERE = Path("no-base")

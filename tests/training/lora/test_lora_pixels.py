@@ -11,6 +11,7 @@ from tiny_lora import field
 from tiny_medgemma import loaded
 
 from immunopath.domain.errors import CaseFileError, ImageReadError
+from immunopath.imaging.decode import decode_image
 from immunopath.models.foundation.medgemma.gemma import encode
 from immunopath.training.lora.augment import augmented, restained, turned
 from immunopath.training.lora.config import AugmentConfig
@@ -35,6 +36,21 @@ def test_an_unchanged_tile_is_what_the_engine_shows_the_model(base: Path, tile: 
         made = pixels.model_input(tile, AugmentConfig(), source)
         assert np.array_equal(made, np.asarray(shown)[0])
         assert made.dtype == np.float32
+
+
+def test_a_tile_with_glass_cut_out_is_what_the_engine_shows_the_model(
+    base: Path, tmp_path: Path
+) -> None:
+    """The product puts what is transparent on white; Pillow alone would show what lies beneath."""
+    path = tmp_path / "t.png"
+    alpha = np.full((64, 64, 1), 255, np.uint8)
+    alpha[:, :32] = 0
+    Image.fromarray(np.concatenate([field(120, 3), alpha], axis=2)).save(path)
+    gemma = loaded(base)
+    shown = encode(gemma, [decode_image(path).pixels], "Answer.").pixel_values
+    pixels = TilePixels(gemma.processor.image_processor, cache_mb=1)
+    made = pixels.model_input(path, AugmentConfig(), np.random.default_rng(0))
+    assert np.array_equal(made, np.asarray(shown)[0])
 
 
 def test_the_cache_keeps_no_more_than_it_may(base: Path, tmp_path: Path) -> None:

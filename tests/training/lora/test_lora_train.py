@@ -33,7 +33,6 @@ from immunopath.models.spec import EngineSpec
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, Rna, fit_recipe, write_recipe
-from immunopath.training.lora.checkpoint import label_constants
 from immunopath.training.lora.cohort import checked_cohort
 from immunopath.training.lora.config_file import make_config
 from immunopath.training.lora.dataset import RowMaker
@@ -129,10 +128,11 @@ def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Pat
     write_samples(folder / SAMPLES, table)
     (folder / LABELS).unlink()
     (folder / "synthetic-labels.json").write_text('{"cut": 0.5}')
-    assert label_constants(folder) == {"cut": 0.5}
+    config = tiny_config(base, folder, tmp_path / "other")
+    assert checked_cohort(config).constants == {"cut": 0.5}
     (folder / LABELS).write_text("{}")
     with pytest.raises(LabelError, match="no label file of version 1"):
-        train(tiny_config(base, folder, tmp_path / "other"))
+        train(config)
 
 
 def test_the_base_is_confirmed_by_its_digest_alone(

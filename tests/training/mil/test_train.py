@@ -1,5 +1,6 @@
 """From a cohort folder to a head: what is refused before anything runs, and what is written."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,8 +209,10 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     assert bare.seen.val == keys_of(plan.val) != ()
     assert bare.fields["til_fraction"].quantity == "undeclared"
     write_recipe(small / LABELS, RECIPE)
-    found = train_mil(make_plan(small, "embedded", QUICK), tmp_path / "b", cache)
-    assert found.label_constants_digest is not None
+    planned, whole = make_plan(small, "embedded", QUICK), (small / LABELS).read_bytes()
+    (small / LABELS).write_text("changed while the head was trained")
+    found = train_mil(planned, tmp_path / "b", cache)
+    assert found.label_constants_digest == hashlib.sha256(whole).hexdigest()
     assert found.fields["til_fraction"].quantity == RECIPE.quantity
     assert found.fields["til_density"].quantity == f"{RECIPE.quantity}_class"
     assert found.cut_points == RECIPE.constants.cut_points("run-v3.1")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights
+from immunopath.domain.errors import AdapterMismatch, EngineSpecError, UnsafeWeights, first_few
 from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.medgemma.adapter_keys import mapped_key
 from immunopath.models.foundation.medgemma.gemma import Gemma
@@ -207,8 +207,8 @@ def compare_shapes(
     if missing or left:
         raise AdapterMismatch(
             f"{adapter.source}: {len(missing)} keys missing and {len(left)} left over after "
-            f"mapping older layouts ({_some(missing or left)}); load it on the model and library "
-            "version that it was trained with, or save it anew"
+            f"mapping older layouts ({first_few(missing or left, _SHOWN)}); load it on the model "
+            "and library version that it was trained with, or save it anew"
         )
     wrong = [key for key, shape in expected.items() if found[key] != shape]
     if wrong:
@@ -219,10 +219,6 @@ def compare_shapes(
         )
 
 
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:_SHOWN]) + (", …" if len(keys) > _SHOWN else "")
-
-
 def _fill(tuned: Any, tensors: Mapping[str, Any], adapter: Weights) -> None:  # noqa: ANN401
     guard_torchvision()
     from peft import set_peft_model_state_dict
@@ -231,7 +227,7 @@ def _fill(tuned: Any, tensors: Mapping[str, Any], adapter: Weights) -> None:  # 
     if result.unexpected_keys:
         raise AdapterMismatch(
             f"{adapter.source}: peft left out {len(result.unexpected_keys)} keys "
-            f"({_some(sorted(result.unexpected_keys))})"
+            f"({first_few(sorted(result.unexpected_keys), _SHOWN)})"
         )
 
 
@@ -248,6 +244,7 @@ def _check_not_zero(tuned: Any, adapter: Weights) -> int:  # noqa: ANN401
     if dead or not norms:
         raise AdapterMismatch(
             f"{adapter.source}: LoRA B is zero or not finite on {len(dead)} of {len(norms)} layers "
-            f"({_some(dead)}), so the adapter changes nothing there; it is untrained or damaged"
+            f"({first_few(dead, _SHOWN)}), so the adapter changes nothing there; it is untrained "
+            "or damaged"
         )
     return len(norms)
