@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.files import read_small, write_text
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.calibration_math import (
     FLOOR,
     Row,
@@ -30,8 +30,6 @@ from immunopath.models.calibration_math import (
 )
 
 FILE: Final = "calibration.json"
-GRID: Final = tuple(f"{n / 100:.2f}" for n in range(101))
-"""Cells of a number's table, ``0.00`` to ``1.00``."""
 Method = Literal["temperature", "isotonic"]
 SetMethod = Literal["lac", "aps", "cqr", "residual"]
 Split = Literal["train", "val", "test"]

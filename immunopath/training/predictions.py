@@ -6,7 +6,7 @@ measured by the same code.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -14,9 +14,6 @@ from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
-
-GRID: Final[tuple[str, ...]] = tuple(f"{n / 100:.2f}" for n in range(101))
-"""The number grid: keys of a number field's table, ``0.00`` to ``1.00``."""
 
 
 class FieldAnswer(Frozen):

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.training.calibration.fit import CELLS
 from immunopath.training.evaluation.collect import FieldData
 from immunopath.training.predictions import (
-    GRID,
     FieldAnswer,
     PatientAnswer,
     PredictionSet,

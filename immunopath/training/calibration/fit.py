@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import InputError
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.calibration import FieldCalibration
 from immunopath.models.calibration_math import Rows
 from immunopath.training.calibration.conformal import interval_margin, set_threshold
@@ -31,7 +31,7 @@ from immunopath.training.evaluation.calibration_metrics import (
 )
 from immunopath.training.evaluation.collect import FieldData, collect
 from immunopath.training.evaluation.resample import Floats, Ints
-from immunopath.training.predictions import GRID, PredictionSet
+from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample
 
 DRAWS: Final = 100

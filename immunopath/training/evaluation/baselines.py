@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from immunopath.domain.errors import InputError
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.training.evaluation.resample import Floats
-from immunopath.training.predictions import GRID, FieldAnswer, PatientAnswer, PredictionSet
+from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
 
 CONSTANT: Final = "constant"

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from immunopath.domain.base import Frozen
+from immunopath.domain.prediction import GRID
 from immunopath.training.evaluation.class_metrics import weighted_mean
 from immunopath.training.evaluation.resample import Floats, Ints, weighted_midranks
-from immunopath.training.predictions import GRID
 
 BINS: Final = 10
 LEVELS: Final = tuple(round(0.1 * k, 1) for k in range(1, 10))

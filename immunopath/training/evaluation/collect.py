@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.training.evaluation.resample import Floats
-from immunopath.training.predictions import GRID, FieldAnswer, PredictionSet
+from immunopath.training.predictions import FieldAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
 
 
