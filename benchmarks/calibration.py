@@ -25,7 +25,6 @@ from immunopath.models.calibration import FieldCalibration, write_calibrator
 from immunopath.training.calibration.calibrate import fit_calibrator
 from immunopath.training.calibration.conformal import held
 from immunopath.training.calibration.fit import (
-    CELLS,
     FitOptions,
     error_of,
     expected_error,
@@ -125,7 +124,7 @@ def field_figures(
     """Return the figures of one field: errors on test, coverage there and over seeds."""
     if not entry.evaluable or test.table is None or val.table is None:
         return {"evaluable": False, "reason": entry.reason, "counts": entry.counts}
-    inside, sizes = held(entry, test.table, test.truth, CELLS)
+    inside, sizes = held(entry, test.table, test.truth)
     return {
         "evaluable": True,
         "kind": "number" if entry.set_method == options.intervals else "category",
@@ -161,7 +160,7 @@ def sharpened(val: FieldData, test: FieldData, options: FitOptions) -> dict[str,
         return {"evaluable": False, "reason": entry.reason}
     table = _raised(test).table
     assert table is not None
-    inside, _ = held(entry, table, test.truth, CELLS)
+    inside, _ = held(entry, table, test.truth)
     return {**errors(entry, table, test.truth), "coverage_on_test": float(inside.mean())}
 
 
@@ -178,7 +177,7 @@ def over_seeds(val: FieldData, test: FieldData, options: FitOptions) -> dict[str
         part = _data(val.field, table[fit], truth[fit])
         entry = fit_field(part, options.model_copy(update={"seed": seed}))
         if entry.evaluable:
-            shares.append(float(held(entry, table[rest], truth[rest], CELLS)[0].mean()))
+            shares.append(float(held(entry, table[rest], truth[rest])[0].mean()))
     return {
         "mean": float(np.mean(shares)),
         "least": min(shares),

@@ -5,7 +5,7 @@ states tables. It belongs to one checkpoint, asked in one way; another's is refu
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -126,7 +126,7 @@ class FieldCalibration(Frozen):
         table = {name: float(p) for name, p in zip(names, after[0], strict=True)}
         value = self._value(names, after)
         if FIELD_VALUES[self.field] is None:
-            low, high = self.intervals(after, [float(name) for name in names])
+            low, high = self.intervals(after)
             span = (float(low[0]), float(high[0]))
             return CalibratedTable(table, value, None, span, self.coverage, True)
         inside = self.members(after)[0]
@@ -140,10 +140,10 @@ class FieldCalibration(Frozen):
         floor = 0.0 if FIELD_VALUES[self.field] is None else FLOOR
         return rows if self.temperature is None else tempered(rows, self.temperature, floor)
 
-    def intervals(self, rows: Rows, cells: Sequence[float]) -> tuple[Row, Row]:
-        """Return low and high of corrected tables of a number, (n,); cells: see `levels`."""
+    def intervals(self, rows: Rows) -> tuple[Row, Row]:
+        """Return low and high of corrected tables of a number, (n,)."""
         method, margin = str(self.set_method), float(self.threshold or 0)
-        return intervals(rows, cells, method, float(self.coverage or 0), margin)
+        return intervals(rows, method, float(self.coverage or 0), margin)
 
     def members(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which values belong to the sets of corrected tables of a category, (n, k)."""
@@ -151,7 +151,7 @@ class FieldCalibration(Frozen):
 
     def _value(self, names: tuple[str, ...], rows: Rows) -> str | float:
         if FIELD_VALUES[self.field] is None:
-            return float(medians(rows, [float(name) for name in names])[0])
+            return float(medians(rows)[0])
         return names[int(rows[0].argmax())]
 
     def _check_names(self, table: Mapping[str, float]) -> None:

@@ -14,9 +14,9 @@ from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import InputError
-from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.calibration import FieldCalibration
-from immunopath.models.calibration_math import Rows
+from immunopath.models.calibration_math import CELLS, Rows
 from immunopath.training.calibration.conformal import interval_margin, set_threshold
 from immunopath.training.calibration.correction import (
     HIGHEST,
@@ -35,7 +35,6 @@ from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample
 
 DRAWS: Final = 100
-CELLS: Final = tuple(float(text) for text in GRID)
 
 
 class FitOptions(Frozen):
@@ -92,7 +91,7 @@ def fit_field(data: FieldData, options: FitOptions) -> FieldCalibration:
     after = correction.apply(before)
     if number:
         sets: Any = options.intervals
-        threshold = interval_margin(after, truth, CELLS, options.intervals, options.coverage)
+        threshold = interval_margin(after, truth, options.intervals, options.coverage)
     else:
         sets = options.sets
         codes = truth.astype(np.int64)
@@ -167,7 +166,7 @@ def expected_error(rows: Rows, seed: int, *, number: bool, draws: int = DRAWS) -
     found = []
     for _ in range(draws):
         codes = (rng.random((len(rows), 1)) > reached).sum(axis=1)
-        truth = np.asarray(CELLS)[codes] if number else codes.astype(np.float64)
+        truth = CELLS[codes] if number else codes.astype(np.float64)
         found.append(error_of(rows, truth, number=number))
     return float(np.mean(found))
 
