@@ -19,14 +19,13 @@ from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.calibration_math import (
-    FLOOR,
+    Knots,
     Row,
     Rows,
-    curved,
+    corrected,
     intervals,
     medians,
     members,
-    tempered,
 )
 
 FILE: Final = "calibration.json"
@@ -73,7 +72,7 @@ class FieldCalibration(Frozen):
     n_conformal: int = Field(default=0, ge=0)
     method: Method | None = None
     temperature: float | None = Field(default=None, gt=0)
-    curve: tuple[tuple[float, float], ...] = ()
+    curve: Knots = ()
     set_method: SetMethod | None = None
     threshold: float | None = Field(default=None, ge=-1, le=1)
     coverage: float | None = Field(default=None, gt=0, lt=1)
@@ -135,10 +134,8 @@ class FieldCalibration(Frozen):
 
     def corrected(self, rows: Rows) -> Rows:
         """Return tables after temperature or curve, (n, k); columns in the order of the table."""
-        if self.method == "isotonic":
-            return curved(rows, np.asarray(self.curve, dtype=np.float64))
-        floor = 0.0 if FIELD_VALUES[self.field] is None else FLOOR
-        return rows if self.temperature is None else tempered(rows, self.temperature, floor)
+        number = FIELD_VALUES[self.field] is None
+        return corrected(rows, self.temperature, self.curve, number=number)
 
     def intervals(self, rows: Rows) -> tuple[Row, Row]:
         """Return low and high of corrected tables of a number, (n,)."""

@@ -12,6 +12,7 @@ from immunopath.domain.prediction import GRID
 
 Rows = NDArray[np.float64]
 Row = NDArray[np.float64]
+Knots = tuple[tuple[float, float], ...]
 
 CELLS: Final[Row] = np.array([float(text) for text in GRID])
 """The numbers of `GRID`, ascending from 0 to 1."""
@@ -44,6 +45,13 @@ def curved(rows: Rows, knots: Rows) -> Rows:
     """
     first = np.interp(rows[:, 0], knots[:, 0], knots[:, 1])
     return np.stack([first, 1 - first], axis=1)
+
+
+def corrected(rows: Rows, temperature: float | None, curve: Knots, *, number: bool) -> Rows:
+    """Return tables after a field's correction, (n, k): by its curve, else by its temperature."""
+    if curve:
+        return curved(rows, np.asarray(curve, dtype=np.float64))
+    return rows if temperature is None else tempered(rows, temperature, 0.0 if number else FLOOR)
 
 
 def mass_above(rows: Rows) -> Rows:
