@@ -8,6 +8,7 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.training.evaluation.collect import collect
 from immunopath.training.evaluation.compare import LOWER_IS_BETTER, Difference, differences
+from immunopath.training.evaluation.evaluate import origin_of
 from immunopath.training.evaluation.request import MAIN
 from immunopath.training.evaluation.resample import DEFAULT, Plan
 from immunopath.training.evaluation.write import ANSWERS
@@ -19,7 +20,7 @@ class Comparison(Frozen):
     """Run `one` minus run `other` on the `n` patients of both.
 
     one, other: engine and the start of its digest; left_out: patients of one run alone; origin: of
-    the labels.
+    the labels, as in `Evaluation`.
     """
 
     one: str
@@ -53,7 +54,7 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
         other=label_b,
         n=len(common),
         left_out=len(truth_a) + len(truth_b) - 2 * len(common),
-        origin=" and ".join(sorted({sample.origin for sample in common})),
+        origin=origin_of(common),
         draws=plan.draws,
         seed=plan.seed,
         differences=differences(data_a, data_b, label_b, plan),

@@ -7,6 +7,7 @@ from typing import Final
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.alarm import Alarm, alarm, field_alarm
 from immunopath.training.evaluation.collect import FieldData, collect
@@ -116,7 +117,7 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     return Evaluation(
         cohort=cohort,
         split=split or "all",
-        origin=_origin(scored),
+        origin=origin_of(scored),
         n=len(scored),
         splits=dict(Counter(s.split or "none" for s in samples)),
         draws=plan.draws,
@@ -190,10 +191,10 @@ def _in_order(names: Mapping[str, object]) -> list[str]:
     return [n for n in EXPECTED if n in names] + [n for n in names if n not in EXPECTED]
 
 
-def _origin(scored: Sequence[Sample]) -> str:
+def origin_of(scored: Sequence[Sample]) -> str:
     """Return where the labels come from; one rendered patient makes the whole synthetic."""
     kinds = sorted({sample.origin for sample in scored})
-    return "synthetic" if "synthetic" in kinds else " and ".join(kinds)
+    return SYNTHETIC if SYNTHETIC in kinds else " and ".join(kinds)
 
 
 def _require_overlap(scored: Sequence[Sample], predicted: PredictionSet, split: str | None) -> None:
