@@ -105,7 +105,7 @@ def require_sensible(request: Request, sets: dict[str, PredictionSet]) -> None:
             "(--predictions FILE), and once"
         )
     names = [name for name, _ in (*request.files, *request.engines)]
-    names += [*request.controls] if request.predictor is not None else []
+    names += [MAIN, *request.controls] if request.predictor is not None else []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{twice[0]!r} is given twice; every set of answers needs its own name")

@@ -179,6 +179,7 @@ def test_a_baseline_that_cannot_run_is_not_run_and_costs_nothing_else(
         ({"files": "predictor", "split": "val"}, "none of the 60 patients"),
         ({"files": "blank", "predictor": "constant"}, "answers to images with control 'none'"),
         ({"predictor": "constant", "files": "mil", "engines": (("mil", "embedded"),)}, "twice"),
+        ({"predictor": "constant", "engines": (("predictor", "embedded"),)}, "twice"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(
