@@ -35,7 +35,7 @@ from immunopath.training.evaluation.resample import Floats
 from immunopath.training.mil.predict import predict_cohort
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import Means, make_plan, train_mil
-from immunopath.training.predictions import PredictionSet, write_predictions
+from immunopath.training.predictions import read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
 from immunopath.training.synthetic.cohort import CohortSettings
 from immunopath.training.synthetic.folder import write_cohort
@@ -80,7 +80,7 @@ def prepare(folder: Path, patients: int, noise: float, seed: int) -> None:
 def figures(folder: Path) -> dict[str, Any]:
     """Return every figure of a prepared folder; writes the head's ``calibration.json``."""
     samples = read_samples(folder / "cohort" / SAMPLES)
-    answers = {split: _read(folder / f"{split}.json") for split in ("val", "test")}
+    answers = {split: read_predictions(folder / f"{split}.json") for split in ("val", "test")}
     options = FitOptions(coverage=COVERAGE)
     calibrator = fit_calibrator(folder / "val.json", folder / "cohort" / SAMPLES, options=options)
     write_calibrator(calibrator, folder / "head")
@@ -127,7 +127,7 @@ def field_figures(
     inside, sizes = held(entry, test.table, test.truth)
     return {
         "evaluable": True,
-        "kind": "number" if entry.set_method == options.intervals else "category",
+        "kind": "number" if test.values is None else "category",
         "n_fit": entry.n_fit,
         "n_conformal": entry.n_conformal,
         **errors(entry, test.table, test.truth),
@@ -209,10 +209,6 @@ def _accuracy(test: FieldData) -> float | None:
 
 def _of(samples: Sequence[Sample], split: str) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.split == split)
-
-
-def _read(path: Path) -> PredictionSet:
-    return PredictionSet.model_validate_json(path.read_bytes())
 
 
 if __name__ == "__main__":
