@@ -76,6 +76,11 @@ class Evaluation(Frozen):
     alarm: Alarm
     compliance: Compliance | None = None
 
+    @property
+    def text(self) -> str:
+        """The bytes of ``evaluation.json``, by whose digest cards name it."""
+        return self.model_dump_json(indent=1) + "\n"
+
     def value(self, field: str, metric: str, of: str | None = None) -> float | None:
         """Return one number of the predictor (or of the baseline `of`); None when there is none."""
         scored = self.main if of is None else self.others.get(of)
