@@ -127,8 +127,7 @@ def why_not(data: FieldData, options: FitOptions) -> str:
     counts = {value: codes[code] for code, value in enumerate(data.values or ())}
     rare = min(counts, key=lambda value: counts[value]) if counts else ""
     checks = (
-        (not data.labels, "no patient has a label"),
-        (n == 0, f"none of {len(data.labels)} labelled patients has an answer"),
+        (bool(data.why_empty), data.why_empty),
         (data.table is None, "the engine states no probabilities"),
         (n < least, f"{n} patients with label and answer, at least {least} are needed"),
         (not counts and n > 0 and np.ptp(data.truth) == 0, "all labels are the same number"),

@@ -132,6 +132,10 @@ def _numbers_by_facts(x: Any, labels: Sequence[Label], new: Any, _: str) -> list
     return found
 
 
+FITTED: Final = {MAJORITY: majority, CLINICAL: clinical}
+"""The baselines that are fitted on training patients, by name."""
+
+
 def grid_table(values: Floats) -> dict[str, float]:
     """Return how numbers in [0, 1] are distributed over the grid, empty cells left out."""
     cells = np.clip(np.rint(values * 100), 0, 100).astype(np.int64)

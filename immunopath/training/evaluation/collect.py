@@ -36,6 +36,13 @@ class FieldData:
         """Allowed values; None for a number."""
         return FIELD_VALUES[self.field]
 
+    @property
+    def why_empty(self) -> str:
+        """Why there is nothing to compare, or an empty string."""
+        if not self.labels:
+            return "no patient has a label"
+        return "" if len(self) else f"none of {len(self.labels)} labelled patients has an answer"
+
     def __len__(self) -> int:
         return len(self.patients)
 
@@ -84,6 +91,11 @@ def collect(samples: Sequence[Sample], found: PredictionSet, field: str) -> Fiel
         abstained=abstained,
         missing=missing,
     )
+
+
+def tenth_of(number: float) -> int:
+    """Return the tenth of [0, 1] that a number lies in, 0 to 9; 1 belongs to the last."""
+    return min(int(number * 10 + 1e-9), 9)
 
 
 def _codes(pairs: Sequence[tuple[str, Label]], field: str, who: str) -> Floats:

@@ -145,13 +145,10 @@ def _made(
     made = {baselines.CONSTANT: baselines.constant(scored)}
     if split not in {"val", "test"}:
         why = "it is fitted on the training patients, and they are scored here"
-        return made, dict.fromkeys((baselines.MAJORITY, baselines.CLINICAL), why)
+        return made, dict.fromkeys(baselines.FITTED, why)
     train = [s for s in samples if s.split == "train"]
     missing = {}
-    for name, fit in (
-        (baselines.MAJORITY, baselines.majority),
-        (baselines.CLINICAL, baselines.clinical),
-    ):
+    for name, fit in baselines.FITTED.items():
         try:
             made[name] = fit(train, scored)
         except InputError as error:

@@ -81,7 +81,7 @@ def _ask_all(
 ) -> Asked:
     """Return the sets of answers that are asked for; what an engine says is written at once."""
     sets, info, place = dict(files), None, None
-    if request.predictor in WITHOUT_IMAGE:
+    if request.predictor is not None and request.predictor in WITHOUT_IMAGE:
         sets[MAIN] = _without_image(request.predictor, samples, scored)
     elif request.predictor is not None:
         main = _asked(request, MAIN, request.predictor, scored, shown)
@@ -161,14 +161,11 @@ def _validation_path(engine: Predictor, spec: EngineSpec) -> Path | None:
     return own
 
 
-def _without_image(
-    name: str | None, samples: Sequence[Sample], scored: Sequence[Sample]
-) -> PredictionSet:
-    train = [sample for sample in samples if sample.split == "train"]
+def _without_image(name: str, samples: Sequence[Sample], scored: Sequence[Sample]) -> PredictionSet:
     if name == baselines.CONSTANT:
         return baselines.constant(scored)
-    fit = baselines.majority if name == baselines.MAJORITY else baselines.clinical
-    return fit(train, scored)
+    train = [sample for sample in samples if sample.split == "train"]
+    return baselines.FITTED[name](train, scored)
 
 
 def _why_not(request: Request) -> dict[str, str]:

@@ -12,7 +12,7 @@ from immunopath.training.evaluation import calibration_metrics as calibration
 from immunopath.training.evaluation import class_metrics as classes
 from immunopath.training.evaluation import number_metrics as numbers
 from immunopath.training.evaluation.calibration_metrics import ReliabilityPoint
-from immunopath.training.evaluation.collect import FieldData
+from immunopath.training.evaluation.collect import FieldData, tenth_of
 from immunopath.training.evaluation.resample import (
     DEFAULT,
     Estimate,
@@ -24,7 +24,7 @@ from immunopath.training.evaluation.resample import (
 )
 
 MIN_POSITIVES: Final = 10
-"""A class with fewer labelled patients cannot be evaluated; a field needs two that can."""
+"""A class with fewer answered patients cannot be evaluated; a field needs two that can."""
 MIN_NUMBERS: Final = 10
 PRIMARY: Final = {"class": "balanced_accuracy", "number": "spearman"}
 """The metric by which a field is summed up."""
@@ -108,10 +108,8 @@ def measured(data: FieldData, weights: Floats) -> dict[str, Estimate]:
 
 def why_not_evaluable(data: FieldData) -> str:
     """Return why a field has no figures, or an empty string."""
-    if not data.labels:
-        return "no patient has a label"
-    if not len(data):
-        return f"none of {len(data.labels)} labelled patients has an answer"
+    if data.why_empty:
+        return data.why_empty
     return _too_few_numbers(data) if data.values is None else _too_few_classes(data, data.values)
 
 
@@ -141,7 +139,7 @@ def tally(data: FieldData, given: tuple[object, ...]) -> dict[str, int]:
     if data.values is not None:
         counted = Counter(given)
         return {value: counted[value] for value in data.values}
-    tenths = Counter(min(int(float(str(v)) * 10 + 1e-9), 9) for v in given)
+    tenths = Counter(tenth_of(float(str(v))) for v in given)
     return {f"{k / 10:.1f}-{(k + 1) / 10:.1f}": tenths[k] for k in range(10)}
 
 
