@@ -1,7 +1,6 @@
 """Paired differences: two sets of answers on the same patients, resampled together."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 
@@ -9,10 +8,6 @@ from immunopath.domain.base import Frozen
 from immunopath.training.evaluation.collect import FieldData
 from immunopath.training.evaluation.resample import DEFAULT, Plan, estimate, resamples
 from immunopath.training.evaluation.score import metric_rows, why_not_evaluable
-
-LOWER_IS_BETTER: Final = frozenset(
-    {"mae", "brier", "log_loss", "ece", "crps", "quantile_error", "width_90"}
-)
 
 
 class Difference(Frozen):

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.training.evaluation.collect import collect
-from immunopath.training.evaluation.compare import LOWER_IS_BETTER, Difference, differences
+from immunopath.training.evaluation.compare import Difference, differences
 from immunopath.training.evaluation.evaluate import origin_of
 from immunopath.training.evaluation.request import MAIN
 from immunopath.training.evaluation.resample import DEFAULT, Plan
 from immunopath.training.evaluation.write import ANSWERS
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
+
+_LOWER_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss", "ece", "crps", "quantile_error"})
+_NEITHER: Final = frozenset({"coverage_90", "width_90"})
+"""A coverage is right, not large; a width says nothing alone."""
 
 
 class Comparison(Frozen):
@@ -63,12 +68,12 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
 
 def verdict(found: Difference) -> str:
     """Return which run is better on a metric: ``first``, ``second``, or neither is shown to be."""
-    if found.metric in {"coverage_90", "width_90"}:
-        return ""  # a coverage is right, not large; a width says nothing alone
+    if found.metric in _NEITHER:
+        return ""
     if found.low is None or found.high is None or found.low <= 0 <= found.high:
         return "not shown"
     higher = found.low > 0
-    return "first" if higher != (found.metric in LOWER_IS_BETTER) else "second"
+    return "first" if higher != (found.metric in _LOWER_IS_BETTER) else "second"
 
 
 def _read(folder: Path) -> tuple[Sequence[Sample], PredictionSet]:
