@@ -57,7 +57,7 @@ class PredictionSet(Frozen):
     """The answers of one engine on one set of patients, and what produced them.
 
     preprocess: how it asked and what it was shown, as in `Provenance`; empty when not known.
-    control: ``none`` for the true images, ``blank`` or ``shuffled`` for the two controls;
+    control: ``none`` for the true images, ``blank``, ``shuffled`` or ``swapped`` for a control;
     conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied;
     calibrator: its digest, as in `Provenance`.
     """
