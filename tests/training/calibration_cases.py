@@ -87,7 +87,7 @@ def write_checkpoint(folder: Path) -> Path:
     """Write a folder that looks like an adapter of a base that is not here."""
     folder.mkdir()
     (folder / "immunopath.json").write_text("{}")
-    config = {"base_model_name_or_path": "nobody/no-such-model"}
+    config = {"peft_type": "LORA", "base_model_name_or_path": "nobody/no-such-model"}
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 
