@@ -12,6 +12,7 @@ from immunopath.training.evaluation.compare import Difference, differences
 from immunopath.training.evaluation.evaluate import origin_of
 from immunopath.training.evaluation.request import MAIN
 from immunopath.training.evaluation.resample import DEFAULT, Plan
+from immunopath.training.evaluation.score import Drawn
 from immunopath.training.evaluation.write import ANSWERS
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
@@ -51,8 +52,10 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
         raise CaseFileError(f"{one} and {other}: have no patient in common, so nothing is paired")
     for sample in common:
         _require_same_labels(sample, by_id[sample.patient_id], one, other)
-    data_a = {name: collect(common, a, name) for name in FIELD_VALUES}
-    data_b = {name: collect(common, b, name) for name in FIELD_VALUES}
+    drawn_a, drawn_b = (
+        {name: Drawn(collect(common, found, name), plan) for name in FIELD_VALUES}
+        for found in (a, b)
+    )
     label_b = _label(b)
     return Comparison(
         one=_label(a),
@@ -62,7 +65,7 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
         origin=origin_of(common),
         draws=plan.draws,
         seed=plan.seed,
-        differences=differences(data_a, data_b, label_b, plan),
+        differences=differences(drawn_a, drawn_b, label_b),
     )
 
 

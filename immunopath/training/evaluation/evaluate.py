@@ -10,12 +10,12 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.alarm import Alarm, alarm, field_alarm
-from immunopath.training.evaluation.collect import FieldData, collect
+from immunopath.training.evaluation.collect import collect
 from immunopath.training.evaluation.compare import Difference, differences
 from immunopath.training.evaluation.compliance import Compliance, compliance
 from immunopath.training.evaluation.groups import GroupScore, group_scores
 from immunopath.training.evaluation.resample import DEFAULT, Plan
-from immunopath.training.evaluation.score import FieldScore, score
+from immunopath.training.evaluation.score import Drawn, FieldScore, score
 from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample, Split
 
@@ -113,12 +113,9 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     missing = {k: v for k, v in missing.items() if k not in given}
     missing |= {k: "not given" for k in EXPECTED if k not in given and k not in missing}
     missing |= {k: v for k, v in (not_run or {}).items() if k not in given}
-    data = {name: collect(scored, predicted, name) for name in FIELD_VALUES}
-    beside = {
-        who: {name: collect(scored, found, name) for name in FIELD_VALUES}
-        for who, found in given.items()
-    }
-    main = _set_score(predicted, data, plan)
+    drawn = _drawn(scored, predicted, plan)
+    beside = {who: _drawn(scored, found, plan) for who, found in given.items()}
+    main = _set_score(predicted, drawn)
     return Evaluation(
         cohort=cohort,
         split=split or "all",
@@ -128,15 +125,19 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
         draws=plan.draws,
         seed=plan.seed,
         main=main,
-        others={w: _set_score(given[w], beside[w], plan) for w in _in_order(given)},
+        others={w: _set_score(given[w], beside[w]) for w in _in_order(given)},
         not_run={k: missing[k] for k in _in_order(missing)},
         differences=tuple(
-            found for who in _in_order(given) for found in differences(data, beside[who], who, plan)
+            found for who in _in_order(given) for found in differences(drawn, beside[who], who)
         ),
-        groups=group_scores(scored, data, plan),
-        alarm=_alarm(data, beside, main, plan),
+        groups=group_scores(scored, drawn),
+        alarm=_alarm(drawn, beside, main, plan),
         compliance=compliance(predicted, [s.patient_id for s in scored]),
     )
+
+
+def _drawn(scored: Sequence[Sample], found: PredictionSet, plan: Plan) -> dict[str, Drawn]:
+    return {name: Drawn(collect(scored, found, name), plan) for name in FIELD_VALUES}
 
 
 def _made(
@@ -157,24 +158,24 @@ def _made(
 
 
 def _alarm(
-    data: Mapping[str, FieldData],
-    beside: Mapping[str, Mapping[str, FieldData]],
+    drawn: Mapping[str, Drawn],
+    beside: Mapping[str, Mapping[str, Drawn]],
     main: SetScore,
     plan: Plan,
 ) -> Alarm:
     found = [
         field_alarm(
-            own,
-            {control: beside[control][name] for control in CONTROLS if control in beside},
+            own.data,
+            {control: beside[control][name].data for control in CONTROLS if control in beside},
             plan,
         )
-        for name, own in data.items()
+        for name, own in drawn.items()
     ]
     evaluable = [name for name, field in main.fields.items() if field.evaluable]
     return alarm([field for field in found if field is not None], evaluable)
 
 
-def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) -> SetScore:
+def _set_score(found: PredictionSet, drawn: Mapping[str, Drawn]) -> SetScore:
     tiles = [answer.n_tiles for answer in found.answers]
     return SetScore(
         engine=found.engine,
@@ -185,7 +186,7 @@ def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) 
         calibrator=found.calibrator,
         preprocess=found.preprocess,
         n_tiles=sum(tiles) / len(tiles) if tiles else 0.0,
-        fields={name: score(own, plan) for name, own in data.items()},
+        fields={name: score(own) for name, own in drawn.items()},
     )
 
 
