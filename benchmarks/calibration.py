@@ -25,7 +25,6 @@ from immunopath.models.calibration import FieldCalibration, write_calibrator
 from immunopath.training.calibration.calibrate import fit_calibrator
 from immunopath.training.calibration.conformal import held
 from immunopath.training.calibration.fit import (
-    CELLS,
     FitOptions,
     error_of,
     expected_error,
@@ -36,7 +35,7 @@ from immunopath.training.evaluation.resample import Floats
 from immunopath.training.mil.predict import predict_cohort
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import Means, make_plan, train_mil
-from immunopath.training.predictions import PredictionSet, write_predictions
+from immunopath.training.predictions import read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
 from immunopath.training.synthetic.cohort import CohortSettings
 from immunopath.training.synthetic.folder import write_cohort
@@ -81,7 +80,7 @@ def prepare(folder: Path, patients: int, noise: float, seed: int) -> None:
 def figures(folder: Path) -> dict[str, Any]:
     """Return every figure of a prepared folder; writes the head's ``calibration.json``."""
     samples = read_samples(folder / "cohort" / SAMPLES)
-    answers = {split: _read(folder / f"{split}.json") for split in ("val", "test")}
+    answers = {split: read_predictions(folder / f"{split}.json") for split in ("val", "test")}
     options = FitOptions(coverage=COVERAGE)
     calibrator = fit_calibrator(folder / "val.json", folder / "cohort" / SAMPLES, options=options)
     write_calibrator(calibrator, folder / "head")
@@ -125,10 +124,10 @@ def field_figures(
     """Return the figures of one field: errors on test, coverage there and over seeds."""
     if not entry.evaluable or test.table is None or val.table is None:
         return {"evaluable": False, "reason": entry.reason, "counts": entry.counts}
-    inside, sizes = held(entry, test.table, test.truth, CELLS)
+    inside, sizes = held(entry, test.table, test.truth)
     return {
         "evaluable": True,
-        "kind": "number" if entry.set_method == options.intervals else "category",
+        "kind": "number" if test.values is None else "category",
         "n_fit": entry.n_fit,
         "n_conformal": entry.n_conformal,
         **errors(entry, test.table, test.truth),
@@ -161,7 +160,7 @@ def sharpened(val: FieldData, test: FieldData, options: FitOptions) -> dict[str,
         return {"evaluable": False, "reason": entry.reason}
     table = _raised(test).table
     assert table is not None
-    inside, _ = held(entry, table, test.truth, CELLS)
+    inside, _ = held(entry, table, test.truth)
     return {**errors(entry, table, test.truth), "coverage_on_test": float(inside.mean())}
 
 
@@ -178,7 +177,7 @@ def over_seeds(val: FieldData, test: FieldData, options: FitOptions) -> dict[str
         part = _data(val.field, table[fit], truth[fit])
         entry = fit_field(part, options.model_copy(update={"seed": seed}))
         if entry.evaluable:
-            shares.append(float(held(entry, table[rest], truth[rest], CELLS)[0].mean()))
+            shares.append(float(held(entry, table[rest], truth[rest])[0].mean()))
     return {
         "mean": float(np.mean(shares)),
         "least": min(shares),
@@ -210,10 +209,6 @@ def _accuracy(test: FieldData) -> float | None:
 
 def _of(samples: Sequence[Sample], split: str) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.split == split)
-
-
-def _read(path: Path) -> PredictionSet:
-    return PredictionSet.model_validate_json(path.read_bytes())
 
 
 if __name__ == "__main__":

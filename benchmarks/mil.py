@@ -28,7 +28,7 @@ from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.collect import collect
-from immunopath.training.evaluation.score import score
+from immunopath.training.evaluation.score import Drawn, score
 from immunopath.training.mil.cohort import read_cohort
 from immunopath.training.mil.features import cohort_features
 from immunopath.training.mil.predict import predict_cohort
@@ -69,7 +69,7 @@ def figures(found: PredictionSet, truth: tuple[Sample, ...], prefix: str = "") -
     made: dict[str, Any] = {}
     for name, (field, metric) in (METRICS | MORE).items():
         data = collect(truth, found, field)
-        estimate = score(data).metrics.get(metric)
+        estimate = score(Drawn(data)).metrics.get(metric)
         if estimate is not None:
             made[prefix + name] = round(estimate.value, 4)
             if metric == "spearman":

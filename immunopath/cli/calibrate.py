@@ -35,8 +35,6 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
     from immunopath.training.calibration.checkpoint import digest_of, require_folder
     from immunopath.training.calibration.fit import options_of
-    from immunopath.training.samples import read_samples
-    from immunopath.training.seen import read_seen, require_unseen
 
     asked: dict[str, Any] = {
         "coverage": coverage,
@@ -47,11 +45,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
         "seed": seed,
     }
     require_folder(checkpoint)
-    found = fit_calibrator(predictions, samples, split, options_of(asked))
-    seen = read_seen(checkpoint)
-    if seen is not None:
-        chosen = [s for s in read_samples(samples) if s.split == found.split]
-        require_unseen(seen, chosen, found.split, checkpoint)
+    found = fit_calibrator(predictions, samples, split, options_of(asked), checkpoint)
     digest = digest_of(checkpoint)
     require_checkpoint(found, digest, checkpoint)
     show(found)

@@ -111,6 +111,8 @@ FIELD_VALUES: dict[str, tuple[str, ...] | None] = {
     "immune_score": None,
 }
 """Allowed values of the eight fields in contract order; None marks a number in [0, 1]."""
+GRID: tuple[str, ...] = tuple(f"{n / 100:.2f}" for n in range(101))
+"""The cells of a number's table, ``0.00`` to ``1.00``."""
 
 
 class BiomarkerProfile(Frozen):

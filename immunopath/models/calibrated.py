@@ -19,11 +19,11 @@ from immunopath.domain.prediction import (
     PredictorResult,
 )
 from immunopath.models.calibration import CalibratedTable, Calibrator
+from immunopath.models.validation import SYNTHETIC
 
 V = TypeVar("V", str, float)
 
 _DECIMALS: Final = 6
-_SYNTHETIC: Final = "synthetic"
 
 
 def calibrated_result(result: PredictorResult, calibrator: Calibrator | None) -> PredictorResult:
@@ -121,7 +121,7 @@ def calibration_cautions(
     others = differences(calibrator, conditioning, preprocess)
     if others:
         return (_not_applied(others),)
-    found = [] if _SYNTHETIC not in calibrator.origins else [_ON_SYNTHETIC]
+    found = [] if SYNTHETIC not in calibrator.origins else [_ON_SYNTHETIC]
     least, most = calibrator.n_tiles
     if n_tiles is not None and most > 0 and not least <= n_tiles <= most:
         found.append(

@@ -5,7 +5,7 @@ states tables. It belongs to one checkpoint, asked in one way; another's is refu
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -17,21 +17,18 @@ from pydantic import Field, ValidationError, model_validator
 from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError
 from immunopath.domain.files import read_small, write_text
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.calibration_math import (
-    FLOOR,
+    Knots,
     Row,
     Rows,
-    curved,
+    corrected,
     intervals,
     medians,
     members,
-    tempered,
 )
 
 FILE: Final = "calibration.json"
-GRID: Final = tuple(f"{n / 100:.2f}" for n in range(101))
-"""Cells of a number's table, ``0.00`` to ``1.00``."""
 Method = Literal["temperature", "isotonic"]
 SetMethod = Literal["lac", "aps", "cqr", "residual"]
 Split = Literal["train", "val", "test"]
@@ -75,7 +72,7 @@ class FieldCalibration(Frozen):
     n_conformal: int = Field(default=0, ge=0)
     method: Method | None = None
     temperature: float | None = Field(default=None, gt=0)
-    curve: tuple[tuple[float, float], ...] = ()
+    curve: Knots = ()
     set_method: SetMethod | None = None
     threshold: float | None = Field(default=None, ge=-1, le=1)
     coverage: float | None = Field(default=None, gt=0, lt=1)
@@ -128,7 +125,7 @@ class FieldCalibration(Frozen):
         table = {name: float(p) for name, p in zip(names, after[0], strict=True)}
         value = self._value(names, after)
         if FIELD_VALUES[self.field] is None:
-            low, high = self.intervals(after, [float(name) for name in names])
+            low, high = self.intervals(after)
             span = (float(low[0]), float(high[0]))
             return CalibratedTable(table, value, None, span, self.coverage, True)
         inside = self.members(after)[0]
@@ -137,15 +134,13 @@ class FieldCalibration(Frozen):
 
     def corrected(self, rows: Rows) -> Rows:
         """Return tables after temperature or curve, (n, k); columns in the order of the table."""
-        if self.method == "isotonic":
-            return curved(rows, np.asarray(self.curve, dtype=np.float64))
-        floor = 0.0 if FIELD_VALUES[self.field] is None else FLOOR
-        return rows if self.temperature is None else tempered(rows, self.temperature, floor)
+        number = FIELD_VALUES[self.field] is None
+        return corrected(rows, self.temperature, self.curve, number=number)
 
-    def intervals(self, rows: Rows, cells: Sequence[float]) -> tuple[Row, Row]:
-        """Return low and high of corrected tables of a number, (n,); cells: see `levels`."""
+    def intervals(self, rows: Rows) -> tuple[Row, Row]:
+        """Return low and high of corrected tables of a number, (n,)."""
         method, margin = str(self.set_method), float(self.threshold or 0)
-        return intervals(rows, cells, method, float(self.coverage or 0), margin)
+        return intervals(rows, method, float(self.coverage or 0), margin)
 
     def members(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which values belong to the sets of corrected tables of a category, (n, k)."""
@@ -153,7 +148,7 @@ class FieldCalibration(Frozen):
 
     def _value(self, names: tuple[str, ...], rows: Rows) -> str | float:
         if FIELD_VALUES[self.field] is None:
-            return float(medians(rows, [float(name) for name in names])[0])
+            return float(medians(rows)[0])
         return names[int(rows[0].argmax())]
 
     def _check_names(self, table: Mapping[str, float]) -> None:

@@ -1,18 +1,22 @@
 """The arithmetic of calibrated tables, the same for fitting and for serving.
 
-Tables are rows: (n, k) float64, each row sums to 1. Of a number the k columns are cells of the grid
-from 0 to 1, ascending.
+Tables are rows: (n, k) float64, each row sums to 1. Of a number the k columns are `CELLS`.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from immunopath.domain.prediction import GRID
+
 Rows = NDArray[np.float64]
 Row = NDArray[np.float64]
+Knots = tuple[tuple[float, float], ...]
 
+CELLS: Final[Row] = np.array([float(text) for text in GRID])
+"""The numbers of `GRID`, ascending from 0 to 1."""
+_EDGES: Final = np.concatenate([CELLS[:1], (CELLS[:-1] + CELLS[1:]) / 2, CELLS[-1:]])
 FLOOR: Final = 1e-6
 """Least probability before the logarithm: tables are reported with six decimals, so that less than
 half of it reads as zero, and a temperature could never soften a table of zeros and a one."""
@@ -41,6 +45,13 @@ def curved(rows: Rows, knots: Rows) -> Rows:
     """
     first = np.interp(rows[:, 0], knots[:, 0], knots[:, 1])
     return np.stack([first, 1 - first], axis=1)
+
+
+def corrected(rows: Rows, temperature: float | None, curve: Knots, *, number: bool) -> Rows:
+    """Return tables after a field's correction, (n, k): by its curve, else by its temperature."""
+    if curve:
+        return curved(rows, np.asarray(curve, dtype=np.float64))
+    return rows if temperature is None else tempered(rows, temperature, 0.0 if number else FLOOR)
 
 
 def mass_above(rows: Rows) -> Rows:
@@ -75,51 +86,50 @@ def members(rows: Rows, method: str, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(inside, dtype=np.bool_)
 
 
-def levels(rows: Rows, cells: Sequence[float], level: float) -> Row:
+def levels(rows: Rows, level: float) -> Row:
     """Return the quantile of number tables at `level`, (n,), in [0, 1].
 
-    cells: (k,) the numbers of the columns, ascending. The mass of a cell is spread evenly to half
-    way to its neighbours, so that a quantile is a number of its own and not one of a hundred.
+    The mass of a cell is spread evenly to half way to its neighbours, so that a quantile is a
+    number of its own and not one of a hundred.
     """
-    where = np.asarray(cells, dtype=np.float64)
-    middle = (where[:-1] + where[1:]) / 2
-    edges = np.concatenate([[where[0]], middle, [where[-1]]])
     reached = np.concatenate([np.zeros((len(rows), 1)), np.cumsum(rows, axis=1)], axis=1)
-    cell = np.clip((reached < level - SLACK).sum(axis=1) - 1, 0, len(where) - 1)
+    cell = np.clip((reached < level - SLACK).sum(axis=1) - 1, 0, len(CELLS) - 1)
     row = np.arange(len(rows))
     mass = np.maximum(rows[row, cell], 1e-300)
     share = np.clip((level - reached[row, cell]) / mass, 0, 1)
-    return np.asarray(edges[cell] + share * (edges[cell + 1] - edges[cell]), dtype=np.float64)
+    return np.asarray(_EDGES[cell] + share * (_EDGES[cell + 1] - _EDGES[cell]), dtype=np.float64)
 
 
-def medians(rows: Rows, cells: Sequence[float]) -> Row:
-    """Return the least cell whose cumulated mass reaches one half, (n,): an engine's value."""
-    where = np.asarray(cells, dtype=np.float64)
-    below = (np.cumsum(rows, axis=1) < 0.5 - SLACK).sum(axis=1)
-    return np.asarray(where[np.minimum(below, len(where) - 1)], dtype=np.float64)
+def cells_at(rows: Rows, level: float) -> Row:
+    """Return the least cell whose cumulated mass reaches `level`, (n,)."""
+    below = (np.cumsum(rows, axis=1) < level - SLACK).sum(axis=1)
+    return np.asarray(CELLS[np.minimum(below, len(CELLS) - 1)], dtype=np.float64)
 
 
-def ranges(rows: Rows, cells: Sequence[float], method: str, coverage: float) -> tuple[Row, Row]:
+def medians(rows: Rows) -> Row:
+    """Return an engine's value of each number table, (n,)."""
+    return cells_at(rows, 0.5)
+
+
+def ranges(rows: Rows, method: str, coverage: float) -> tuple[Row, Row]:
     """Return the interval of each number table before the conformal margin: low and high, (n,).
 
     ``cqr``: the table's own quantiles (1 ± coverage) / 2 (Romano et al. 2019); ``residual``: its
     median twice.
     """
     if method == "residual":
-        middle = medians(rows, cells)
+        middle = medians(rows)
         return middle, middle
-    return levels(rows, cells, (1 - coverage) / 2), levels(rows, cells, (1 + coverage) / 2)
+    return levels(rows, (1 - coverage) / 2), levels(rows, (1 + coverage) / 2)
 
 
-def intervals(
-    rows: Rows, cells: Sequence[float], method: str, coverage: float, margin: float
-) -> tuple[Row, Row]:
+def intervals(rows: Rows, method: str, coverage: float, margin: float) -> tuple[Row, Row]:
     """Return `ranges` widened by `margin` on both sides and kept within [0, 1]: low, high, (n,).
 
     The median always lies inside, also where a negative margin would leave nothing; that only adds
     coverage.
     """
-    low, high = ranges(rows, cells, method, coverage)
-    middle = medians(rows, cells)
+    low, high = ranges(rows, method, coverage)
+    middle = medians(rows)
     low, high = np.minimum(low - margin, middle), np.maximum(high + margin, middle)
     return np.maximum(low, 0.0), np.minimum(high, 1.0)

@@ -5,7 +5,7 @@ measured by the same code.
 """
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,9 +13,6 @@ from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import MAX_TABLE, read_small, write_text
 from immunopath.domain.prediction import FIELD_VALUES
-
-GRID: Final[tuple[str, ...]] = tuple(f"{n / 100:.2f}" for n in range(101))
-"""The number grid: keys of a number field's table, ``0.00`` to ``1.00``."""
 
 
 class FieldAnswer(Frozen):
@@ -59,7 +56,7 @@ class PredictionSet(Frozen):
     """The answers of one engine on one set of patients, and what produced them.
 
     preprocess: how it asked and what it was shown, as in `Provenance`; empty when not known.
-    control: ``none`` for the true images, ``blank`` or ``shuffled`` for the two controls;
+    control: ``none`` for the true images, ``blank``, ``shuffled`` or ``swapped`` for a control;
     conditioning: as in `FieldPrediction`; calibrated: whether a calibrator was applied;
     calibrator: its digest, as in `Provenance`.
     """

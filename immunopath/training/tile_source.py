@@ -4,7 +4,7 @@ The controls of an evaluation change pixels here, so that engines run as they al
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -120,13 +120,23 @@ def read_cohort_folder(
 ) -> tuple[tuple[Sample, ...], Mapping[str, tuple[TileRow, ...]]]:
     """Return the samples of a cohort folder and the selected tiles by patient.
 
-    Raises `CaseFileError` naming the file; a tile of a patient whom no sample names is an error,
-    because then samples and tiles are not of the same cohort.
+    Raises `CaseFileError` naming the file, also for what `selected_tiles` refuses.
     """
     samples = read_samples(folder / SAMPLES)
+    return samples, selected_tiles(folder, samples, read_tiles(folder / TILES))
+
+
+def selected_tiles(
+    folder: Path, samples: Sequence[Sample], rows: Iterable[TileRow]
+) -> Mapping[str, tuple[TileRow, ...]]:
+    """Return the selected tiles of a cohort folder by patient; rows: of its whole manifest.
+
+    Raises `CaseFileError` for a tile of a patient whom no sample names, because then samples and
+    tiles are not of the same cohort.
+    """
     known = {sample.patient_id for sample in samples}
     tiles: dict[str, list[TileRow]] = {}
-    for row in read_tiles(folder / TILES):
+    for row in rows:
         if row.patient_id not in known:
             raise CaseFileError(
                 f"{folder / TILES}: tile {row.tile_id!r} is of patient {row.patient_id!r}, whom "
@@ -134,4 +144,4 @@ def read_cohort_folder(
             )
         if row.selected:
             tiles.setdefault(row.patient_id, []).append(row)
-    return samples, {patient: tuple(rows) for patient, rows in tiles.items()}
+    return {patient: tuple(own) for patient, own in tiles.items()}

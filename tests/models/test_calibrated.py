@@ -6,6 +6,7 @@ import pytest
 
 from immunopath.domain.prediction import (
     FIELD_VALUES,
+    GRID,
     BiomarkerProfile,
     EngineCaution,
     FieldPrediction,
@@ -17,7 +18,7 @@ from immunopath.models.calibrated import (
     calibrated_result,
     calibration_cautions,
 )
-from immunopath.models.calibration import GRID, Calibrator, FieldCalibration
+from immunopath.models.calibration import Calibrator, FieldCalibration
 
 SOURCE = Provenance(engine="mil", revision="1", kind="model")
 OLD = EngineCaution(code="OLD", severity="note", message="m", action="a")

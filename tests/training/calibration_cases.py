@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from immunopath.domain.prediction import FIELD_VALUES
-from immunopath.training.calibration.fit import CELLS
+from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.models.calibration_math import CELLS
 from immunopath.training.evaluation.collect import FieldData
 from immunopath.training.predictions import (
-    GRID,
     FieldAnswer,
     PatientAnswer,
     PredictionSet,
@@ -36,7 +35,7 @@ def numbers(n: int, seed: int, sure: float) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     middle, width = rng.uniform(0.25, 0.75, n), rng.uniform(0.05, 0.12, n)
     truth = np.clip(middle + width * rng.normal(size=n), 0, 1)
-    steps = (np.array(CELLS) - middle[:, None]) / width[:, None]
+    steps = (CELLS - middle[:, None]) / width[:, None]
     stated = np.exp(-0.5 * sure * steps**2)
     return stated / stated.sum(axis=1, keepdims=True), truth
 
@@ -88,7 +87,7 @@ def write_checkpoint(folder: Path) -> Path:
     """Write a folder that looks like an adapter of a base that is not here."""
     folder.mkdir()
     (folder / "immunopath.json").write_text("{}")
-    config = {"base_model_name_or_path": "nobody/no-such-model"}
+    config = {"peft_type": "LORA", "base_model_name_or_path": "nobody/no-such-model"}
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.prediction import GRID
 from immunopath.training.predictions import (
-    GRID,
     FieldAnswer,
     PatientAnswer,
     PredictionSet,

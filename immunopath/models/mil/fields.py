@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from immunopath.domain.prediction import FIELD_VALUES, BiomarkerProfile, FieldPrediction
+from immunopath.domain.prediction import FIELD_VALUES, GRID, BiomarkerProfile, FieldPrediction
 from immunopath.domain.provenance import Provenance
 from immunopath.models.foundation.medgemma.aggregate import COVERAGE, best, quantile
-from immunopath.models.mil.network import F64, GRID, FieldTables
+from immunopath.models.mil.network import F64, FieldTables
 from immunopath.models.mil.record import MilRecord
 
 DECIMALS: Final = 6

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from immunopath.domain.prediction import FIELD_VALUES, ImageCall
-from immunopath.models.mil.network import F64, GRID, FieldTables
+from immunopath.domain.prediction import FIELD_VALUES, GRID, ImageCall
+from immunopath.models.mil.network import F64, FieldTables
 
 TIL, PHENOTYPE = "til_fraction", "immune_phenotype"
 

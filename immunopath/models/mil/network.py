@@ -24,14 +24,13 @@ import numpy.typing as npt
 
 from immunopath.domain.errors import CheckpointError, WeightsCorrupted
 from immunopath.domain.files import MAX_WEIGHTS, read_bounded
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.mil.record import WEIGHTS, MilRecord
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-LEVELS: Final = 101
-GRID: Final = tuple(f"{n / 100:.2f}" for n in range(LEVELS))
+LEVELS: Final = len(GRID)
 CLIP: Final = 6.0
 """Standardised inputs are cut here, so that a strange tile cannot dominate a sum."""
 LEAST_SCALE: Final = 0.005

@@ -12,7 +12,7 @@ from immunopath.models.calibration import Calibrator
 from immunopath.training.calibration.fit import FitOptions, fit_fields
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import Sample, read_samples
-from immunopath.training.seen import keys_of
+from immunopath.training.seen import keys_of, read_seen, require_unseen
 
 SPLIT: Final = "val"
 _REFUSED: Final = {
@@ -22,18 +22,25 @@ _REFUSED: Final = {
 
 
 def fit_calibrator(
-    predictions: Path, samples: Path, split: str = SPLIT, options: FitOptions | None = None
+    predictions: Path,
+    samples: Path,
+    split: str = SPLIT,
+    options: FitOptions | None = None,
+    checkpoint: Path | None = None,
 ) -> Calibrator:
     """Return the calibrator of the answers in a file on the patients of one split.
 
-    Raises `CaseFileError` for files that cannot be read or do not belong together, and `InputError`
-    for a split that may not be used.
+    checkpoint: the folder of what answered, whose record says whom it was trained on. Raises
+    `CaseFileError` for files that cannot be read or do not belong together, `InputError` for a
+    split that may not be used, and `LeakageError` for patients of it who trained the checkpoint.
     """
     asked = options or FitOptions()
     require_split(split)
     found, table = read_predictions(predictions), read_samples(samples)
     _require_raw(found, predictions)
     chosen = _of_split(found, table, split, predictions, samples)
+    if checkpoint is not None:
+        _require_unseen(checkpoint, [sample for sample in table if sample.split == split])
     tiles = [a.n_tiles for a in found.answers if a.patient_id in chosen and a.n_tiles > 0] or [0]
     patients = [sample for sample in table if sample.patient_id in chosen]
     return Calibrator(
@@ -70,6 +77,12 @@ def require_checkpoint(calibrator: Calibrator, digest: str | None, where: Path) 
             f"{where}: has digest {digest[:12]}…, the predictions are those of "
             f"{calibrator.checkpoint[:12]}…; give the folder of the checkpoint that made them"
         )
+
+
+def _require_unseen(checkpoint: Path, patients: Sequence[Sample]) -> None:
+    seen = read_seen(checkpoint)
+    if seen is not None:
+        require_unseen(seen, patients, "val", checkpoint)
 
 
 def _require_raw(found: PredictionSet, path: Path) -> None:

@@ -1,18 +1,14 @@
 """Which checkpoint lies in a folder, as far as the folder itself tells."""
 
-import json
 from pathlib import Path
-from typing import Final
 
 from immunopath.domain.errors import CheckpointError
-from immunopath.domain.files import read_small
+from immunopath.models.foundation.medgemma.adapter import CONFIG, read_settings
 from immunopath.models.foundation.medgemma.medgemma import engine_digest
 from immunopath.models.foundation.medgemma.record import FILE as RECORD
 from immunopath.models.foundation.weights import is_folder, resolve_weights
 from immunopath.models.mil.record import FILE as MIL
 from immunopath.models.mil.record import read_record
-
-_ADAPTER: Final = "adapter_config.json"
 
 
 def require_folder(folder: Path) -> None:
@@ -30,24 +26,17 @@ def digest_of(folder: Path) -> str | None:
     """Return the digest under which the predictor of this folder answers, or None.
 
     None: an adapter whose base is not a folder on this machine, so that the two cannot be named
-    together; the predictor compares when it loads both. Raises `CheckpointError` without weights.
+    together; the predictor compares when it loads both. Raises `CheckpointError` without weights,
+    `AdapterMismatch` for an adapter that is damaged or no LoRA.
     """
     if (folder / MIL).is_file():
-        return _mil_digest(folder)
+        return read_record(folder).digest
     own = resolve_weights(str(folder.absolute()))
     if not own.files:
         raise CheckpointError(f"{folder}: holds a record and no weights; copy the weights there")
-    config = folder / _ADAPTER
-    if not config.is_file():
+    if not (folder / CONFIG).is_file():
         return own.digest
-    base = (
-        json.loads(read_small(config, "an adapter's configuration")).get("base_model_name_or_path")
-        or ""
-    )
+    base = read_settings(own).get("base_model_name_or_path") or ""
     if not is_folder(base) or not Path(base).is_dir():
         return None
     return engine_digest(resolve_weights(base).digest, own.digest)
-
-
-def _mil_digest(folder: Path) -> str:
-    return read_record(folder).digest

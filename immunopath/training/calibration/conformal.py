@@ -6,7 +6,6 @@ nor for other scanners, sites or tile counts.
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,27 +30,23 @@ def set_threshold(rows: Rows, truth: Ints, method: str, coverage: float) -> floa
     return min(max(quantile_of(own, coverage), 0.0), 1.0)
 
 
-def interval_margin(
-    rows: Rows, truth: Floats, cells: Sequence[float], method: str, coverage: float
-) -> float:
+def interval_margin(rows: Rows, truth: Floats, method: str, coverage: float) -> float:
     """Return what is added to both sides of a number's range, in [-1, 1]: ``cqr`` or ``residual``.
 
     Negative where the tables are wider than they need to be.
     """
-    low, high = ranges(rows, cells, method, coverage)
+    low, high = ranges(rows, method, coverage)
     return min(max(quantile_of(np.maximum(low - truth, truth - high), coverage), -1.0), 1.0)
 
 
-def held(
-    entry: FieldCalibration, rows: Rows, truth: Floats, cells: Sequence[float]
-) -> tuple[NDArray[np.bool_], Floats]:
+def held(entry: FieldCalibration, rows: Rows, truth: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """Return whether each truth is in the set or interval served for its raw table, and the size.
 
-    truth: class codes or numbers, (n,); cells: of a number. Sizes are numbers of values or widths.
+    truth: class codes or numbers, (n,). Sizes are numbers of values or widths.
     """
     after = entry.corrected(rows)
     if entry.set_method in {"cqr", "residual"}:
-        low, high = entry.intervals(after, cells)
+        low, high = entry.intervals(after)
         return (truth >= low - SLACK) & (truth <= high + SLACK), high - low
     inside = entry.members(after)
     own = inside[np.arange(len(truth)), truth.astype(np.int64)]

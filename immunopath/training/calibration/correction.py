@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from immunopath.models.calibration import Method
-from immunopath.models.calibration_math import FLOOR, Rows, curved, tempered
+from immunopath.models.calibration_math import FLOOR, Knots, Rows, corrected, tempered
 from immunopath.training.evaluation.calibration_metrics import crps
 from immunopath.training.evaluation.resample import Floats, Ints
 
@@ -20,7 +20,7 @@ MIN_ISOTONIC: Final = 100
 overfits small sets (Niculescu-Mizil and Caruana 2005)."""
 FOLDS: Final = 5
 _STEPS: Final = 41
-_GOLDEN: Final = 1e-4
+_CLOSE: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Correction:
 
     method: Method
     temperature: float | None = None
-    curve: tuple[tuple[float, float], ...] = ()
-    floor: float = FLOOR
+    curve: Knots = ()
+    number: bool = False
 
     def apply(self, rows: Rows) -> Rows:
         """Return corrected tables, (n, k)."""
-        if self.method == "isotonic":
-            return curved(rows, np.asarray(self.curve, dtype=np.float64))
-        return tempered(rows, self.temperature or 1.0, self.floor)
+        return corrected(rows, self.temperature, self.curve, number=self.number)
 
     @property
     def empty(self) -> bool:
@@ -71,7 +69,7 @@ def fit_number_temperature(rows: Rows, truth: Floats) -> Correction:
     CRPS asks how far the mass lies from it.
     """
     best = _least(lambda t: float(crps(truth, tempered(rows, t, 0.0)).mean()))
-    return Correction("temperature", temperature=best, floor=0.0)
+    return Correction("temperature", temperature=best, number=True)
 
 
 def fit_isotonic(rows: Rows, truth: Ints) -> Correction:
@@ -132,6 +130,6 @@ def _least(loss: Callable[[float], float]) -> float:
         lambda x: loss(float(np.exp(x))),
         bounds=(float(low), float(high)),
         method="bounded",
-        options={"xatol": _GOLDEN},
+        options={"xatol": _CLOSE},
     )
     return float(np.exp(refined.x))

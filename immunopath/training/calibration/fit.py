@@ -16,7 +16,7 @@ from immunopath.domain.base import Frozen
 from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.models.calibration import FieldCalibration
-from immunopath.models.calibration_math import Rows
+from immunopath.models.calibration_math import CELLS, Rows
 from immunopath.training.calibration.conformal import interval_margin, set_threshold
 from immunopath.training.calibration.correction import (
     HIGHEST,
@@ -31,11 +31,10 @@ from immunopath.training.evaluation.calibration_metrics import (
 )
 from immunopath.training.evaluation.collect import FieldData, collect
 from immunopath.training.evaluation.resample import Floats, Ints
-from immunopath.training.predictions import GRID, PredictionSet
+from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample
 
 DRAWS: Final = 100
-CELLS: Final = tuple(float(text) for text in GRID)
 
 
 class FitOptions(Frozen):
@@ -92,7 +91,7 @@ def fit_field(data: FieldData, options: FitOptions) -> FieldCalibration:
     after = correction.apply(before)
     if number:
         sets: Any = options.intervals
-        threshold = interval_margin(after, truth, CELLS, options.intervals, options.coverage)
+        threshold = interval_margin(after, truth, options.intervals, options.coverage)
     else:
         sets = options.sets
         codes = truth.astype(np.int64)
@@ -128,8 +127,7 @@ def why_not(data: FieldData, options: FitOptions) -> str:
     counts = {value: codes[code] for code, value in enumerate(data.values or ())}
     rare = min(counts, key=lambda value: counts[value]) if counts else ""
     checks = (
-        (not data.labels, "no patient has a label"),
-        (n == 0, f"none of {len(data.labels)} labelled patients has an answer"),
+        (bool(data.why_empty), data.why_empty),
         (data.table is None, "the engine states no probabilities"),
         (n < least, f"{n} patients with label and answer, at least {least} are needed"),
         (not counts and n > 0 and np.ptp(data.truth) == 0, "all labels are the same number"),
@@ -167,7 +165,7 @@ def expected_error(rows: Rows, seed: int, *, number: bool, draws: int = DRAWS) -
     found = []
     for _ in range(draws):
         codes = (rng.random((len(rows), 1)) > reached).sum(axis=1)
-        truth = np.asarray(CELLS)[codes] if number else codes.astype(np.float64)
+        truth = CELLS[codes] if number else codes.astype(np.float64)
         found.append(error_of(rows, truth, number=number))
     return float(np.mean(found))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from immunopath.domain.base import Frozen
 from immunopath.training.evaluation.class_metrics import weighted_mean
-from immunopath.training.evaluation.collect import FieldData
+from immunopath.training.evaluation.collect import FieldData, tenth_of
 from immunopath.training.evaluation.resample import DEFAULT, Estimate, Plan, estimate, resamples
 
 ENTROPY_LIMIT: Final = 0.25
@@ -134,7 +134,7 @@ def _shown(data: FieldData, values: Sequence[float]) -> list[str]:
 
 
 def _entropy(data: FieldData, shown: Sequence[str]) -> float:
-    kept = [f"{min(int(float(s) * 10 + 1e-9), 9)}" for s in shown] if data.values is None else shown
+    kept = shown if data.values is not None else [str(tenth_of(float(s))) for s in shown]
     shares = np.array(list(Counter(kept).values())) / len(kept)
     return float(max(0.0, -(shares * np.log(shares)).sum()))
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from immunopath.domain.errors import InputError
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.training.evaluation.resample import Floats
-from immunopath.training.predictions import GRID, FieldAnswer, PatientAnswer, PredictionSet
+from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
 
 CONSTANT: Final = "constant"
@@ -130,6 +130,10 @@ def _numbers_by_facts(x: Any, labels: Sequence[Label], new: Any, _: str) -> list
         value = float(np.clip(centre, 0, 1))
         found.append(FieldAnswer(value=value, probabilities=grid_table(spread)))
     return found
+
+
+FITTED: Final = {MAJORITY: majority, CLINICAL: clinical}
+"""The baselines that are fitted on training patients, by name."""
 
 
 def grid_table(values: Floats) -> dict[str, float]:

@@ -9,15 +9,14 @@ from typing import Final
 import numpy as np
 
 from immunopath.domain.base import Frozen
+from immunopath.models.calibration_math import CELLS, cells_at
 from immunopath.training.evaluation.class_metrics import weighted_mean
 from immunopath.training.evaluation.resample import Floats, Ints, weighted_midranks
-from immunopath.training.predictions import GRID
 
 BINS: Final = 10
 LEVELS: Final = tuple(round(0.1 * k, 1) for k in range(1, 10))
 """Nominal levels of a number's reliability curve."""
 COVERAGE: Final = 0.9
-_POINTS: Final = np.array([float(text) for text in GRID])
 _STEP: Final = 0.01
 
 
@@ -95,15 +94,10 @@ def crps(truth: Floats, table: Floats) -> Floats:
     a point mass it is the absolute error.
     """
     reached = np.cumsum(table, axis=1)[:, :-1]
-    left, right = _POINTS[:-1], _POINTS[1:]
+    left, right = CELLS[:-1], CELLS[1:]
     before = np.clip((truth[:, None] - left) / (right - left), 0.0, 1.0)
     squares = before * reached**2 + (1 - before) * (reached - 1) ** 2
     return np.asarray(squares.sum(axis=1) * _STEP)
-
-
-def quantiles(table: Floats, level: float) -> Floats:
-    """Return the least grid number whose cumulated probability reaches `level`, per patient."""
-    return np.asarray(_POINTS[(np.cumsum(table, axis=1) >= level - 1e-9).argmax(axis=1)])
 
 
 def covered(truth: Floats, table: Floats, coverage: float = COVERAGE) -> tuple[Floats, Floats]:
@@ -111,7 +105,7 @@ def covered(truth: Floats, table: Floats, coverage: float = COVERAGE) -> tuple[F
 
     Numbers are said to two decimals, so half a hundredth on either side belongs to the interval.
     """
-    low, high = (quantiles(table, (1 - coverage) / 2), quantiles(table, (1 + coverage) / 2))
+    low, high = cells_at(table, (1 - coverage) / 2), cells_at(table, (1 + coverage) / 2)
     inside = (truth >= low - _STEP / 2 - 1e-9) & (truth <= high + _STEP / 2 + 1e-9)
     return inside.astype(np.float64), high - low
 
@@ -137,7 +131,7 @@ def below(truth: Floats, table: Floats, level: float) -> Floats:
     non-randomised transform of Czado, Gneiting and Held 2009), so that the mean over patients is
     `level` for a calibrated table however coarse it is.
     """
-    own = np.clip(np.round(truth / _STEP), 0, len(GRID) - 1).astype(np.int64)
+    own = np.clip(np.round(truth / _STEP), 0, len(CELLS) - 1).astype(np.int64)
     rows = np.arange(len(truth))
     mass = table[rows, own]
     start = np.cumsum(table, axis=1)[rows, own] - mass

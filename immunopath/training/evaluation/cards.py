@@ -37,7 +37,6 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
         card = _card(found, name, field, external)
         if card is not None:
             cards[name] = card
-    text = found.model_dump_json(indent=1) + "\n"
     return ValidationFile(
         checkpoint=found.main.digest,
         calibrator=found.main.calibrator,
@@ -45,7 +44,7 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
         conditioning=found.main.conditioning,
         origin=found.origin,
         split=found.split,
-        evaluation=hashlib.sha256(text.encode()).hexdigest(),
+        evaluation=hashlib.sha256(found.text.encode()).hexdigest(),
         cards=cards,
     )
 

@@ -60,16 +60,15 @@ def one_vs_rest(truth: Ints, table: Floats, weights: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def macro_auroc(truth: Ints, table: Floats, weights: Floats, least: int = 1) -> Floats:
-    """Return the mean one-vs-rest AUROC over the classes that can be told apart in a resample.
+def macro_auroc(areas: Floats, truth: Ints, least: int = 1) -> Floats:
+    """Return the mean AUROC over the classes that can be told apart in a resample.
 
-    Classes with fewer than `least` patients do not count: one patient's rank is no area. For two
-    classes it is the usual AUROC of the first.
+    areas: as from `one_vs_rest`. Classes with fewer than `least` patients do not count: one
+    patient's rank is no area. For two classes it is the usual AUROC of the first.
     """
-    if table.shape[1] == 2:
-        return auroc((truth == 0).astype(np.int64), table[:, 0], weights)
-    enough = np.bincount(truth, minlength=table.shape[1]) >= least
-    return _mean_known(one_vs_rest(truth, table, weights)[:, enough])
+    if areas.shape[1] == 2:
+        return areas[:, 0]
+    return _mean_known(areas[:, np.bincount(truth, minlength=areas.shape[1]) >= least])
 
 
 def brier(truth: Ints, table: Floats, weights: Floats) -> Floats:

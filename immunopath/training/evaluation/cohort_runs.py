@@ -13,13 +13,13 @@ from immunopath.domain.cohort import CaseRecord, FieldSummary
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.files import read_bounded
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.training.evaluation.class_metrics import weighted_mean
 from immunopath.training.evaluation.resample import (
     DEFAULT,
     Estimate,
     Floats,
     Plan,
     estimate,
-    over_rows,
     resamples,
 )
 
@@ -110,15 +110,11 @@ def _weights(records: Sequence[CaseRecord], plan: Plan) -> Floats:
 
 
 def _share(flags: Floats, weights: Floats) -> Estimate:
-    return estimate(over_rows(lambda w: (w @ flags) / np.maximum(w.sum(axis=1), 1), weights))
+    return estimate(weighted_mean(flags, weights))
 
 
 def _call(record: CaseRecord, name: str) -> FieldSummary:
     return next(field for field in record.fields if field.field == name)
-
-
-def _number(field: FieldSummary) -> float:
-    return float(field.value or 0.0)
 
 
 def _text(field: FieldSummary) -> str:
@@ -146,10 +142,8 @@ def _field(
         return FieldChange.model_validate(shared | {"n_numbers": len(numbers), "why_not": text})
     if not numbers:
         return FieldChange.model_validate(shared | {"why_not": "no case has a number in both"})
-    gaps = np.array(
-        [float(pairs[i][1].value or 0) - float(pairs[i][0].value or 0) for i in numbers]
-    )
-    mean = _share(gaps, weights[:, numbers])
+    values = np.array([[x.value for x in pairs[i]] for i in numbers], dtype=np.float64)
+    mean = _share(values[:, 1] - values[:, 0], weights[:, numbers])
     return FieldChange.model_validate(shared | {"n_numbers": len(numbers), "difference": mean})
 
 

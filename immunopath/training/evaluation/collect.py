@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.training.evaluation.resample import Floats
-from immunopath.training.predictions import GRID, FieldAnswer, PredictionSet
+from immunopath.training.predictions import FieldAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
 
 
@@ -35,6 +35,13 @@ class FieldData:
     def values(self) -> tuple[str, ...] | None:
         """Allowed values; None for a number."""
         return FIELD_VALUES[self.field]
+
+    @property
+    def why_empty(self) -> str:
+        """Why there is nothing to compare, or an empty string."""
+        if not self.labels:
+            return "no patient has a label"
+        return "" if len(self) else f"none of {len(self.labels)} labelled patients has an answer"
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -84,6 +91,11 @@ def collect(samples: Sequence[Sample], found: PredictionSet, field: str) -> Fiel
         abstained=abstained,
         missing=missing,
     )
+
+
+def tenth_of(number: float) -> int:
+    """Return the tenth of [0, 1] that a number lies in, 0 to 9; 1 belongs to the last."""
+    return min(int(number * 10 + 1e-9), 9)
 
 
 def _codes(pairs: Sequence[tuple[str, Label]], field: str, who: str) -> Floats:

@@ -1,18 +1,12 @@
 """Paired differences: two sets of answers on the same patients, resampled together."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 
 from immunopath.domain.base import Frozen
-from immunopath.training.evaluation.collect import FieldData
-from immunopath.training.evaluation.resample import DEFAULT, Plan, estimate, resamples
-from immunopath.training.evaluation.score import metric_rows, why_not_evaluable
-
-LOWER_IS_BETTER: Final = frozenset(
-    {"mae", "brier", "log_loss", "ece", "crps", "quantile_error", "width_90"}
-)
+from immunopath.training.evaluation.resample import Floats, estimate
+from immunopath.training.evaluation.score import Drawn, why_not_evaluable
 
 
 class Difference(Frozen):
@@ -35,23 +29,21 @@ class Difference(Frozen):
 
 
 def differences(
-    one: Mapping[str, FieldData],
-    other: Mapping[str, FieldData],
-    against: str,
-    plan: Plan = DEFAULT,
+    one: Mapping[str, Drawn], other: Mapping[str, Drawn], against: str
 ) -> tuple[Difference, ...]:
-    """Return the differences of every metric that both sets have, field by field."""
+    """Return the differences of every metric that both sets have, field by field.
+
+    Both are drawn by the same plan, so that patients are resampled together.
+    """
     found: list[Difference] = []
     for name, mine in one.items():
-        theirs = set(other[name].patients)
-        common = [patient for patient in mine.patients if patient in theirs]
+        theirs = set(other[name].data.patients)
+        common = [patient for patient in mine.data.patients if patient in theirs]
         a, b = mine.of(common), other[name].of(common)
-        if not common or why_not_evaluable(a):
+        if not common or why_not_evaluable(a.data):
             continue
-        weights = resamples(len(common), plan)
-        rows_a, rows_b = metric_rows(a, weights), metric_rows(b, weights)
-        for metric in rows_a.keys() & rows_b.keys():
-            found += _difference(against, name, metric, len(common), rows_a, rows_b)
+        for metric in a.rows.keys() & b.rows.keys():
+            found += _difference(against, name, metric, len(common), a.rows, b.rows)
     order = {name: i for i, name in enumerate(one)}
     return tuple(sorted(found, key=lambda d: (order[d.field], d.metric)))
 
@@ -61,10 +53,10 @@ def _difference(  # noqa: PLR0913, PLR0917 - names of one row
     field: str,
     metric: str,
     n: int,
-    rows_a: Mapping[str, object],
-    rows_b: Mapping[str, object],
+    rows_a: Mapping[str, Floats],
+    rows_b: Mapping[str, Floats],
 ) -> list[Difference]:
-    a, b = np.asarray(rows_a[metric]), np.asarray(rows_b[metric])
+    a, b = rows_a[metric], rows_b[metric]
     apart = a - b
     if not np.isfinite(apart[0]):
         return []

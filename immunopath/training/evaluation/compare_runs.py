@@ -2,24 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.training.evaluation.collect import collect
-from immunopath.training.evaluation.compare import LOWER_IS_BETTER, Difference, differences
+from immunopath.training.evaluation.compare import Difference, differences
+from immunopath.training.evaluation.evaluate import origin_of
 from immunopath.training.evaluation.request import MAIN
 from immunopath.training.evaluation.resample import DEFAULT, Plan
+from immunopath.training.evaluation.score import Drawn
 from immunopath.training.evaluation.write import ANSWERS
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
+
+_LOWER_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss", "ece", "crps", "quantile_error"})
+_NEITHER: Final = frozenset({"coverage_90", "width_90"})
+"""A coverage is right, not large; a width says nothing alone."""
 
 
 class Comparison(Frozen):
     """Run `one` minus run `other` on the `n` patients of both.
 
     one, other: engine and the start of its digest; left_out: patients of one run alone; origin: of
-    the labels.
+    the labels, as in `Evaluation`.
     """
 
     one: str
@@ -45,29 +52,31 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
         raise CaseFileError(f"{one} and {other}: have no patient in common, so nothing is paired")
     for sample in common:
         _require_same_labels(sample, by_id[sample.patient_id], one, other)
-    data_a = {name: collect(common, a, name) for name in FIELD_VALUES}
-    data_b = {name: collect(common, b, name) for name in FIELD_VALUES}
+    drawn_a, drawn_b = (
+        {name: Drawn(collect(common, found, name), plan) for name in FIELD_VALUES}
+        for found in (a, b)
+    )
     label_b = _label(b)
     return Comparison(
         one=_label(a),
         other=label_b,
         n=len(common),
         left_out=len(truth_a) + len(truth_b) - 2 * len(common),
-        origin=" and ".join(sorted({sample.origin for sample in common})),
+        origin=origin_of(common),
         draws=plan.draws,
         seed=plan.seed,
-        differences=differences(data_a, data_b, label_b, plan),
+        differences=differences(drawn_a, drawn_b, label_b),
     )
 
 
 def verdict(found: Difference) -> str:
     """Return which run is better on a metric: ``first``, ``second``, or neither is shown to be."""
-    if found.metric in {"coverage_90", "width_90"}:
-        return ""  # a coverage is right, not large; a width says nothing alone
+    if found.metric in _NEITHER:
+        return ""
     if found.low is None or found.high is None or found.low <= 0 <= found.high:
         return "not shown"
     higher = found.low > 0
-    return "first" if higher != (found.metric in LOWER_IS_BETTER) else "second"
+    return "first" if higher != (found.metric in _LOWER_IS_BETTER) else "second"
 
 
 def _read(folder: Path) -> tuple[Sequence[Sample], PredictionSet]:

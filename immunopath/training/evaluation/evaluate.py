@@ -7,14 +7,15 @@ from typing import Final
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.alarm import Alarm, alarm, field_alarm
-from immunopath.training.evaluation.collect import FieldData, collect
+from immunopath.training.evaluation.collect import collect
 from immunopath.training.evaluation.compare import Difference, differences
 from immunopath.training.evaluation.compliance import Compliance, compliance
 from immunopath.training.evaluation.groups import GroupScore, group_scores
 from immunopath.training.evaluation.resample import DEFAULT, Plan
-from immunopath.training.evaluation.score import FieldScore, score
+from immunopath.training.evaluation.score import Drawn, FieldScore, score
 from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample, Split
 
@@ -75,6 +76,11 @@ class Evaluation(Frozen):
     alarm: Alarm
     compliance: Compliance | None = None
 
+    @property
+    def text(self) -> str:
+        """The bytes of ``evaluation.json``, by whose digest cards name it."""
+        return self.model_dump_json(indent=1) + "\n"
+
     def value(self, field: str, metric: str, of: str | None = None) -> float | None:
         """Return one number of the predictor (or of the baseline `of`); None when there is none."""
         scored = self.main if of is None else self.others.get(of)
@@ -107,30 +113,31 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     missing = {k: v for k, v in missing.items() if k not in given}
     missing |= {k: "not given" for k in EXPECTED if k not in given and k not in missing}
     missing |= {k: v for k, v in (not_run or {}).items() if k not in given}
-    data = {name: collect(scored, predicted, name) for name in FIELD_VALUES}
-    beside = {
-        who: {name: collect(scored, found, name) for name in FIELD_VALUES}
-        for who, found in given.items()
-    }
-    main = _set_score(predicted, data, plan)
+    drawn = _drawn(scored, predicted, plan)
+    beside = {who: _drawn(scored, found, plan) for who, found in given.items()}
+    main = _set_score(predicted, drawn)
     return Evaluation(
         cohort=cohort,
         split=split or "all",
-        origin=_origin(scored),
+        origin=origin_of(scored),
         n=len(scored),
         splits=dict(Counter(s.split or "none" for s in samples)),
         draws=plan.draws,
         seed=plan.seed,
         main=main,
-        others={w: _set_score(given[w], beside[w], plan) for w in _in_order(given)},
+        others={w: _set_score(given[w], beside[w]) for w in _in_order(given)},
         not_run={k: missing[k] for k in _in_order(missing)},
         differences=tuple(
-            found for who in _in_order(given) for found in differences(data, beside[who], who, plan)
+            found for who in _in_order(given) for found in differences(drawn, beside[who], who)
         ),
-        groups=group_scores(scored, data, plan),
-        alarm=_alarm(data, beside, main, plan),
+        groups=group_scores(scored, drawn),
+        alarm=_alarm(drawn, beside, main, plan),
         compliance=compliance(predicted, [s.patient_id for s in scored]),
     )
+
+
+def _drawn(scored: Sequence[Sample], found: PredictionSet, plan: Plan) -> dict[str, Drawn]:
+    return {name: Drawn(collect(scored, found, name), plan) for name in FIELD_VALUES}
 
 
 def _made(
@@ -139,13 +146,10 @@ def _made(
     made = {baselines.CONSTANT: baselines.constant(scored)}
     if split not in {"val", "test"}:
         why = "it is fitted on the training patients, and they are scored here"
-        return made, dict.fromkeys((baselines.MAJORITY, baselines.CLINICAL), why)
+        return made, dict.fromkeys(baselines.FITTED, why)
     train = [s for s in samples if s.split == "train"]
     missing = {}
-    for name, fit in (
-        (baselines.MAJORITY, baselines.majority),
-        (baselines.CLINICAL, baselines.clinical),
-    ):
+    for name, fit in baselines.FITTED.items():
         try:
             made[name] = fit(train, scored)
         except InputError as error:
@@ -154,24 +158,24 @@ def _made(
 
 
 def _alarm(
-    data: Mapping[str, FieldData],
-    beside: Mapping[str, Mapping[str, FieldData]],
+    drawn: Mapping[str, Drawn],
+    beside: Mapping[str, Mapping[str, Drawn]],
     main: SetScore,
     plan: Plan,
 ) -> Alarm:
     found = [
         field_alarm(
-            own,
-            {control: beside[control][name] for control in CONTROLS if control in beside},
+            own.data,
+            {control: beside[control][name].data for control in CONTROLS if control in beside},
             plan,
         )
-        for name, own in data.items()
+        for name, own in drawn.items()
     ]
     evaluable = [name for name, field in main.fields.items() if field.evaluable]
     return alarm([field for field in found if field is not None], evaluable)
 
 
-def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) -> SetScore:
+def _set_score(found: PredictionSet, drawn: Mapping[str, Drawn]) -> SetScore:
     tiles = [answer.n_tiles for answer in found.answers]
     return SetScore(
         engine=found.engine,
@@ -182,7 +186,7 @@ def _set_score(found: PredictionSet, data: Mapping[str, FieldData], plan: Plan) 
         calibrator=found.calibrator,
         preprocess=found.preprocess,
         n_tiles=sum(tiles) / len(tiles) if tiles else 0.0,
-        fields={name: score(own, plan) for name, own in data.items()},
+        fields={name: score(own) for name, own in drawn.items()},
     )
 
 
@@ -190,10 +194,10 @@ def _in_order(names: Mapping[str, object]) -> list[str]:
     return [n for n in EXPECTED if n in names] + [n for n in names if n not in EXPECTED]
 
 
-def _origin(scored: Sequence[Sample]) -> str:
+def origin_of(scored: Sequence[Sample]) -> str:
     """Return where the labels come from; one rendered patient makes the whole synthetic."""
     kinds = sorted({sample.origin for sample in scored})
-    return "synthetic" if "synthetic" in kinds else " and ".join(kinds)
+    return SYNTHETIC if SYNTHETIC in kinds else " and ".join(kinds)
 
 
 def _require_overlap(scored: Sequence[Sample], predicted: PredictionSet, split: str | None) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from immunopath.domain.base import Frozen
-from immunopath.training.evaluation.collect import FieldData
-from immunopath.training.evaluation.resample import DEFAULT, Estimate, Plan, resamples
-from immunopath.training.evaluation.score import measured, why_not_evaluable
+from immunopath.training.evaluation.resample import Estimate
+from immunopath.training.evaluation.score import Drawn, measured, why_not_evaluable
 from immunopath.training.samples import Sample
 
 By = Literal["site", "cancer_type"]
@@ -35,8 +34,7 @@ def large_enough(found: Sequence[GroupScore]) -> tuple[tuple[GroupScore, ...], i
 
 def group_scores(
     scored: Sequence[Sample],
-    data: Mapping[str, FieldData],
-    plan: Plan = DEFAULT,
+    drawn: Mapping[str, Drawn],
 ) -> tuple[GroupScore, ...]:
     """Return the figures of every site and cancer type that occurs; one group alone is left out."""
     found: list[GroupScore] = []
@@ -46,17 +44,17 @@ def group_scores(
             continue
         for group in groups:
             members = [s.patient_id for s in scored if getattr(s, by) == group]
-            for own in data.values():
+            for name, own in drawn.items():
                 part = own.of(members)
-                reason = why_not_evaluable(part)
-                figures = {} if reason else measured(part, resamples(len(part), plan))
+                reason = why_not_evaluable(part.data)
+                figures = {} if reason else measured(part)
                 metrics = {k: v for k, v in figures.items() if k in SHOWN}
                 found.append(
                     GroupScore(
                         by=by,
                         group=group or "not stated",
-                        field=own.field,
-                        n=len(part),
+                        field=name,
+                        n=len(part.data),
                         metrics=metrics,
                         reason=reason,
                     )

@@ -15,9 +15,9 @@ from immunopath.training.evaluation.words import (
     difference_rows,
     engine_name,
     facts,
+    field_rows,
     group_rows,
     number,
-    rows_of,
 )
 
 
@@ -59,16 +59,12 @@ def _field(found: Evaluation, name: str, field: FieldScore) -> list[str]:
         return [*lines, "", f"Not evaluable: {cell(field.reason)}."]
     shown = SHOWN[field.kind]
     rows = []
-    for who, scores, why in rows_of(found):
+    for who, own, missing in field_rows(found, name):
         label = SET_NAMES.get(who, cell(who))
-        if scores is None:
-            rows.append([label, f"not run: {cell(why)}", *[""] * (len(shown) - 1)])
-            continue
-        own = scores.fields[name]
-        if not own.evaluable:
-            rows.append([label, f"not evaluable: {cell(own.reason)}", *[""] * (len(shown) - 1)])
-            continue
-        rows.append([label, *(number(own.metrics.get(metric)) for metric in shown)])
+        if own is None:
+            rows.append([label, cell(missing), *[""] * (len(shown) - 1)])
+        else:
+            rows.append([label, *(number(own.metrics.get(metric)) for metric in shown)])
     lines += ["", *table(["", *(NAMES[metric] for metric in shown)], rows)]
     if field.ece_floor is not None:
         mean, high = field.ece_floor

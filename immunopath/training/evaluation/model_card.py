@@ -24,10 +24,10 @@ from immunopath.training.evaluation.words import (
     compliance_text,
     engine_name,
     facts,
+    field_rows,
     not_evaluable,
     number,
     plain,
-    rows_of,
 )
 from immunopath.training.seen import RECORDS
 
@@ -142,15 +142,9 @@ def _figures(found: Evaluation) -> list[str]:
         metric = PRIMARY[field.kind]
         second = "mae_skill" if field.kind == "number" else "ece"
         beside = []
-        for who, scores, _ in rows_of(found)[1:]:
-            other = None if scores is None else scores.fields[name].metrics.get(metric)
-            label = cell(SHORT_SETS.get(who, who))
-            if scores is None:
-                beside.append(f"{label} not run")
-            elif other is None:
-                beside.append(f"{label} not evaluable")
-            else:
-                beside.append(f"{label} {plain(other.value)}")
+        for who, own, missing in field_rows(found, name)[1:]:
+            said = missing.partition(":")[0] if own is None else plain(own.metrics[metric].value)
+            beside.append(f"{cell(SHORT_SETS.get(who, who))} {said}")
         more = f"{NAMES[second]} {number(field.metrics.get(second))}"
         rows.append([name, NAMES[metric], number(field.metrics[metric]), more, "; ".join(beside)])
     return table(["field", "metric", "predictor", "also", "beside it"], rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.models.protocols import EngineInfo
-from immunopath.training.evaluation.baselines import CLINICAL, CONSTANT, MAJORITY
+from immunopath.training.evaluation.baselines import CONSTANT, FITTED
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.resample import DEFAULT, Plan
 from immunopath.training.evaluation.runner import Notify
@@ -15,7 +15,7 @@ from immunopath.training.samples import Split
 from immunopath.training.tile_source import Control
 
 MAIN: Final = "predictor"
-WITHOUT_IMAGE: Final = (CONSTANT, MAJORITY, CLINICAL)
+WITHOUT_IMAGE: Final = (CONSTANT, *FITTED)
 """Predictors by name that look at no image: to be put through the same command."""
 
 

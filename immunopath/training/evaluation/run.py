@@ -1,6 +1,7 @@
 """``immunopath evaluate``: from engines and files to sets of answers, and what is written."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,7 @@ from immunopath.training.evaluation.write import ANSWERS, EVALUATION, write_all
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
-from immunopath.training.tile_source import Control, read_cohort_folder
+from immunopath.training.tile_source import Control, selected_tiles
 
 
 def run(request: Request) -> Result:
@@ -44,9 +45,13 @@ def run(request: Request) -> Result:
             "splits first or choose another"
         )
     manifest = request.cohort / TILES
-    require_no_leak(placed(samples, read_tiles(manifest) if manifest.is_file() else ()))
+    asks = bool(request.engines) or request.predictor not in {None, *WITHOUT_IMAGE}
+    rows = read_tiles(manifest) if asks or manifest.is_file() else ()
+    require_no_leak(placed(samples, rows))
     require_held_out(request, samples, scored)
-    asked = _ask_all(request, files, samples, scored)
+    tiles = selected_tiles(request.cohort, samples, rows) if asks else {}
+    shown = Shown(request.cohort, tiles, seed=request.plan.seed, notify=request.notify)
+    asked = _ask_all(request, files, samples, scored, shown)
     evaluation = evaluate_sets(
         samples,
         asked.sets[MAIN],
@@ -72,17 +77,19 @@ def _ask_all(
     files: Mapping[str, PredictionSet],
     samples: Sequence[Sample],
     scored: Sequence[Sample],
+    shown: Shown,
 ) -> Asked:
+    """Return the sets of answers that are asked for; what an engine says is written at once."""
     sets, info, place = dict(files), None, None
-    if request.predictor in WITHOUT_IMAGE:
+    if request.predictor is not None and request.predictor in WITHOUT_IMAGE:
         sets[MAIN] = _without_image(request.predictor, samples, scored)
     elif request.predictor is not None:
-        main = _asked(request, MAIN, request.predictor, scored, ("none", *request.controls))
+        main = _asked(request, MAIN, request.predictor, scored, shown)
         sets, info, place = sets | main.sets, main.info, main.validation
     failed = {}
     for name, text in request.engines:
         try:
-            sets |= _asked(request, name, text, scored, ("none",)).sets
+            sets |= _asked(request, name, text, scored, shown).sets
         except EngineError as error:  # the predictor's own answers are not lost for a baseline
             failed[name] = str(error)
     if request.checkpoint is not None:
@@ -98,7 +105,7 @@ def require_sensible(request: Request, sets: dict[str, PredictionSet]) -> None:
             "(--predictions FILE), and once"
         )
     names = [name for name, _ in (*request.files, *request.engines)]
-    names += [*request.controls] if request.predictor is not None else []
+    names += [MAIN, *request.controls] if request.predictor is not None else []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{twice[0]!r} is given twice; every set of answers needs its own name")
@@ -125,26 +132,21 @@ def _asked(
     name: str,
     text: str,
     scored: Sequence[Sample],
-    controls: Sequence[Control],
+    shown: Shown,
 ) -> Asked:
-    """Return what one engine answers, answers to controls under their own names."""
-    _, tiles = read_cohort_folder(request.cohort)
+    """Return what one engine answers, the predictor's answers to controls under their own names."""
+    main = name == MAIN
+    controls: tuple[Control, ...] = ("none", *request.controls) if main else ("none",)
     spec = EngineSpec.parse(text)
     engine = cast("Predictor", build_engine("predictor", spec, request.device))
     close: Callable[[], None] = getattr(engine, "close", lambda: None)
     found = {}
     try:
         for control in controls:
-            shown = Shown(
-                request.cohort,
-                tiles,
-                control,
-                request.plan.seed,
-                request.free_texts if control == "none" and name == MAIN else 0,
-                request.notify,
-            )
+            texts = request.free_texts if main and control == "none" else 0
+            own = replace(shown, control=control, free_texts=texts)
             key = name if control == "none" else control
-            found[key] = predict(engine, str(spec), scored, shown)
+            found[key] = predict(engine, str(spec), scored, own)
             write_predictions(request.out / ANSWERS / f"{key}.json", found[key])
         return Asked(found, engine.info, _validation_path(engine, spec))
     finally:
@@ -159,14 +161,11 @@ def _validation_path(engine: Predictor, spec: EngineSpec) -> Path | None:
     return own
 
 
-def _without_image(
-    name: str | None, samples: Sequence[Sample], scored: Sequence[Sample]
-) -> PredictionSet:
-    train = [sample for sample in samples if sample.split == "train"]
+def _without_image(name: str, samples: Sequence[Sample], scored: Sequence[Sample]) -> PredictionSet:
     if name == baselines.CONSTANT:
         return baselines.constant(scored)
-    fit = baselines.majority if name == baselines.MAJORITY else baselines.clinical
-    return fit(train, scored)
+    train = [sample for sample in samples if sample.split == "train"]
+    return baselines.FITTED[name](train, scored)
 
 
 def _why_not(request: Request) -> dict[str, str]:

@@ -8,13 +8,14 @@ from typing import Any, Final
 from immunopath.domain.errors import EngineError, ImageSizeError
 from immunopath.domain.prediction import (
     FIELD_VALUES,
+    GRID,
     BiomarkerProfile,
     FieldPrediction,
     PredictorResult,
 )
 from immunopath.imaging.tile_manifest import TileRow
 from immunopath.models.protocols import AsksHistology, Predictor
-from immunopath.training.predictions import GRID, FieldAnswer, PatientAnswer, PredictionSet
+from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample
 from immunopath.training.tile_source import Control, PatientTiles
 

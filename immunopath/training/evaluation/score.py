@@ -1,7 +1,8 @@
 """What one set of answers is worth on one field."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from immunopath.training.evaluation import calibration_metrics as calibration
 from immunopath.training.evaluation import class_metrics as classes
 from immunopath.training.evaluation import number_metrics as numbers
 from immunopath.training.evaluation.calibration_metrics import ReliabilityPoint
-from immunopath.training.evaluation.collect import FieldData
+from immunopath.training.evaluation.collect import FieldData, tenth_of
 from immunopath.training.evaluation.resample import (
     DEFAULT,
     Estimate,
@@ -24,7 +25,7 @@ from immunopath.training.evaluation.resample import (
 )
 
 MIN_POSITIVES: Final = 10
-"""A class with fewer labelled patients cannot be evaluated; a field needs two that can."""
+"""A class with fewer answered patients cannot be evaluated; a field needs two that can."""
 MIN_NUMBERS: Final = 10
 PRIMARY: Final = {"class": "balanced_accuracy", "number": "spearman"}
 """The metric by which a field is summed up."""
@@ -64,14 +65,48 @@ class FieldScore(Frozen):
         return self.metrics.get(PRIMARY[self.kind])
 
 
-def metric_rows(data: FieldData, weights: Floats) -> dict[str, Floats]:
-    """Return every metric of a field in every resample; `weights`: (rows, len(data))."""
-    found = _number_rows(data, weights) if data.values is None else _class_rows(data, weights)
-    return dict(found)
+class Drawn:
+    """One field of one set of answers in every resample of its patients; must be evaluable.
+
+    Each figure is computed when it is first asked for and kept: the score, its parts by class and
+    the differences from other sets are all taken from the same rows.
+    """
+
+    def __init__(self, data: FieldData, plan: Plan = DEFAULT) -> None:
+        self.data, self.plan = data, plan
+
+    def of(self, patients: Sequence[str]) -> "Drawn":
+        """Return the part of these patients; itself where these are all, in their order."""
+        part = self.data.of(patients)
+        return self if part.patients == self.data.patients else Drawn(part, self.plan)
+
+    @property
+    def weights(self) -> Floats:
+        """Resamples of the patients, (rows, n)."""
+        return resamples(len(self.data), self.plan)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Floats]:
+        """Every metric, (rows,)."""
+        return _number_rows(self) if self.data.values is None else _class_rows(self)
+
+    @cached_property
+    def confusion(self) -> Floats:
+        """Confusion matrices of a field with classes, (rows, k, k)."""
+        assert self.data.values is not None
+        truth, called = self.data.truth.astype(np.int64), self.data.value.astype(np.int64)
+        return classes.confusion(truth, called, len(self.data.values), self.weights)
+
+    @cached_property
+    def areas(self) -> Floats:
+        """AUROC of each class against the rest, (rows, k); needs tables."""
+        truth, table = self.data.truth.astype(np.int64), np.asarray(self.data.table)
+        return over_rows(lambda w: classes.one_vs_rest(truth, table, w), self.weights)
 
 
-def score(data: FieldData, plan: Plan = DEFAULT) -> FieldScore:
+def score(drawn: Drawn) -> FieldScore:
     """Return the score of a field with intervals by patient bootstrap."""
+    data = drawn.data
     kind = "number" if data.values is None else "class"
     reason = why_not_evaluable(data)
     bare = FieldScore(
@@ -89,17 +124,16 @@ def score(data: FieldData, plan: Plan = DEFAULT) -> FieldScore:
     )
     if reason:
         return bare
-    weights = resamples(len(data), plan)
-    more: dict[str, object] = {"metrics": measured(data, weights)}
+    more: dict[str, object] = {"metrics": measured(drawn)}
     if data.values is not None:
-        more["by_class"] = _by_class(data, weights)
-    return bare.model_copy(update=more | _reliability(data, plan.seed))
+        more["by_class"] = _by_class(drawn, data.values)
+    return bare.model_copy(update=more | _reliability(data, drawn.plan.seed))
 
 
-def measured(data: FieldData, weights: Floats) -> dict[str, Estimate]:
+def measured(drawn: Drawn) -> dict[str, Estimate]:
     """Return every metric of a field with its interval; the field must be evaluable."""
-    metrics = estimates(metric_rows(data, weights), centred=CENTRED)
-    if data.values is None and numbers.is_flat(data.value):
+    metrics = estimates(drawn.rows, centred=CENTRED)
+    if drawn.data.values is None and numbers.is_flat(drawn.data.value):
         metrics |= {
             name: Estimate(value=0.0, low=0.0, high=0.0, constant=True) for name in _CORRELATIONS
         }
@@ -108,10 +142,8 @@ def measured(data: FieldData, weights: Floats) -> dict[str, Estimate]:
 
 def why_not_evaluable(data: FieldData) -> str:
     """Return why a field has no figures, or an empty string."""
-    if not data.labels:
-        return "no patient has a label"
-    if not len(data):
-        return f"none of {len(data.labels)} labelled patients has an answer"
+    if data.why_empty:
+        return data.why_empty
     return _too_few_numbers(data) if data.values is None else _too_few_classes(data, data.values)
 
 
@@ -141,7 +173,7 @@ def tally(data: FieldData, given: tuple[object, ...]) -> dict[str, int]:
     if data.values is not None:
         counted = Counter(given)
         return {value: counted[value] for value in data.values}
-    tenths = Counter(min(int(float(str(v)) * 10 + 1e-9), 9) for v in given)
+    tenths = Counter(tenth_of(float(str(v))) for v in given)
     return {f"{k / 10:.1f}-{(k + 1) / 10:.1f}": tenths[k] for k in range(10)}
 
 
@@ -159,28 +191,26 @@ def _confusion(data: FieldData) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(cell) for cell in row) for row in table)
 
 
-def _class_rows(data: FieldData, weights: Floats) -> Mapping[str, Floats]:
-    assert data.values is not None
-    truth, called, k = data.truth.astype(np.int64), data.value.astype(np.int64), len(data.values)
-    table = over_rows(lambda w: classes.confusion(truth, called, k, w), weights)
+def _class_rows(drawn: Drawn) -> Mapping[str, Floats]:
     rows = {
-        "balanced_accuracy": classes.balanced_accuracy(table),
-        "accuracy": classes.accuracy(table),
-        "macro_f1": classes.macro_f1(table),
+        "balanced_accuracy": classes.balanced_accuracy(drawn.confusion),
+        "accuracy": classes.accuracy(drawn.confusion),
+        "macro_f1": classes.macro_f1(drawn.confusion),
     }
-    if data.table is None:
+    p, truth, weights = drawn.data.table, drawn.data.truth.astype(np.int64), drawn.weights
+    if p is None:
         return rows
-    p = data.table
     said, seen = calibration.confidence_of(truth, p)
     return rows | {
-        "auroc": over_rows(lambda w: classes.macro_auroc(truth, p, w, MIN_POSITIVES), weights),
+        "auroc": classes.macro_auroc(drawn.areas, truth, MIN_POSITIVES),
         "brier": classes.brier(truth, p, weights),
         "log_loss": classes.log_loss(truth, p, weights),
         "ece": over_rows(lambda w: calibration.ece_rows(said, seen, w), weights),
     }
 
 
-def _number_rows(data: FieldData, weights: Floats) -> Mapping[str, Floats]:
+def _number_rows(drawn: Drawn) -> Mapping[str, Floats]:
+    data, weights = drawn.data, drawn.weights
     truth, value = data.truth, data.value
     rows = {
         "spearman": over_rows(lambda w: numbers.spearman(truth, value, w), weights),
@@ -200,25 +230,17 @@ def _number_rows(data: FieldData, weights: Floats) -> Mapping[str, Floats]:
     }
 
 
-def _by_class(data: FieldData, weights: Floats) -> dict[str, dict[str, Estimate]]:
-    assert data.values is not None
-    truth, called, k = data.truth.astype(np.int64), data.value.astype(np.int64), len(data.values)
-    table = over_rows(lambda w: classes.confusion(truth, called, k, w), weights)
-    areas = (
-        None
-        if data.table is None
-        else over_rows(lambda w: classes.one_vs_rest(truth, np.asarray(data.table), w), weights)
-    )
-    found = {}
-    for code, name in enumerate(data.values):
-        if (truth == code).sum() < MIN_POSITIVES:
+def _by_class(drawn: Drawn, values: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    table, found = drawn.confusion, {}
+    for code, name in enumerate(values):
+        if (drawn.data.truth == code).sum() < MIN_POSITIVES:
             continue
         rows = {
             "recall": classes.share(table[:, code, code], table[:, code].sum(axis=1)),
             "precision": classes.share(table[:, code, code], table[:, :, code].sum(axis=1)),
         }
-        if areas is not None:
-            rows["auroc"] = areas[:, code]
+        if drawn.data.table is not None:
+            rows["auroc"] = drawn.areas[:, code]
         found[name] = estimates(rows)
     return found
 

@@ -106,6 +106,20 @@ def rows_of(found: Evaluation) -> tuple[tuple[str, SetScore | None, str], ...]:
     return tuple(rows)
 
 
+def field_rows(found: Evaluation, field: str) -> tuple[tuple[str, FieldScore | None, str], ...]:
+    """Return name, score and what is written in its place of every set; score None = no figures."""
+    rows: list[tuple[str, FieldScore | None, str]] = []
+    for who, scores, why in rows_of(found):
+        own = None if scores is None else scores.fields[field]
+        if own is None:
+            rows.append((who, None, f"not run: {why}"))
+        elif not own.evaluable:
+            rows.append((who, None, f"not evaluable: {own.reason}"))
+        else:
+            rows.append((who, own, ""))
+    return tuple(rows)
+
+
 def answered(field: FieldScore) -> str:
     """Return how many labelled patients were answered, and what became of the others."""
     parts = [f"{field.answered} of {field.n} labelled patients answered"]

@@ -37,7 +37,7 @@ def write_all(
     for name, answers in asked.sets.items():
         write_predictions(out / ANSWERS / f"{name}.json", answers)
     write_samples(out / SAMPLES, scored)
-    write_text(out / EVALUATION, found.model_dump_json(indent=1) + "\n")
+    write_text(out / EVALUATION, found.text)
     write_text(out / "evaluation.md", render_markdown(found))
     points = points_of(scored, asked.sets[MAIN])
     write_text(out / "evaluation.html", render_page(found, points))

@@ -22,7 +22,6 @@ from immunopath.training.lora.config import DataConfig, TrainConfig
 from immunopath.training.lora.manifest import versions
 from immunopath.training.mil.targets import cut_points_of
 from immunopath.training.seen import seen_of
-from immunopath.training.synthetic import CONSTANTS as SYNTHETIC_LABELS
 
 SYNTHETIC: Final = EngineCaution(
     code="TRAINED_ON_SYNTHETIC_FIELDS",

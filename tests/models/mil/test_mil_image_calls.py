@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from immunopath.domain.prediction import GRID
 from immunopath.models.mil.image_calls import image_calls
-from immunopath.models.mil.network import GRID, FieldTables
+from immunopath.models.mil.network import FieldTables
 
 
 def numbers(*values: float) -> FieldTables:

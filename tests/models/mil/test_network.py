@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immunopath.domain.errors import CheckpointError, WeightsCorrupted
-from immunopath.domain.prediction import FIELD_VALUES
-from immunopath.models.mil.network import GRID, number_table, read_head
+from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.models.mil.network import number_table, read_head
 from immunopath.models.mil.record import WEIGHTS
-from immunopath.training.predictions import GRID as ANSWER_GRID
 
 
 def test_the_number_grid_is_that_of_predictions() -> None:
-    assert GRID == ANSWER_GRID
+    assert number_table(np.zeros(2)).shape == (len(GRID),)
 
 
 @given(st.floats(-8, 8), st.floats(-12, 3))

@@ -9,16 +9,20 @@ from typer.testing import CliRunner
 
 from immunopath.cli.main import app
 from immunopath.domain.errors import (
+    AdapterMismatch,
     CalibratorMismatch,
     CaseFileError,
     CheckpointError,
     ImmunoPathError,
     InputError,
+    LeakageError,
 )
 from immunopath.models.calibration import FILE, read_calibrator
 from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
 from immunopath.training.calibration.checkpoint import digest_of, require_folder
 from immunopath.training.predictions import read_predictions, write_predictions
+from immunopath.training.samples import read_samples, write_samples
+from immunopath.training.seen import seen_of
 
 
 def run(*words: object) -> str:
@@ -121,6 +125,20 @@ def test_samples_of_other_patients_are_a_wrong_table(tmp_path: Path) -> None:
         fit_calibrator(predictions, samples)
 
 
+def test_patients_who_trained_the_checkpoint_are_refused(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 60)
+    real = [s.model_copy(update={"origin": "rna"}) for s in read_samples(samples)]
+    write_samples(samples, real)
+    folder = write_checkpoint(tmp_path / "checkpoint")
+    record = f'{{"training": {{"seen": {seen_of(real[:3], ()).model_dump_json()}}}}}'
+    (folder / "immunopath.json").write_text(record)
+    with pytest.raises(LeakageError, match="3 of 60 patients of the split val"):
+        fit_calibrator(predictions, samples, checkpoint=folder)
+    with pytest.raises(LeakageError, match="made from 3 of 60"):
+        run(predictions, "--samples", samples, "--checkpoint", folder)
+    assert not (folder / FILE).exists()
+
+
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     for folder, why in ((tmp_path, "is no checkpoint"), (tmp_path / "x", "no such folder")):
         with pytest.raises(CheckpointError, match=why):
@@ -144,11 +162,14 @@ def test_an_adapter_is_known_with_its_base(tmp_path: Path) -> None:
     (base / "model.safetensors").write_bytes(b"weights")
     assert digest_of(adapter) is None
     config = adapter / "adapter_config.json"
-    config.write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    config.write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(base)}))
     first = digest_of(adapter)
     (base / "model.safetensors").write_bytes(b"other weights")
     assert first is not None
     assert digest_of(adapter) != first
+    config.write_text("{")
+    with pytest.raises(AdapterMismatch, match=r"no readable adapter_config\.json"):
+        digest_of(adapter)
 
 
 def test_predictions_of_another_checkpoint_are_refused(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from immunopath.domain.prediction import FIELD_VALUES
-from immunopath.models.calibration_math import members
+from immunopath.models.calibration_math import CELLS, members
 from immunopath.training.calibration.conformal import held, quantile_of, set_threshold
-from immunopath.training.calibration.fit import CELLS, FitOptions, fit_field
+from immunopath.training.calibration.fit import FitOptions, fit_field
 
 few = settings(max_examples=40, deadline=None)
 SEEDS = 20
@@ -50,7 +50,7 @@ def test_coverage_is_within_three_points_over_twenty_seeds(
         entry = fit_field(answered(field, 200, seed), options)
         fresh = answered(field, 400, 1000 + seed)
         assert fresh.table is not None
-        shares.append(held(entry, fresh.table, fresh.truth, CELLS)[0].mean())
+        shares.append(held(entry, fresh.table, fresh.truth)[0].mean())
     assert coverage - 0.02 <= np.mean(shares)
     # A field that is right more often than promised covers more: its sets are never empty.
     right = (fresh.table.argmax(axis=1) == fresh.truth).mean() if FIELD_VALUES[field] else 0
@@ -76,7 +76,7 @@ def test_sets_grow_with_the_coverage() -> None:
     sizes = []
     for coverage in (0.6, 0.8, 0.95):
         entry = fit_field(answered("tme_subtype", 500, 1), FitOptions(coverage=coverage))
-        sizes.append(held(entry, fresh.table, fresh.truth, CELLS)[1].mean())
+        sizes.append(held(entry, fresh.table, fresh.truth)[1].mean())
     assert sizes[0] < sizes[1] < sizes[2]
 
 
@@ -85,7 +85,7 @@ def test_what_is_measured_is_what_is_served() -> None:
         entry = fit_field(answered(field, 200, 1), FitOptions())
         fresh = answered(field, 30, 2)
         assert fresh.table is not None
-        inside, sizes = held(entry, fresh.table, fresh.truth, CELLS)
+        inside, sizes = held(entry, fresh.table, fresh.truth)
         names = FIELD_VALUES[field] or tuple(f"{cell:.2f}" for cell in CELLS)
         for row, truth, hit, size in zip(fresh.table, fresh.truth, inside, sizes, strict=True):
             served = entry.apply(dict(zip(names, row.tolist(), strict=True)))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from immunopath.domain.prediction import GRID
 from immunopath.training.evaluation import calibration_metrics as ours
 from immunopath.training.evaluation.resample import Floats
-from immunopath.training.predictions import GRID
 
 
 def test_a_model_that_tells_the_truth_has_a_small_error_and_its_floor() -> None:

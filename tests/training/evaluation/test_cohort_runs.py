@@ -71,6 +71,14 @@ def test_changed_calls_numbers_and_recommendations_are_counted() -> None:
     assert found.cases[0].changes["til_fraction"] == ("0.3", "0.5")
 
 
+def test_resamples_without_a_number_say_nothing_of_the_difference() -> None:
+    a = run(record("a"), record("b", til=None))
+    b = run(record("a", til=0.5), record("b", til=None))
+    til = next(f for f in compare_runs(a, b, PLAN).fields if f.field == "til_fraction")
+    assert til.difference is not None
+    assert (til.difference.low, til.difference.high) == pytest.approx((0.2, 0.2))
+
+
 def test_numbers_of_different_quantities_are_not_subtracted() -> None:
     found = compare_runs(run(record("a")), run(record("a", quantity="rna")), PLAN)
     til = next(f for f in found.fields if f.field == "til_fraction")

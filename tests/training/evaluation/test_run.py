@@ -179,6 +179,7 @@ def test_a_baseline_that_cannot_run_is_not_run_and_costs_nothing_else(
         ({"files": "predictor", "split": "val"}, "none of the 60 patients"),
         ({"files": "blank", "predictor": "constant"}, "answers to images with control 'none'"),
         ({"predictor": "constant", "files": "mil", "engines": (("mil", "embedded"),)}, "twice"),
+        ({"predictor": "constant", "engines": (("predictor", "embedded"),)}, "twice"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(
@@ -254,6 +255,15 @@ def test_two_runs_are_compared_patient_by_patient(
     assert back.value == pytest.approx(-mae.value)
     assert verdict(back) == "second"
     assert {verdict(d) for d in compare_runs(written, written).differences} == {"not shown", ""}
+
+
+def test_one_rendered_patient_makes_the_comparison_synthetic(written: Path, tmp_path: Path) -> None:
+    samples = read_samples(written / SAMPLES)
+    mixed = [samples[0], *(s.model_copy(update={"origin": "rna"}) for s in samples[1:])]
+    write_samples(tmp_path / SAMPLES, mixed)
+    answers = read_predictions(written / "predictions/predictor.json")
+    put(tmp_path / "predictions", "predictor.json", answers)
+    assert compare_runs(tmp_path, tmp_path, Plan(draws=100)).origin == "synthetic"
 
 
 def test_runs_on_other_truth_are_not_compared(written: Path, tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ from immunopath.training.evaluation.words import (
     difference_rows,
     engine_name,
     facts,
+    field_rows,
     group_rows,
     number,
-    rows_of,
     summary_rows,
 )
 
@@ -97,23 +97,15 @@ def _section(found: Evaluation, name: str, points: Points) -> dict[str, Any]:
 
 
 def _rows(found: Evaluation, name: str, shown: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for who, scores, why in rows_of(found):
-        own = None if scores is None else scores.fields[name]
-        missing = f"not run: {why}" if own is None else ""
-        if own is not None and not own.evaluable:
-            missing = f"not evaluable: {own.reason}"
-        rows.append(
-            {
-                "label": _plain(SET_NAMES.get(who, who)),
-                "own": who == "predictor",
-                "missing": missing,
-                "cells": []
-                if missing or own is None
-                else [_cell(own.metrics.get(metric)) for metric in shown],
-            }
-        )
-    return rows
+    return [
+        {
+            "label": _plain(SET_NAMES.get(who, who)),
+            "own": who == "predictor",
+            "missing": missing,
+            "cells": [] if own is None else [_cell(own.metrics.get(metric)) for metric in shown],
+        }
+        for who, own, missing in field_rows(found, name)
+    ]
 
 
 def _pictures(
@@ -140,9 +132,8 @@ def _pictures(
 
 def _forest(found: Evaluation, name: str, metric: str, scale: tuple[float, float]) -> Markup:
     rows = []
-    for who, scores, _ in rows_of(found):
-        own = None if scores is None else scores.fields[name]
-        note = "not run" if own is None else ("not evaluable" if not own.evaluable else "no table")
+    for who, own, missing in field_rows(found, name):
+        note = missing.partition(":")[0] or "no table"
         estimate = None if own is None else own.metrics.get(metric)
         rows.append(
             plots.ForestRow(SHORT_SETS.get(who, who[:20]), estimate, note, who == "predictor")
