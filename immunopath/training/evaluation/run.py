@@ -1,13 +1,13 @@
 """``immunopath evaluate``: from engines and files to sets of answers, and what is written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from immunopath.domain.errors import EngineError, EngineSpecError, InputError
 from immunopath.imaging.tile_manifest import read_tiles
 from immunopath.models.protocols import Predictor
-from immunopath.models.registry import build_engine, check_spec
+from immunopath.models.registry import build_engine, check_spec, close_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
 from immunopath.training.evaluation import baselines
@@ -131,7 +131,6 @@ def _asked(
     _, tiles = read_cohort_folder(request.cohort)
     spec = EngineSpec.parse(text)
     engine = cast("Predictor", build_engine("predictor", spec, request.device))
-    close: Callable[[], None] = getattr(engine, "close", lambda: None)
     found = {}
     try:
         for control in controls:
@@ -148,7 +147,7 @@ def _asked(
             write_predictions(request.out / ANSWERS / f"{key}.json", found[key])
         return Asked(found, engine.info, _validation_path(engine, spec))
     finally:
-        close()
+        close_engine(engine)
 
 
 def _validation_path(engine: Predictor, spec: EngineSpec) -> Path | None:

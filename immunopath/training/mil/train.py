@@ -13,11 +13,10 @@ from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import read_small, write_bytes, write_text
 from immunopath.models.mil.network import F32
-from immunopath.models.mil.predictor import close_engine
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.mil.record import FILE as RECORD
 from immunopath.models.protocols import Embedder
-from immunopath.models.registry import build_engine
+from immunopath.models.registry import build_engine, close_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.mil.cohort import Cohort, read_cohort, require_tiles
