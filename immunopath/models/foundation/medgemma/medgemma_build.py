@@ -7,8 +7,7 @@ from typing import Final
 
 from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.prediction import EngineCaution
-from immunopath.models.calibration import FILE as CALIBRATION
-from immunopath.models.calibration import Calibrator, load_calibrator
+from immunopath.models.calibration import Calibrator, chosen_calibrator
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
 from immunopath.models.foundation.medgemma.compiled import compile_layers
 from immunopath.models.foundation.medgemma.gemma import load_gemma
@@ -177,15 +176,8 @@ def find_calibrator(request: Request, base: Weights, adapter: Weights | None) ->
     ``calibration=none`` states raw tables. Raises `CaseFileError` for a file that is none, and
     `CalibratorMismatch` for that of another checkpoint.
     """
-    given = request.options.get("calibration")
-    if given == "none":
-        return None
-    path = Path(given) if given else (adapter or base).folder / CALIBRATION
-    if given is None and not path.is_file():
-        return None
-    found = load_calibrator(path)
-    found.require(engine_digest(base.digest, adapter.digest if adapter else None), str(path))
-    return found
+    digest = engine_digest(base.digest, adapter.digest if adapter else None)
+    return chosen_calibrator(request.options, (adapter or base).folder, digest)
 
 
 def find_evidence(
