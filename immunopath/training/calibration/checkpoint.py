@@ -46,7 +46,7 @@ def digest_of(folder: Path) -> str | None:
     )
     if not is_folder(base) or not Path(base).is_dir():
         return None
-    return engine_digest(resolve_weights(base).digest, own.digest)
+    return engine_digest(resolve_weights(base), own)
 
 
 def _mil_digest(folder: Path) -> str:
