@@ -35,7 +35,7 @@ from immunopath.models.foundation.medgemma.record import (
     read_record,
     record_from_options,
 )
-from immunopath.models.foundation.precision import choose_precision
+from immunopath.models.foundation.precision import check_words, choose_precision
 from immunopath.models.foundation.weights import Source, Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import Evidence, evidence_of
@@ -81,6 +81,7 @@ def parse(spec: EngineSpec, device: str) -> Request:
         marginal=spec.whole("marginal", 0, 0, 1000),
     )
     overridden(ZERO_SHOT, options)
+    check_words(options)
     return Request(
         base=Source.of(spec, spec.source or BASE),
         adapter=None if named == "none" else Source.of(spec, named, key="adapter_revision"),
