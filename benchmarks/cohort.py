@@ -20,18 +20,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from time import perf_counter, process_time, sleep, thread_time
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import cv2
+from agent_clock import body_clock
 from benchmark_json import write_figures
 from cohort_cases import build_manifest, sixteen_patches
 
-from immunopath.agents import boundary
 from immunopath.domain.cohort import CaseRecord
 from immunopath.guidelines.check import load_vignettes
 from immunopath.guidelines.engine import evaluate
@@ -95,29 +94,15 @@ def overhead(folder: Path, repeats: int) -> dict[str, float]:
     # Threads of OpenCV would count as time outside the bodies, which are timed by their own thread.
     cv2.setNumThreads(1)
     case = sixteen_patches(folder)
-    bodies: list[float] = []
-    inner = boundary._run
-
-    def timed(body: Callable[..., Any], state: Any, context: Any) -> Any:  # noqa: ANN401
-        start = thread_time()
-        try:
-            return inner(body, state, context)
-        finally:
-            bodies.append((thread_time() - start) * 1000)
-
     totals, outside = [], []
-    boundary._run = timed
-    try:
-        with ImmunoPath() as engines:
-            plan = CasePlan(folder / "over", date.fromisoformat(AS_OF), "", html=False)
-            for n in range(repeats + 1):
-                bodies.clear()
-                start = process_time()
-                run_case(lambda: engines, case, n, replace(plan, configuration=str(n)))
-                totals.append((process_time() - start) * 1000)
-                outside.append(totals[-1] - sum(bodies))
-    finally:
-        boundary._run = inner
+    with body_clock() as bodies, ImmunoPath() as engines:
+        plan = CasePlan(folder / "over", date.fromisoformat(AS_OF), "", html=False)
+        for n in range(repeats + 1):
+            bodies.clear()
+            start = process_time()
+            run_case(lambda: engines, case, n, replace(plan, configuration=str(n)))
+            totals.append((process_time() - start) * 1000)
+            outside.append(totals[-1] - sum(bodies.values()))
     best = min(range(1, repeats + 1), key=lambda n: outside[n])
     return {
         "case_16_patches_ms": round(totals[best], 1),

@@ -112,25 +112,38 @@ def timed(name: str, calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
     return {side: statistics.median(values) for side, values in taken.items()}
 
 
-def one_precision(
-    name: str, model: Any, shape: shapes.Shape, batches: tuple[int, ...], peak: float
+def one_precision(  # noqa: PLR0913 - what is measured, and how
+    name: str,
+    model: Any,
+    shape: shapes.Shape,
+    batches: tuple[int, ...],
+    peak: float,
+    *,
+    with_card: bool = True,
 ) -> dict[str, Any]:
-    """Return patches per second of every side, the ratios, and the prompt pass against `peak`."""
+    """Return patches per second of every side, the ratios, and the prompt pass against `peak`.
+
+    `first_use_s`: of the first call of every side; with_card: measure the card's snippet too.
+    """
     tok = shapes.tokenizer()
     asked = shapes.prompts(shape, max(batches))
     decoder = SlotDecoder(model, tok, AnswerFormat())
-    calls = {"card": sides.card(model, tok, asked[:1])}
+    calls = {"card": sides.card(model, tok, asked[:1])} if with_card else {}
     calls |= {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
+    began = perf_counter()
     memory = warm(name, calls, model.device.type == "cuda")
+    first_use = perf_counter() - began
     taken = timed(name, calls)
     fit = [n for n in batches if f"slots_{n}" in taken]
     left = {n: OUT_OF_MEMORY for n in batches if n not in fit}
     found: dict[str, Any] = {
         "prompt_tokens": int(asked[0].input_ids.shape[1]),
-        "card_s": round(taken["card"], 4) if "card" in taken else OUT_OF_MEMORY,
+        "first_use_s": round(first_use, 1),
         "patches_per_second": {n: round(n / taken[f"slots_{n}"], 3) for n in fit} | left,
         "peak_mb": memory,
     }
+    if with_card:
+        found["card_s"] = round(taken["card"], 4) if "card" in taken else OUT_OF_MEMORY
     if "card" in taken:
         ratios = {n: round(taken["card"] / (taken[f"slots_{n}"] / n), 2) for n in fit}
         found["ratio"] = ratios | left
@@ -157,27 +170,6 @@ def prompt_pass(
     }
 
 
-def compiled(
-    model: Any, shape: shapes.Shape, batches: tuple[int, ...], peak: float
-) -> dict[str, Any]:
-    """Return the figures of slot decoding with compiled layers (the engine's ``compile=true``)."""
-    began = perf_counter()
-    n = compile_layers(model)
-    tok = shapes.tokenizer()
-    asked = shapes.prompts(shape, max(batches))
-    decoder = SlotDecoder(model, tok, AnswerFormat())
-    calls = {f"slots_{n}": sides.slots(decoder, asked[:n]) for n in batches}
-    memory = warm("compiled", calls, model.device.type == "cuda")
-    found: dict[str, Any] = {"modules": n, "first_use_s": round(perf_counter() - began, 1)}
-    taken = timed("compiled", calls)
-    fit = [n for n in batches if f"slots_{n}" in taken]
-    found["patches_per_second"] = {n: round(n / taken[f"slots_{n}"], 3) for n in fit}
-    found["peak_mb"] = memory
-    found |= prompt_pass(decoder, asked[: max(fit)], shape, peak) if fit else {}
-    note("compiled", found)
-    return found
-
-
 def measure(
     shape: shapes.Shape, device: str, batches: tuple[int, ...], *, with_compile: bool = False
 ) -> dict[str, Any]:
@@ -198,7 +190,10 @@ def measure(
     if not fits:
         return found | {"bf16": OUT_OF_MEMORY, "nf4": "not run: made from the bfloat16 model"}
     if with_compile:
-        return found | {"bf16_compiled": compiled(model, shape, batches, peak)}
+        # The engine's `compile=true`; compilers run at the first use.
+        modules = {"modules": compile_layers(model)}
+        own = one_precision("compiled", model, shape, batches, peak, with_card=False)
+        return found | {"bf16_compiled": modules | own}
     found["bf16"] = one_precision("bf16", model, shape, batches, peak)
     try:
         fits, packed = fitting(partial(quantized, model, device))

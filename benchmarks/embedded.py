@@ -15,19 +15,16 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from time import perf_counter, process_time, thread_time
+from time import perf_counter, process_time
 from typing import Any
 
 import cv2
 import numpy as np
+from agent_clock import body_clock
 from benchmark_json import write_figures
 from PIL import Image
 
-from immunopath.agents import boundary
-from immunopath.agents.context import RunContext
-from immunopath.agents.state import CaseState
 from immunopath.domain.case import Case
-from immunopath.domain.outcome import Outcome
 from immunopath.imaging.decode import decode_image
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.quality import assess_quality
@@ -93,32 +90,16 @@ def graph_times(path: Path, repeats: int) -> dict[str, float]:
     Outside: the graph itself, plain dicts written and read, the finished report with its pictures.
     """
     case = Case(case_id="bench", images=(path,), mpp=0.5)
-    bodies: dict[str, float] = {}
-    run = boundary._run
-
-    def timed(
-        body: Callable[..., Outcome[Any]], state: CaseState, context: RunContext
-    ) -> Outcome[Any]:
-        start = thread_time()
-        try:
-            return run(body, state, context)
-        finally:
-            bodies[body.__name__] = (thread_time() - start) * 1000
-
     totals, overheads, guideline = [], [], []
-    boundary._run = timed
-    try:
-        with ImmunoPath() as engines:
+    with body_clock() as bodies, ImmunoPath() as engines:
+        engines.analyze(case, as_of=AS_OF)
+        for _ in range(repeats):
+            bodies.clear()
+            start = process_time()
             engines.analyze(case, as_of=AS_OF)
-            for _ in range(repeats):
-                bodies.clear()
-                start = process_time()
-                engines.analyze(case, as_of=AS_OF)
-                totals.append((process_time() - start) * 1000)
-                overheads.append(totals[-1] - sum(bodies.values()))
-                guideline.append(bodies["guideline_agent"])
-    finally:
-        boundary._run = run
+            totals.append((process_time() - start) * 1000)
+            overheads.append(totals[-1] - sum(bodies.values()))
+            guideline.append(bodies["guideline_agent"])
     return {
         "case_ms": round(min(totals), 2),
         "graph_overhead_ms": round(min(overheads), 2),

@@ -1,10 +1,8 @@
 """From a case's tables as an engine reads them to calibrated ones, for every engine alike.
 
-    calibrator = read_calibrator(folder)        # once, when the engine is built
-    if calibrator is not None:
-        calibrator.require(digest, str(folder))
+    calibrator = chosen_calibrator(options, folder, digest)  # once, when the engine is built
     ...
-    result = calibrated_result(result, calibrator)     # of every case
+    result = calibrated_result(result, calibrator)  # of every case
 
 The tables of a case are what is calibrated: after the tiles are aggregated, never before.
 """

@@ -219,13 +219,22 @@ class Calibrator(Frozen):
             )
 
 
-def read_calibrator(folder: Path) -> Calibrator | None:
-    """Return the calibrator beside a checkpoint, or None when the folder has none.
+def chosen_calibrator(
+    options: Mapping[str, str], folder: Path, checkpoint: str
+) -> Calibrator | None:
+    """Return the calibrator of an engine string's ``calibration=``, else the one in its folder.
 
-    Raises `CaseFileError` naming the file and the key for a file that is no calibrator.
+    None: the folder has none, or ``calibration=none`` asks for raw tables. checkpoint: the digest
+    of what answers. Raises `CaseFileError` for a file that is missing or no calibrator, and
+    `CalibratorMismatch` for that of another checkpoint.
     """
-    path = folder / FILE
-    return load_calibrator(path) if path.is_file() else None
+    given = options.get("calibration")
+    path = Path(given).expanduser() if given else folder / FILE
+    if given == "none" or (given is None and not path.is_file()):
+        return None
+    found = load_calibrator(path)
+    found.require(checkpoint, str(path))
+    return found
 
 
 def load_calibrator(path: Path) -> Calibrator:

@@ -8,7 +8,7 @@ from typing import Any
 from immunopath.domain.errors import EngineError
 from immunopath.models.atlas import Atlas, load_atlas
 from immunopath.models.protocols import EngineInfo
-from immunopath.models.registry import Role, build_engine
+from immunopath.models.registry import Role, build_engine, close_engine
 from immunopath.models.spec import EngineSpec
 
 
@@ -43,9 +43,7 @@ class LazyEngine:
         """Close the engine if it can be closed and let it go; the next `get` builds it anew."""
         with self._lock:
             engine, self._engine, self._error = self._engine, None, None
-        end = getattr(engine, "close", None)
-        if callable(end):
-            end()
+        close_engine(engine)
 
 
 class LazyAtlas:

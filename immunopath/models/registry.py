@@ -192,3 +192,10 @@ def build_engine(role: Role, spec: EngineSpec, device: str) -> Any:  # noqa: ANN
             f"{entry.name}: the package {error.name!r} is not installed; 'immunopath doctor' says "
             "which extra brings it"
         ) from error
+
+
+def close_engine(engine: object) -> None:
+    """Close an engine that holds a worker or memory; the others have nothing to close."""
+    end = getattr(engine, "close", None)
+    if callable(end):
+        end()

@@ -14,7 +14,8 @@ from immunopath.models.calibration import (
     FILE,
     Calibrator,
     FieldCalibration,
-    read_calibrator,
+    chosen_calibrator,
+    load_calibrator,
     write_calibrator,
 )
 
@@ -174,20 +175,24 @@ def test_the_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     written = calibrator(entry(temperature=1 / 3), entry("til_fraction"), isotonic)
     path = write_calibrator(written, tmp_path)
     assert path.name == FILE
-    assert read_calibrator(tmp_path) == written
+    assert load_calibrator(path) == written
+    assert chosen_calibrator({}, tmp_path, written.checkpoint) == written
+    assert chosen_calibrator({"calibration": "none"}, tmp_path, written.checkpoint) is None
     first = path.read_bytes()
     write_calibrator(written, tmp_path)
     assert path.read_bytes() == first
 
 
 def test_a_folder_without_the_file_has_no_calibrator(tmp_path: Path) -> None:
-    assert read_calibrator(tmp_path) is None
+    assert chosen_calibrator({}, tmp_path, "c" * 64) is None
+    with pytest.raises(CaseFileError, match=r"absent\.json"):
+        chosen_calibrator({"calibration": str(tmp_path / "absent.json")}, tmp_path, "c" * 64)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('{"schema_version": 1}')
     with pytest.raises(CaseFileError, match=r"calibration\.json: version"):
-        read_calibrator(tmp_path)
+        chosen_calibrator({}, tmp_path, "c" * 64)
 
 
 def test_another_checkpoint_is_refused() -> None:

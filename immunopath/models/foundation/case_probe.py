@@ -21,7 +21,7 @@ from immunopath.models.foundation.medgemma.probe import (
 )
 from immunopath.models.foundation.medgemma.probe_files import FILE, write_probe
 from immunopath.models.protocols import RGB, EngineInfo, Predictor, TileSource
-from immunopath.models.registry import build_engine
+from immunopath.models.registry import build_engine, close_engine
 from immunopath.models.spec import EngineSpec
 
 ABSTAINS = "no answer"
@@ -71,9 +71,7 @@ def probe_cases(
     try:
         result = probe_engine(engine, sources)
     finally:
-        end = getattr(engine, "close", None)
-        if callable(end):
-            end()
+        close_engine(engine)
     path = out or _home(spec)
     if path is not None:
         write_probe(result, path)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from immunopath.domain.errors import CheckpointError, EngineUnavailable
+from immunopath.domain.errors import CheckpointError, EngineUnavailable, WeightsCorrupted
 from immunopath.models.foundation.pins import Pin, every_pin, read_pin, write_pin
 from immunopath.models.foundation.weights import (
     SAFE_PATTERNS,
     is_folder,
     locate,
     matching_files,
+    numbers_in,
     sha256_of,
 )
 
@@ -109,14 +110,11 @@ def _state(source: str, folder: Path, name: str, pinned: str | None) -> FileStat
 def whole_safetensors(path: Path) -> bool:
     """Return whether header and length of a safetensors file fit together."""
     try:
-        from safetensors import SafetensorError, safe_open
+        numbers_in(path, str(path))
+    except WeightsCorrupted:
+        return False
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             "safetensors is not installed: pip install 'immunopath[foundation]'"
         ) from error
-    try:
-        with safe_open(path, framework="np") as file:
-            file.keys()
-    except (SafetensorError, OSError):
-        return False
     return True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable, PrecisionUnsupported
 from immunopath.models.foundation.devices import check_device, has_bfloat16
@@ -17,6 +17,7 @@ from immunopath.models.foundation.hf_loading import transformers
 Dtype = Literal["float32", "bfloat16"]
 Quant = Literal["none", "nf4"]
 
+_HALF: Final = ("float16", "fp16", "half")
 FULL_PRECISION_MODULES: Final = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 """Left as they are under NF4. Named from the start of the module path: transformers matches from
 there, and a list replaces its own default, so a forgotten ``lm_head`` would be packed too. The
@@ -44,24 +45,29 @@ def default_dtype(device: str) -> Dtype:
     return "bfloat16" if device.startswith("cuda") else "float32"
 
 
+def check_words(options: Mapping[str, str]) -> None:
+    """Raise `EngineSpecError` for a ``quant`` or ``dtype`` that names nothing on any machine."""
+    quant, dtype = options.get("quant", "none"), options.get("dtype", "float32")
+    if quant not in get_args(Quant):
+        raise EngineSpecError(f"quant={quant}: choose nf4 or none")
+    if dtype not in (*get_args(Dtype), *_HALF):
+        raise EngineSpecError(f"dtype={dtype}: choose bfloat16 or float32")
+
+
 def choose_precision(options: Mapping[str, str], device: str) -> Precision:
     """Return what the options ``dtype`` and ``quant`` ask for on a device.
 
     Default: bfloat16 on a GPU, float32 on a CPU. Raises `EngineSpecError` for other words and
     `PrecisionUnsupported` for float16 or where bfloat16 does not exist.
     """
+    check_words(options)
     check_device(device)
-    quant = options.get("quant", "none")
-    if quant not in {"none", "nf4"}:
-        raise EngineSpecError(f"quant={quant}: choose nf4 or none")
-    dtype = options.get("dtype", default_dtype(device))
-    if dtype in {"float16", "fp16", "half"}:
+    quant, dtype = options.get("quant", "none"), options.get("dtype", default_dtype(device))
+    if dtype in _HALF:
         raise PrecisionUnsupported(
             f"dtype={dtype}: Gemma 3 leaves the range of float16 and answers NaN; use bfloat16 or "
             "float32"
         )
-    if dtype not in {"float32", "bfloat16"}:
-        raise EngineSpecError(f"dtype={dtype}: choose bfloat16 or float32")
     if dtype == "bfloat16" and not has_bfloat16(device):
         raise PrecisionUnsupported(
             f"{device} has no bfloat16, and float16 is no substitute; add dtype=float32 (twice the "

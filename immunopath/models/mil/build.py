@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.domain.errors import CheckpointError, EngineMismatch, EngineSpecError
-from immunopath.models.calibration import FILE as CALIBRATION
-from immunopath.models.calibration import Calibrator, load_calibrator
+from immunopath.models.calibration import Calibrator, chosen_calibrator
 from immunopath.models.foundation import sources
 from immunopath.models.foundation.medgemma.probe import ProbeResult
 from immunopath.models.foundation.medgemma.probe_files import FILE as PROBE
@@ -91,15 +90,7 @@ def embedder_of(spec: EngineSpec, record: MilRecord) -> EngineSpec:
 
 def calibrator_of(spec: EngineSpec, folder: Path, record: MilRecord) -> Calibrator | None:
     """Return the calibration that is asked for, else the one beside the head, else None."""
-    given = spec.options.get("calibration")
-    if given == "none":
-        return None
-    path = Path(given).expanduser() if given else folder / CALIBRATION
-    if given is None and not path.is_file():
-        return None
-    found = load_calibrator(path)
-    found.require(record.digest, str(path))
-    return found
+    return chosen_calibrator(spec.options, folder, record.digest)
 
 
 def probe_of(folder: Path) -> ProbeResult | None:

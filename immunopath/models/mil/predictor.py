@@ -22,6 +22,7 @@ from immunopath.models.mil.network import F32, MilHead
 from immunopath.models.mil.pixels import SquareTiles, squares_of
 from immunopath.models.mil.record import EXTERNAL, MilRecord
 from immunopath.models.protocols import Embedder, EngineInfo, Prediction, TileSource
+from immunopath.models.registry import close_engine
 from immunopath.models.validation import Evidence, validated_profile
 
 NAME: Final = "mil"
@@ -130,13 +131,6 @@ class MilPredictor:
             preprocess=info.preprocess,
             kind="model",
         )
-
-
-def close_engine(engine: Embedder) -> None:
-    """Close an engine that holds a worker; the others have nothing to close."""
-    end = getattr(engine, "close", None)
-    if callable(end):
-        end()
 
 
 def embed_rows(embedder: Embedder, source: TileSource) -> F32:

@@ -39,4 +39,8 @@ def digest_of(folder: Path) -> str | None:
     base = read_settings(own).get("base_model_name_or_path") or ""
     if not is_folder(base) or not Path(base).is_dir():
         return None
-    return engine_digest(resolve_weights(base).digest, own.digest)
+    return engine_digest(resolve_weights(base), own)
+
+
+def _mil_digest(folder: Path) -> str:
+    return read_record(folder).digest

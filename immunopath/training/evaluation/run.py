@@ -1,6 +1,6 @@
 """``immunopath evaluate``: from engines and files to sets of answers, and what is written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -8,7 +8,7 @@ from typing import cast
 from immunopath.domain.errors import EngineError, EngineSpecError, InputError
 from immunopath.imaging.tile_manifest import read_tiles
 from immunopath.models.protocols import Predictor
-from immunopath.models.registry import build_engine, check_spec
+from immunopath.models.registry import build_engine, check_spec, close_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
 from immunopath.training.evaluation import baselines
@@ -139,7 +139,6 @@ def _asked(
     controls: tuple[Control, ...] = ("none", *request.controls) if main else ("none",)
     spec = EngineSpec.parse(text)
     engine = cast("Predictor", build_engine("predictor", spec, request.device))
-    close: Callable[[], None] = getattr(engine, "close", lambda: None)
     found = {}
     try:
         for control in controls:
@@ -150,7 +149,7 @@ def _asked(
             write_predictions(request.out / ANSWERS / f"{key}.json", found[key])
         return Asked(found, engine.info, _validation_path(engine, spec))
     finally:
-        close()
+        close_engine(engine)
 
 
 def _validation_path(engine: Predictor, spec: EngineSpec) -> Path | None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.models.atlas_entry import Encoder
-from immunopath.models.mil.predictor import close_engine
-from immunopath.models.registry import build_engine, check_spec
+from immunopath.models.registry import build_engine, check_spec, close_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.training.imports.h5ad import Spatial, read_h5ad
 from immunopath.training.imports.hdf5 import read_hdf5

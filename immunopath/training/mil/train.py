@@ -14,11 +14,10 @@ from immunopath.domain.files import write_bytes, write_text
 from immunopath.domain.packages import versions_of
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.models.mil.network import F32
-from immunopath.models.mil.predictor import close_engine
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
 from immunopath.models.mil.record import FILE as RECORD
 from immunopath.models.protocols import Embedder
-from immunopath.models.registry import build_engine
+from immunopath.models.registry import build_engine, close_engine
 from immunopath.models.spec import EngineSpec
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.mil.cohort import Cohort, read_cohort, require_tiles

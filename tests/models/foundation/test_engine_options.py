@@ -106,6 +106,10 @@ def test_wrong_options_end_a_run_before_any_image_and_missing_weights_do_not(
 ) -> None:
     with pytest.raises(EngineSpecError, match="batch=0"):
         ImmunoPath(predictor=f"medgemma:{tmp_path},batch=0")
+    with pytest.raises(EngineSpecError, match="quant=int8: choose nf4 or none"):
+        ImmunoPath(predictor=f"medgemma:{tmp_path},quant=int8")
+    with pytest.raises(EngineSpecError, match="dtype=int8: choose bfloat16 or float32"):
+        ImmunoPath(drugs=f"txgemma:{tmp_path},dtype=int8")
     with pytest.raises(EngineSpecError, match="is not a device"):
         ImmunoPath(predictor=f"medgemma:{tmp_path}", device="gpu0")
     for text in ("medgemma:/no/such/folder", "medgemma:a/b,adapter=c/d"):

@@ -17,7 +17,7 @@ from immunopath.domain.case import Case
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseStatus
 from immunopath.guidelines.casefile import load_clinical
-from immunopath.models.registry import Role, build_engine
+from immunopath.models.registry import Role, build_engine, close_engine
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
 
@@ -125,6 +125,4 @@ def test_engines_that_are_first_needed_at_once_are_all_loaded_right(
 
         with ThreadPoolExecutor(len(roles)) as pool:
             for engine in pool.map(load, roles):
-                close = getattr(engine, "close", None)
-                if close is not None:
-                    close()
+                close_engine(engine)

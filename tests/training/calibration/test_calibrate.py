@@ -17,7 +17,7 @@ from immunopath.domain.errors import (
     InputError,
     LeakageError,
 )
-from immunopath.models.calibration import FILE, read_calibrator
+from immunopath.models.calibration import FILE, load_calibrator
 from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
 from immunopath.training.calibration.checkpoint import digest_of, require_folder
 from immunopath.training.predictions import read_predictions, write_predictions
@@ -35,8 +35,7 @@ def test_a_checkpoint_gets_its_calibration(tmp_path: Path) -> None:
     predictions, samples = write_case(tmp_path)
     folder = write_checkpoint(tmp_path / "checkpoint")
     said = run(predictions, "--samples", samples, "--checkpoint", folder, "--coverage", 0.8)
-    found = read_calibrator(folder)
-    assert found is not None
+    found = load_calibrator(folder / FILE)
     assert (found.checkpoint, found.engine, found.n) == (DIGEST, "simulated", 200)
     assert (found.origins, found.n_tiles, found.split) == (("synthetic",), (4, 6), "val")
     assert found.coverage == found.field("tme_subtype").coverage == 0.8

@@ -22,6 +22,7 @@ from immunopath.models.foundation.medgemma.medgemma_build import (
     find_calibrator,
     find_probe,
     parse,
+    setup_asked,
 )
 from immunopath.models.foundation.medgemma.memory import MemoryEstimate, estimate
 from immunopath.models.foundation.medgemma.record import CheckpointRecord
@@ -149,7 +150,9 @@ def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) 
     """Say of the probe what a report will say; a file that stops the engine stops it here too."""
     label = f"{head}: probe"
     try:
-        result, caution = find_probe(request, base, adapter)
+        record = choose_record(request, base, adapter)
+        setup = setup_asked(request, record, base, adapter)
+        result, caution = find_probe(request, adapter or base, setup)
     except CaseFileError as error:
         yield Check(label, "missing", str(error))
         return

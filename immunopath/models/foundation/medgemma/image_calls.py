@@ -1,10 +1,10 @@
 """What a language model says of each image alone, for estimates over a whole slide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from immunopath.domain.prediction import BiomarkerProfile, ImageCall
 from immunopath.domain.quality import TileSummary
-from immunopath.models.foundation.decoding.decoded import DecodedAnswer
+from immunopath.models.foundation.decoding.decoded import DecodedAnswer, SlotReading
 from immunopath.models.foundation.medgemma.aggregate import best
 from immunopath.models.foundation.medgemma.medgemma_fields import rounded
 
@@ -32,7 +32,7 @@ def image_calls(
             by_image.setdefault(owners.pop(), []).append(answer)
     calls = []
     for index, mine in sorted(by_image.items()):
-        values = [_mean(table) for table in _tables(mine, TIL)]
+        values = [r.expectation for r in _readings(mine, TIL) if r.expectation is not None]
         if values:
             til = rounded(sum(values) / len(values))
             phenotype = None if profile.immune_phenotype.abstained else _leading(mine)
@@ -40,17 +40,12 @@ def image_calls(
     return tuple(calls)
 
 
-def _tables(answers: Sequence[DecodedAnswer], key: str) -> list[Mapping[str, float]]:
-    return [r.probabilities for answer in answers for r in answer.readings if r.key == key]
-
-
-def _mean(table: Mapping[str, float]) -> float:
-    total = sum(table.values())
-    return sum(float(text) * p for text, p in table.items()) / total
+def _readings(answers: Sequence[DecodedAnswer], key: str) -> list[SlotReading]:
+    return [r for answer in answers for r in answer.readings if r.key == key]
 
 
 def _leading(answers: Sequence[DecodedAnswer]) -> str | None:
-    tables = _tables(answers, PHENOTYPE)
+    tables = [reading.probabilities for reading in _readings(answers, PHENOTYPE)]
     if not tables:
         return None
     return best({value: sum(table[value] for table in tables) for value in tables[0]})

@@ -94,7 +94,7 @@ class MedGemmaPredictor:
     def digest(self) -> str:
         """SHA-256 over the digests of base and adapter."""
         return engine_digest(
-            self._gemma.weights.digest, self._adapter.weights.digest if self._adapter else None
+            self._gemma.weights, None if self._adapter is None else self._adapter.weights
         )
 
     @property
@@ -283,9 +283,11 @@ def setup_of(
     )
 
 
-def engine_digest(base: str, adapter: str | None) -> str:
+def engine_digest(base: Weights, adapter: Weights | None) -> str:
     """Return the digest of what answers: the base's own, or one over base and adapter."""
-    return base if adapter is None else hashlib.sha256(f"{base}+{adapter}".encode()).hexdigest()
+    if adapter is None:
+        return base.digest
+    return hashlib.sha256(f"{base.digest}+{adapter.digest}".encode()).hexdigest()
 
 
 def free_memory(device: str) -> None:

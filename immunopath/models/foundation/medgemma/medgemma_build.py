@@ -7,8 +7,8 @@ from typing import Final
 
 from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.prediction import EngineCaution
-from immunopath.models.calibration import FILE as CALIBRATION
-from immunopath.models.calibration import Calibrator, load_calibrator
+from immunopath.models.calibration import Calibrator, chosen_calibrator
+from immunopath.models.foundation.decoding.decoded import conditioning_name
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
 from immunopath.models.foundation.medgemma.compiled import compile_layers
 from immunopath.models.foundation.medgemma.gemma import load_gemma
@@ -35,7 +35,7 @@ from immunopath.models.foundation.medgemma.record import (
     read_record,
     record_from_options,
 )
-from immunopath.models.foundation.precision import choose_precision
+from immunopath.models.foundation.precision import check_words, choose_precision
 from immunopath.models.foundation.weights import Source, Weights
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import Evidence, evidence_of
@@ -81,6 +81,7 @@ def parse(spec: EngineSpec, device: str) -> Request:
         marginal=spec.whole("marginal", 0, 0, 1000),
     )
     overridden(ZERO_SHOT, options)
+    check_words(options)
     return Request(
         base=Source.of(spec, spec.source or BASE),
         adapter=None if named == "none" else Source.of(spec, named, key="adapter_revision"),
@@ -103,9 +104,10 @@ def build(spec: EngineSpec, device: str = "cpu") -> MedGemmaPredictor:
     base = request.base.resolve()
     adapter = None if request.adapter is None else request.adapter.resolve()
     record = choose_record(request, base, adapter)
-    caution = find_probe(request, base, adapter)[1]
+    setup = setup_asked(request, record, base, adapter)
+    caution = find_probe(request, adapter or base, setup)[1]
     calibrator = find_calibrator(request, base, adapter)
-    evidence = find_evidence(request, base, adapter, calibrator)
+    evidence = find_evidence(request, adapter or base, setup, calibrator)
     cautions = [*record.cautions, *(c for c in (caution, evidence.caution) if c is not None)]
     gemma = load_gemma(base, precision, request.device)
     loaded = None if adapter is None else load_adapter(gemma, adapter, merge=request.merge)
@@ -148,27 +150,27 @@ def choose_record(request: Request, base: Weights, adapter: Weights | None) -> C
     return overridden(record, options)
 
 
+def setup_asked(
+    request: Request, record: CheckpointRecord, base: Weights, adapter: Weights | None
+) -> ProbeSetup:
+    """Return how the engine will ask, known before its weights are in memory."""
+    precision = choose_precision(request.options, request.device)
+    merged = None if adapter is None else request.merge
+    return setup_of(engine_digest(base, adapter), record, request.serving, precision, merged)
+
+
 def find_probe(
-    request: Request, base: Weights, adapter: Weights | None
+    request: Request, trained: Weights, setup: ProbeSetup
 ) -> tuple[ProbeResult | None, EngineCaution | None]:
     """Return the probe result that the engine finds, and what a report will say about it.
 
-    Raises `CaseFileError` for a file of ``probe=`` that is missing, and for one that is damaged.
+    trained: the weights that carry the record; setup: how the engine will ask. Raises
+    `CaseFileError` for a file of ``probe=`` that is missing, and for one that is damaged.
     """
-    digest = engine_digest(base.digest, adapter.digest if adapter else None)
     given = request.options.get("probe")
-    path = Path(given) if given else probe_path(adapter or base, digest)
+    path = Path(given) if given else probe_path(trained, setup.weights_digest)
     result = read_probe(path, needed=given is not None)
-    return result, probe_caution(result, setup_asked(request, base, adapter))
-
-
-def setup_asked(request: Request, base: Weights, adapter: Weights | None) -> ProbeSetup:
-    """Return how the engine will ask, known before its weights are in memory."""
-    digest = engine_digest(base.digest, adapter.digest if adapter else None)
-    precision = choose_precision(request.options, request.device)
-    merged = None if adapter is None else request.merge
-    record = choose_record(request, base, adapter)
-    return setup_of(digest, record, request.serving, precision, merged)
+    return result, probe_caution(result, setup)
 
 
 def find_calibrator(request: Request, base: Weights, adapter: Weights | None) -> Calibrator | None:
@@ -177,29 +179,19 @@ def find_calibrator(request: Request, base: Weights, adapter: Weights | None) ->
     ``calibration=none`` states raw tables. Raises `CaseFileError` for a file that is none, and
     `CalibratorMismatch` for that of another checkpoint.
     """
-    given = request.options.get("calibration")
-    if given == "none":
-        return None
-    path = Path(given) if given else (adapter or base).folder / CALIBRATION
-    if given is None and not path.is_file():
-        return None
-    found = load_calibrator(path)
-    found.require(engine_digest(base.digest, adapter.digest if adapter else None), str(path))
-    return found
+    folder = (adapter or base).folder
+    return chosen_calibrator(request.options, folder, engine_digest(base, adapter))
 
 
 def find_evidence(
-    request: Request, base: Weights, adapter: Weights | None, calibrator: Calibrator | None
+    request: Request, trained: Weights, setup: ProbeSetup, calibrator: Calibrator | None
 ) -> Evidence:
     """Return what ``immunopath evaluate`` left beside the trained weights, if it is of them."""
-    setup = setup_asked(request, base, adapter)
-    path = validation_path(adapter or base, setup.weights_digest)
-    marginal = request.serving.marginal
     return evidence_of(
-        path,
+        validation_path(trained, setup.weights_digest),
         setup.weights_digest,
         None if calibrator is None else calibrator.digest,
-        f"marginal:{marginal}" if marginal else "greedy",
+        conditioning_name(request.serving.marginal),
         setup.preprocess,
     )
 

@@ -21,6 +21,7 @@ from immunopath.domain.drug import (
 from immunopath.domain.errors import EngineError
 from immunopath.domain.provenance import Provenance
 from immunopath.models.embedded.drug_knowledge import DrugKnowledge, load_drugs
+from immunopath.models.foundation.precision import check_words
 from immunopath.models.foundation.txgemma.txgemma_cache import (
     CachedAnswer,
     CacheFile,
@@ -182,6 +183,7 @@ def parse(spec: EngineSpec) -> Request:
         "revision", "dtype", "quant", "mode", "tasks", "cache", "compute", "batch", source=True
     )
     spec.choice("mode", MODES)
+    check_words(spec.options)
     return Request(
         source=Source.of(spec, spec.source or DEFAULT_SOURCE),
         tasks=tuple(task_sheet().chosen(spec.options.get("tasks"))),

@@ -11,7 +11,6 @@ from typing import Any
 from immunopath.domain.errors import CheckpointClassError, ImmunoPathError
 from immunopath.domain.files import read_bounded
 from immunopath.models.foundation.checks import GIB, Check, attempt, failed, memory_check
-from immunopath.models.foundation.devices import check_device
 from immunopath.models.foundation.hf_loading import (
     load_processor,
     placement,
@@ -26,11 +25,16 @@ from immunopath.models.foundation.vision import (
     timm_embedder,
     vision_embedder,
 )
-from immunopath.models.foundation.weights import Weights, numbers_in, sha256_of, stored_numbers
+from immunopath.models.foundation.weights import (
+    Source,
+    Weights,
+    numbers_in,
+    sha256_of,
+    stored_numbers,
+)
 from immunopath.models.spec import EngineSpec
 
 SMALLER = "use dtype=bfloat16, a smaller checkpoint or another device"
-FLOAT32 = 4
 
 
 def check_medsiglip(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> Iterator[Check]:
@@ -43,7 +47,7 @@ def check_medsiglip(head: str, spec: EngineSpec, device: str, *, loadable: bool)
         return f"{config.model_type}, images of {px} px, {weights.label}"
 
     source = medsiglip.parse(spec)[0]
-    yield from _transformers(head, spec, device, source.resolve if loadable else None, described)
+    yield from _repository(head, spec, device, source if loadable else None, described)
 
 
 def check_hf_vision(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> Iterator[Check]:
@@ -56,40 +60,47 @@ def check_hf_vision(head: str, spec: EngineSpec, device: str, *, loadable: bool)
         return f"{config.model_type}, images of {px} px, {weights.label}"
 
     source = vision_embedder.parse(spec).source
-    yield from _transformers(head, spec, device, source.resolve if loadable else None, described)
+    yield from _repository(head, spec, device, source if loadable else None, described)
 
 
 def check_timm(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> Iterator[Check]:
     """Return the rows of a ``timm`` engine; `loadable`: its files are on this disk."""
     request = timm_embedder.parse(spec)
+    if request.source is not None:
+        source = request.source if loadable else None
+        yield from _repository(head, spec, device, source, _timm_config)
+        return
+
+    def described() -> str:
+        timm_embedder.check_architecture(request)
+        return f"{request.architecture}, sha256-{sha256_of(request.file)[:12]}"
+
     yield _numbers(head, spec, device)
-    if request.source is None:
-        yield from _file(head, spec, device, request.file, lambda: _architecture(request))
-    elif loadable:
-        try:
-            weights = request.source.resolve()
-        except ImmunoPathError as error:
-            yield failed(f"{head}: checkpoint", error)
-            return
-        yield attempt(f"{head}: checkpoint", lambda: _timm_config(weights))
-        yield _memory(head, spec, device, lambda: stored_numbers(weights))
+    yield from _file(head, spec, device, request.file, described)
 
 
 def check_open_clip(head: str, spec: EngineSpec, device: str, *, loadable: bool) -> Iterator[Check]:
     """Return the rows of an ``open_clip`` engine; `loadable`: its files are on this disk."""
     what = open_clip.parse(spec)[0]
-    yield _device(head, device)
+    yield _numbers(head, spec, device)
     if isinstance(what.weights, Path):
-        yield from _file(head, spec, device, what.weights, lambda: str(what.name))
+        file = what.weights
+        yield from _file(
+            head, spec, device, file, lambda: f"{what.name}, sha256-{sha256_of(file)[:12]}"
+        )
     elif loadable:
-        label = f"{head}: checkpoint"
         try:
             found = open_clip_source.find_checkpoint(what)
         except ImmunoPathError as error:
-            yield failed(label, error)
+            yield failed(f"{head}: checkpoint", error)
             return
-        yield attempt(label, lambda: f"{what.name or _clip_name(found)}, {found.revision}")
-        yield _memory(head, spec, device, lambda: numbers_in(found.file, str(found.file)))
+        yield from _file(
+            head,
+            spec,
+            device,
+            found.file,
+            lambda: f"{what.name or _clip_name(found)}, {found.revision}",
+        )
 
 
 def check_path_foundation(
@@ -97,7 +108,7 @@ def check_path_foundation(
 ) -> Iterator[Check]:
     """Return the rows of a ``path-foundation`` engine; `loadable`: its files are on this disk."""
     request = path_foundation.parse(spec)
-    yield _device(head, device)
+    yield _numbers(head, spec, device)
     if request.source is not None and not loadable:
         return
     label = f"{head}: checkpoint"
@@ -119,20 +130,20 @@ def check_path_foundation(
     )
 
 
-def _transformers(
+def _repository(
     head: str,
     spec: EngineSpec,
     device: str,
-    resolve: Callable[[], Weights] | None,
+    source: Source | None,
     described: Callable[[Weights], str],
 ) -> Iterator[Check]:
-    """Return the rows of a checkpoint of transformers; `resolve` None: it is not on this disk."""
+    """Return the rows of a hub id or folder; `source` None: it is not on this disk."""
     yield _numbers(head, spec, device)
-    if resolve is None:
+    if source is None:
         return
     label = f"{head}: checkpoint"
     try:
-        weights = resolve()
+        weights = source.resolve()
     except ImmunoPathError as error:
         yield failed(label, error)
         return
@@ -149,55 +160,37 @@ def _transformers(
 def _file(
     head: str, spec: EngineSpec, device: str, path: Path, described: Callable[[], str]
 ) -> Iterator[Check]:
-    """Return the rows of one safetensors file beside the name of its architecture."""
+    """Return the rows of one safetensors file."""
 
     def whole() -> str:
         numbers_in(path, str(path))
-        return f"{described()}, sha256-{sha256_of(path)[:12]}"
+        return described()
 
     yield attempt(f"{head}: checkpoint", whole)
     yield _memory(head, spec, device, lambda: numbers_in(path, str(path)))
 
 
 def _numbers(head: str, spec: EngineSpec, device: str) -> Check:
+    """Return the row of the number format: float32 for engines that take no ``dtype``."""
+
     def said() -> str:
         return f"{str(placement(spec, device).dtype).removeprefix('torch.')} on {device}"
 
     return attempt(f"{head}: numbers", said)
 
 
-def _device(head: str, device: str) -> Check:
-    """Return the row of an engine that knows float32 only."""
-
-    def said() -> str:
-        check_device(device)
-        return f"float32 on {device}"
-
-    return attempt(f"{head}: numbers", said)
-
-
 def _memory(head: str, spec: EngineSpec, device: str, count: Callable[[], int]) -> Check:
-    label, size = f"{head}: memory", FLOAT32
+    label = f"{head}: memory"
     try:
-        check_device(device)
-        if spec.options.get("dtype") == "bfloat16":
-            size = 2
-        need = count() * size
+        need = count() * placement(spec, device).dtype.itemsize
     except ImmunoPathError:  # each is a row of its own already
         return Check(label, "note", "not estimated: mend the rows above first")
     text = f"weights {need / GIB:.2f} GiB; activations not estimated"
     return memory_check(label, need, text, device, SMALLER)
 
 
-def _architecture(request: timm_embedder.Request) -> str:
-    timm_embedder.check_architecture(request)
-    return request.architecture
-
-
 def _timm_config(weights: Weights) -> str:
     """Return the architecture that a timm repository names; raises `CheckpointClassError`."""
-    require_safetensors(weights)
-    stored_numbers(weights)
     name = _named(weights.folder / "config.json", "architecture")
     if not timm_embedder.library().is_model(name):
         raise CheckpointClassError(
@@ -217,7 +210,6 @@ def _clip_name(found: open_clip_source.Checkpoint) -> str:
         raise CheckpointClassError(
             f"{path}: describes no open_clip model; give a repository or folder saved by open_clip"
         ) from error
-    numbers_in(found.file, str(found.file))
     return f"open_clip, images of {side} px"
 
 

@@ -44,9 +44,7 @@ def entry(name: str) -> FieldCalibration:
 def written(medgemma: Folders, tmp_path: Path) -> Written:
     """An adapter with a calibration beside it: its engine string and what was written."""
     adapter = Path(shutil.copytree(medgemma.seeing, tmp_path / "adapter"))
-    digest = engine_digest(
-        resolve_weights(str(medgemma.base)).digest, resolve_weights(str(adapter)).digest
-    )
+    digest = engine_digest(resolve_weights(str(medgemma.base)), resolve_weights(str(adapter)))
 
     def write(**changes: Any) -> tuple[str, Calibrator]:
         values: dict[str, Any] = {

@@ -16,9 +16,13 @@ DESERT = {"inflamed": 0.1, "excluded": 0.2, "desert": 0.7}
 
 
 def answer(til: Mapping[str, float], layout: Mapping[str, float]) -> DecodedAnswer:
+    mean = sum(float(number) * share for number, share in til.items())
     readings = tuple(
-        SlotReading(key, None, table, None, None, 0.0, 0.0, "")
-        for key, table in (("til_fraction", til), ("immune_phenotype", layout))
+        SlotReading(key, None, table, expectation, None, 0.0, 0.0, "")
+        for key, table, expectation in (
+            ("til_fraction", til, mean),
+            ("immune_phenotype", layout, None),
+        )
     )
     return DecodedAnswer(readings, "{}", -1.0, conditional=False, conditioning="greedy")
 
