@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from immunopath.cli.dates import as_of_date
+from immunopath.cli.options import AsOf, write_json, write_out
 
 if TYPE_CHECKING:
     from immunopath.guidelines.check import Aspect, VignetteResult
 
 app = typer.Typer(help="The guideline knowledge.", no_args_is_help=True)
-
-AsOf = Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")]
 
 ASPECTS = ("category", "rule", "regimens", "tests", "flags", "must_not")
 """Columns of ``check``; the three expectations about regimens share one."""
@@ -40,7 +39,7 @@ def explain(
     found = explained(stated, as_of=as_of_date(as_of))
     if json_path is not None:
         _spare(case, json_path)
-        _json(found.model_dump(mode="json"), json_path)
+        write_json(found.model_dump(mode="json"), json_path)
     if json_path != "-":
         Console().print(ExplanationReport(found, stated.clinical))
 
@@ -51,22 +50,6 @@ def _spare(given: Path, target: str) -> None:
 
     if target != "-" and Path(target).resolve() == given.resolve():
         raise OutputError(f"{target}: is named twice; give the output a file of its own")
-
-
-def _json(content: object, target: str) -> None:
-    """Write JSON in ASCII: no text of the case can drive the terminal that shows it."""
-    import json
-
-    _write(json.dumps(content, indent=2) + "\n", target)
-
-
-def _write(text: str, target: str) -> None:
-    from immunopath.domain.files import write_text
-
-    if target == "-":
-        typer.echo(text, nl=False)
-    else:
-        write_text(Path(target), text)
 
 
 @app.command()
@@ -122,7 +105,7 @@ def review_sheet(
     """Write the sign-off sheet (CSV): one row per rule and per regimen."""
     from immunopath.guidelines.review import review_sheet as sheet
 
-    _write(sheet(), out)
+    write_out(sheet(), out)
     if out != "-":
         typer.echo(f"{out}: written; a reviewer fills in the last four columns")
 

@@ -33,6 +33,7 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     """Write the cohort and say what it holds; raises `CaseFileError` for impossible settings."""
     from pydantic import ValidationError
 
+    from immunopath.domain.base import first_fault
     from immunopath.reporting.text import visible
     from immunopath.training.synthetic import CAPTION
     from immunopath.training.synthetic.cohort import CohortSettings
@@ -41,9 +42,7 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     try:
         settings = CohortSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise CaseFileError(f"synthetic cohort: {where}: {first['msg']}") from error
+        raise CaseFileError(f"synthetic cohort: {first_fault(error, 'settings')}") from error
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CaseFileError(f"{folder}: is not an empty folder; name a new one for the cohort")
     cohort = write_cohort(folder, settings, seed)
