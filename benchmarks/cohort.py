@@ -39,7 +39,7 @@ from immunopath.guidelines.vocabulary import parse_inputs
 from immunopath.pipeline.cohort.case_run import CasePlan, run_case
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
-from immunopath.reporting.cohort_tables import write_tables
+from immunopath.reporting.cohort_tables import worklist, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 AS_OF = "2026-11-24"
@@ -144,7 +144,7 @@ def rows(folder: Path, n: int) -> dict[str, float]:
                        queue=queue if queue.level else None)
         )  # fmt: skip
     answered = perf_counter() - start
-    write_tables(folder / "rows", records, today)
+    write_tables(folder / "rows", records, worklist(records, today))
     return {
         "rows": n,
         "rows_guideline_s": round(answered, 1),

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from immunopath.domain.report import ReportProvenance
+from immunopath.domain.outcome import Ok
+from immunopath.domain.report import CaseReport, ReportProvenance
 from immunopath.domain.sampling import SamplingBudget
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.lazy import LazyAtlas
@@ -36,6 +37,14 @@ class Workspace:
     nuclei: NucleiTable | None = None
     vectors: npt.NDArray[np.float32] | None = None
     lock: Lock = field(default_factory=Lock)
+
+    def nuclei_of(self, report: CaseReport) -> NucleiTable | None:
+        """Return the nuclei that the report counts: not those of a round before one that failed."""
+        return None if report.morphometry is None else self.nuclei
+
+    def vectors_of(self, report: CaseReport) -> npt.NDArray[np.float32] | None:
+        """Return the vectors of the report's own retrieval, likewise."""
+        return self.vectors if isinstance(report.retrieval, Ok) else None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -128,12 +129,11 @@ class CaseDesk:
         clinical = clinical_from_form(values, values.get("yaml", ""))
         mpp = _mpp(values.get("mpp", ""))
         folder = UploadFolder.below(self.uploads)
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(folder.discard)
             _fill(folder, given, example)
             case = _case(values, folder, mpp, clinical)
-        except BaseException:
-            folder.discard()
-            raise
+            undoing.pop_all()  # the images are the run's now
         return Job(case, settings, as_of, folder)
 
     def progress(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import CaseFileError, InputError
-from immunopath.domain.files import open_regular, read_small
+from immunopath.domain.files import open_regular, read_bounded, read_small
 from immunopath.guidelines.loader import load_knowledge
 from immunopath.reporting.cohort_tables import worklist, worklist_head
 from immunopath.reporting.rendered import RenderedReport
@@ -99,8 +99,7 @@ class CohortFolder:
         if not path.is_relative_to(self.root.resolve()):
             raise InputError(f"{record.case_id}: its report lies outside the cohort's folder")
         try:
-            with open_regular(path) as stream:
-                content = stream.read(MAX_REPORT_BYTES)
+            content = read_bounded(path, MAX_REPORT_BYTES)
         except OSError as error:
             raise InputError(f"{name}: cannot be read ({error.strerror})") from error
         if hashlib.sha256(content).hexdigest() != record.files[name]:
@@ -141,12 +140,16 @@ def _names(codes: tuple[str, ...]) -> str:
     return "; ".join(tests[code].name if code in tests else code for code in codes)
 
 
+def why_absent(record: CaseRecord) -> str:
+    """Return why a case is not in the worklist: what its report lacks is another matter."""
+    if record.status not in {"ok", "partial"}:
+        return record.reason
+    category = (record.category or "no category").replace("_", " ")
+    return f"no laboratory test is outstanding ({category})"
+
+
 def _absent(stem: str, record: CaseRecord) -> Absent:
-    why = record.reason
-    if record.status in {"ok", "partial"}:
-        category = (record.category or "no category").replace("_", " ")
-        why = f"no laboratory test is outstanding ({category})"
-    return Absent(record.case_id, record.status, why, stem if record.files else "")
+    return Absent(record.case_id, record.status, why_absent(record), stem if record.files else "")
 
 
 def _bad_rows(table: Path, known: set[str]) -> list[Absent]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from immunopath.app.case_routes import FORMATS, report_response, report_text, why_no_fhir
-from immunopath.app.cohort_folder import PER_PAGE, CohortFolder
+from immunopath.app.cohort_folder import PER_PAGE, CohortFolder, why_absent
 from immunopath.app.pages import html_page
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError
@@ -66,6 +66,7 @@ class CohortDesk:
             record=record,
             stem=request.path_params["stem"],
             line=line,
+            why_absent=why_absent(record),
             n=len(cohort.lines),
             problem=_problem(folder, record),
             why_no_fhir=why_no_fhir(),

@@ -2,15 +2,14 @@
 
 import re
 import secrets
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from immunopath.domain.report import RESEARCH_USE
+from immunopath.reporting.page import environment, style_sheet
 
 COOKIE: Final = "immunopath_session"
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -25,7 +24,7 @@ def session_of(request: Request) -> str | None:
 
 def html_page(request: Request, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401
     """Return a page of `templates/`; a browser without a session gets one."""
-    page = _environment().get_template(template)
+    page = environment("immunopath.app").get_template(template)
     answer = HTMLResponse(page.render(banner=RESEARCH_USE, **values), status)
     if session_of(request) is None:
         answer.set_cookie(COOKIE, secrets.token_urlsafe(32), httponly=True, samesite="strict")
@@ -39,21 +38,5 @@ def static_file(request: Request) -> Response:
         return Response(status_code=404)
     text = files("immunopath.app").joinpath("static", name).read_text("utf-8")
     if name == "app.css":
-        text = _shared_style() + text
+        text = style_sheet() + text  # the page looks like what it leads to
     return Response(text, media_type=STATIC[name])
-
-
-def _shared_style() -> str:
-    """Return the report's style sheet: the page looks like what it leads to."""
-    return files("immunopath.reporting").joinpath("templates/report.css").read_text("utf-8")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("immunopath.app"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from immunopath.app.engines import EnginePool
 from immunopath.app.uploads import Limits, UploadFolder
 from immunopath.domain.case import Case
-from immunopath.domain.errors import ImmunoPathError, first_line
+from immunopath.domain.errors import ImmunoPathError, UnexpectedFault
+from immunopath.pipeline.faults import faults_told
 from immunopath.pipeline.settings import Settings
 from immunopath.reporting.rendered import RenderedReport
 
@@ -123,15 +124,14 @@ class RunDesk:
     def _work(self, run: Run, job: Job) -> None:
         try:
             run.state = "running"
-            engines = self._engines.get(job.settings)
-            run.report = engines.analyze(job.case, as_of=job.as_of, on_event=run.events.append)
+            with faults_told():
+                engines = self._engines.get(job.settings)
+                run.report = engines.analyze(job.case, as_of=job.as_of, on_event=run.events.append)
             outcome: State = "done"
         except ImmunoPathError as error:
+            if isinstance(error, UnexpectedFault):
+                LOG.exception("a run failed")
             run.error, outcome = job.folder.told(str(error)), "failed"
-        except Exception as error:  # one faulty case must not stop the page
-            LOG.exception("a run failed")
-            said = job.folder.told(first_line(error, 160))
-            run.error, outcome = f"unexpected {type(error).__name__}: {said}", "failed"
         finally:
             job.folder.discard()
         run.ended = self._clock()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from immunopath.cli.options import Atlas, Config, Device, Profile
 from immunopath.domain.errors import EngineUnavailable
 
 EXTRA = "the page needs the extra 'app': pip install 'immunopath[app]'"
@@ -12,11 +13,6 @@ Engines = Annotated[
     list[str] | None,
     typer.Option(metavar="ENGINE", help="name[:id][,key=value…]; several to choose from."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("app")(page)
 
 
 def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -27,14 +23,14 @@ def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants i
     password_file: Annotated[
         Path | None, typer.Option(help="Its first line; or IMMUNOPATH_APP_PASSWORD.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="embedded or foundation.")] = None,
+    profile: Profile = None,
     predictor: Engines = None,
     phenotype: Engines = None,
     embedder: Engines = None,
     drugs: Engines = None,
-    atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
+    atlas: Atlas = None,
+    device: Device = None,
+    config: Config = None,
     cohort: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder of 'immunopath cohort'.")
     ] = None,
@@ -58,9 +54,5 @@ def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants i
         "embedder": tuple(embedder or ()),
         "drugs": tuple(drugs or ()),
     }
-    others = {
-        "profile": profile,
-        "atlas": None if atlas is None else str(atlas),
-        "device": device,
-    }
+    others = {"profile": profile, "atlas": atlas, "device": device}
     run(Asked(binding, config, cohort, max_upload_mb), engines, others)

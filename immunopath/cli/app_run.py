@@ -13,10 +13,10 @@ from immunopath.app.cohort_folder import CohortFolder
 from immunopath.app.engines import Menu
 from immunopath.app.server import Plan, serve
 from immunopath.app.uploads import Limits
+from immunopath.cli.options import settings_of
 from immunopath.models.foundation.sources import judge
 from immunopath.models.registry import ROLES, Role, check_spec
 from immunopath.models.spec import EngineSpec
-from immunopath.pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Asked:
     max_upload_mb: int
 
 
-def run(
-    asked: Asked, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
-) -> None:
+def run(asked: Asked, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, object]) -> None:
     """Serve the page until it is interrupted; everything is checked before it listens."""
     menu = _menu(asked.config, engines, others)
     folder = None if asked.cohort is None else CohortFolder(asked.cohort)
@@ -45,16 +43,11 @@ def run(
 
 
 def _menu(
-    config: Path | None, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, str | None]
+    config: Path | None, engines: Mapping[str, tuple[str, ...]], others: Mapping[str, object]
 ) -> Menu:
     """Return what may be chosen; raises `EngineSpecError` for an engine string that is wrong."""
     first = {role: given[0] for role, given in engines.items() if given}
-    values: dict[str, object] = {k: v for k, v in {**others, **first}.items() if v is not None}
-    settings = (
-        Settings.make(values, origin="command line")
-        if config is None
-        else Settings.from_toml(config, **values)
-    )
+    settings = settings_of(config, **others, **first)
     for role in ROLES:
         for text in (str(settings.spec(role)), *engines.get(role, ())):
             spec = EngineSpec.parse(text)

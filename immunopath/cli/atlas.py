@@ -1,61 +1,40 @@
-"""``immunopath atlas``: build and search reference atlases."""
+"""``immunopath atlas``: the options. Nothing heavy is imported until a command runs."""
 
 from pathlib import Path
-from typing import cast
+from typing import Annotated
 
 import typer
 
-from immunopath.cli.inspect import show_table
-from immunopath.domain.prediction import RetrievalResult
-from immunopath.domain.units import checked_mpp
-from immunopath.imaging.intake import take_in
-from immunopath.imaging.tiles import TileStore
-from immunopath.models.atlas import LeaveOut, load_atlas
-from immunopath.models.atlas_build import build_atlas
-from immunopath.models.protocols import Embedder
-from immunopath.models.registry import build_engine
-from immunopath.models.retrieval import retrieve
-from immunopath.pipeline.settings import Settings
-from immunopath.reporting.text import visible
+from immunopath.cli.exits import EXIT_REFUSED
+from immunopath.cli.options import Atlas, Engine, Mpp
+
+app = typer.Typer(help="Reference atlases for retrieval.", no_args_is_help=True)
 
 
-def _embedder(text: str | None) -> Embedder:
-    spec = Settings.make({"embedder": text}, origin="command line").spec("embedder")
-    return cast("Embedder", build_engine("embedder", spec, "cpu"))
+@app.command("build")
+def atlas_build(
+    manifest: Annotated[Path, typer.Argument(help="CSV or TSV: one image a row.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the atlas goes.")],
+    embedder: Engine = None,
+    index: Annotated[
+        str | None, typer.Option(help="faiss.index_factory string, e.g. HNSW32. Default: exact.")
+    ] = None,
+) -> None:
+    """Build an atlas from labelled images; images left out are listed."""
+    from immunopath.cli.atlas_run import build
+
+    build(manifest, out, embedder, index)
 
 
-def build(manifest: Path, out: Path, embedder: str | None, index: str | None = None) -> None:
-    """Build an atlas and say what it holds, what was left out and how good its index is."""
-    made = build_atlas(manifest, _embedder(embedder), out, index=index)
-    typer.echo(f"{len(made.atlas)} patches of {made.n_images} images: {made.atlas.atlas_id}")
-    if made.recall is not None:
-        share, queries = made.recall
-        typer.echo(f"index {index}: recall at 8 against flat {share:.3f} ({queries} queries)")
-    if made.skipped:
-        show_table(("left out", "why"), made.skipped)
+@app.command("search")
+def atlas_search(
+    image: Annotated[Path, typer.Argument(help="An H&E image.")],
+    mpp: Mpp = None,
+    atlas: Atlas = None,
+    embedder: Engine = None,
+    k: Annotated[int, typer.Option(min=1, max=100, help="Neighbours to show.")] = 8,
+) -> None:
+    """Show the nearest reference patches of an image; exit code 3 when it is refused."""
+    from immunopath.cli.atlas_run import search
 
-
-def search(
-    image: Path, mpp: float | None, atlas: Path | None, embedder: str | None, k: int
-) -> RetrievalResult | None:
-    """Print the neighbours of an image; None when its pixels were refused."""
-    store = TileStore()
-    intake = take_in([image], None if mpp is None else checked_mpp(mpp), store)
-    if not intake.usable:
-        typer.echo(visible(f"{image.name}: refused: {intake.reason}"))
-        return None
-    own = LeaveOut(
-        pixels_sha256s=frozenset(i.pixels_sha256 for i in intake.images),
-        image_sha256s=frozenset(i.sha256 for i in intake.images),
-    )
-    result = retrieve(store, _embedder(embedder), load_atlas(atlas), k, own)
-    rows = [
-        (f"{n.similarity:.2f}", n.neighbour_id, n.tissue, _labels(n.labels))
-        for n in result.neighbours
-    ]
-    show_table(("cosine", "patch", "what it is", "known"), rows)
-    return result
-
-
-def _labels(labels: dict[str, str | float]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in labels.items())
+    raise typer.Exit(EXIT_REFUSED if search(image, mpp, atlas, embedder, k) is None else 0)

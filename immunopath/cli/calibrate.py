@@ -9,11 +9,6 @@ if TYPE_CHECKING:
     from immunopath.models.calibration import Calibrator, FieldCalibration
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command()(calibrate)
-
-
 def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
     predictions: Annotated[Path, typer.Argument(help="Answers on the split (JSON).")],
     samples: Annotated[Path, typer.Option(help="Table of patients, samples.jsonl.")],

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from immunopath.cli.options import Mpp, OneDevice, Tissue
+
 
 def compare(
     folder: Annotated[str, typer.Argument(metavar="SAVED_MODEL", help="Path Foundation's folder.")],
     onnx: Annotated[Path, typer.Argument(metavar="ONNX", help="The converted .onnx file.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E with tissue.")],
-    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel.")] = None,
+    images: Tissue,
+    mpp: Mpp = None,
 ) -> None:
     """Compare an .onnx file with its SavedModel on patches; exit code 2 below cosine 0.9999."""
     import numpy as np
@@ -44,7 +46,7 @@ def compare(
 def panel(
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="txgemma[:id][,cache=…]")],
     drugs: Annotated[list[str] | None, typer.Argument(metavar="[DRUG]...")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
+    device: OneDevice = "cpu",
 ) -> None:
     """Ask TxGemma once about every small molecule and keep the answers for reports without a GPU.
 

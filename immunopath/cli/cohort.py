@@ -6,15 +6,18 @@ from typing import Annotated
 import typer
 
 from immunopath.cli.dates import as_of_date
+from immunopath.cli.options import (
+    AsOf,
+    Atlas,
+    Config,
+    Device,
+    Engine,
+    Profile,
+    SamplingRegions,
+    SamplingRounds,
+    settings_of,
+)
 from immunopath.domain.errors import InputError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(cohort)
-
-
-Engine = Annotated[str | None, typer.Option(metavar="ENGINE", help="name[:id][,key=value…]")]
 
 
 def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -24,21 +27,17 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for results.")],
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
-    profile: Annotated[str | None, typer.Option(help="embedded or foundation.")] = None,
+    profile: Profile = None,
     predictor: Engine = None,
     phenotype: Engine = None,
     embedder: Engine = None,
     drugs: Engine = None,
-    atlas: Annotated[Path | None, typer.Option(help="Default: the shipped atlas.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, …")] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings as TOML.")] = None,
-    sampling_rounds: Annotated[
-        int | None, typer.Option(help="Further rounds of reading a slide, 0 to 5. Default: 2.")
-    ] = None,
-    sampling_regions: Annotated[
-        int | None, typer.Option(help="Regions of all further rounds of a case. Default: 12.")
-    ] = None,
-    as_of: Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")] = None,
+    atlas: Atlas = None,
+    device: Device = None,
+    config: Config = None,
+    sampling_rounds: SamplingRounds = None,
+    sampling_regions: SamplingRegions = None,
+    as_of: AsOf = None,
     html: Annotated[bool, typer.Option(help="Write one page per case.")] = True,
     fhir: Annotated[
         bool, typer.Option("--fhir", help="Write one FHIR R4B bundle per case as well.")
@@ -56,20 +55,20 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     Killed at any moment, the same command goes on where it was. Exit code 4: some cases failed.
     """
     from immunopath.cli.cohort_run import Asked, run
-    from immunopath.pipeline.settings import Settings
 
     if engine not in {"local", "ray"}:
         raise InputError(f"--engine {engine}: choose local or ray")
-    values: dict[str, object] = {
-        "profile": profile, "predictor": predictor, "phenotype": phenotype, "embedder": embedder,
-        "drugs": drugs, "atlas": None if atlas is None else str(atlas), "device": device,
-        "sampling_rounds": sampling_rounds, "sampling_regions": sampling_regions,
-    }  # fmt: skip
-    given = {key: value for key, value in values.items() if value is not None}
-    settings = (
-        Settings.make(given, origin="command line")
-        if config is None
-        else Settings.from_toml(config, **given)
+    settings = settings_of(
+        config,
+        profile=profile,
+        predictor=predictor,
+        phenotype=phenotype,
+        embedder=embedder,
+        drugs=drugs,
+        atlas=atlas,
+        device=device,
+        sampling_rounds=sampling_rounds,
+        sampling_regions=sampling_regions,
     )
     asked = Asked(
         manifest=manifest,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from immunopath.cli.options import value_of
 from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
 
@@ -53,10 +54,11 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     from immunopath.training.cohort.resolve import Dropped, Rules, resolve
     from immunopath.training.tables import write_csv
 
-    rules = _checked(
-        Rules, projects=project or (), need=need, assume_primary=assume_primary,
-        diagnostic_only=diagnostic_only, all_slides=all_slides,
-    )  # fmt: skip
+    chosen = {
+        "projects": project or (), "need": need, "assume_primary": assume_primary,
+        "diagnostic_only": diagnostic_only, "all_slides": all_slides,
+    }  # fmt: skip
+    rules = value_of(Rules, chosen)
     found = resolve(read_gdc(lists), rules, None if areas is None else read_areas(areas))
     write_manifest(out, found.rows)
     listed = out.with_name(f"{out.stem}.dropped.csv")
@@ -119,11 +121,12 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     from immunopath.training.labels.ssgsea import read_gmt
     from immunopath.training.splits import read_split
 
-    options = _checked(
-        BuildOptions, variant=variant, seed=seed, fractions=_fractions(fractions), by_site=by_site,
-        without=without or (), allow_missing=allow_missing_genes, skip_unreadable=skip_unreadable,
-        classifier=classifier, unit=unit,
-    )  # fmt: skip
+    chosen = {
+        "variant": variant, "seed": seed, "fractions": _fractions(fractions), "by_site": by_site,
+        "without": without or (), "allow_missing": allow_missing_genes,
+        "skip_unreadable": skip_unreadable, "classifier": classifier, "unit": unit,
+    }  # fmt: skip
+    options = value_of(BuildOptions, chosen)
     rows = read_manifest(manifest)
     if splits is not None:
         rows = with_split(rows, read_split(splits))
@@ -261,15 +264,3 @@ def _fractions(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"--fractions {text!r}: give three numbers, e.g. 0.8,0.1,0.1") from error
-
-
-def _checked(kind: type[Any], **values: object) -> Any:  # noqa: ANN401 - the model that was asked for
-    """Make a frozen value of options; a bad one is an input error that names the option."""
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InputError(f"{where} {first['input']!r}: {first['msg']}") from error

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 import typer
 
+from immunopath.cli.exits import EXIT_SOME_FAILED
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError
 from immunopath.pipeline.cohort.case_run import CasePlan, Done
@@ -16,7 +17,6 @@ from immunopath.pipeline.cohort.manifest import ManifestRow, read_manifest
 from immunopath.pipeline.settings import Settings
 from immunopath.reporting.text import visible
 
-EXIT_SOME_FAILED = 4
 SHOWN = 20
 
 

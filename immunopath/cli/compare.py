@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(compare)
-
-
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of cohort or evaluate.")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="That of another run.")],

@@ -1,39 +1,29 @@
-"""``immunopath doctor``: the installation, or whether one request can run on it."""
+"""``immunopath doctor``: the options. Nothing heavy is imported until the command runs."""
 
-from collections.abc import Mapping
-from pathlib import Path
+import typer
 
-from immunopath.cli.inspect import doctor_rows, show_table
-from immunopath.models.foundation.doctor import check_engine
-from immunopath.models.registry import ROLES
-from immunopath.pipeline.settings import Settings
+from immunopath.cli.options import Config, Device, Engine, Profile
 
 
-def installation() -> int:
-    """Show the packages; returns 1 when one of the core is missing, else 0."""
-    rows = doctor_rows()
-    show_table(("check", "state", "what to do"), rows)
-    return 1 if any(row[1] == "missing" for row in rows) else 0
+def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    profile: Profile = None,
+    predictor: Engine = None,
+    phenotype: Engine = None,
+    embedder: Engine = None,
+    drugs: Engine = None,
+    device: Device = None,
+    config: Config = None,
+) -> None:
+    """Check this installation, or with options whether that request can run here."""
+    from immunopath.cli.doctor_run import installation, request
 
-
-def request(engines: Mapping[str, str | None], config: Path | None) -> int:
-    """Show the checks of a request; returns 1 when an engine of it cannot run, else 0.
-
-    Raises `EngineSpecError` or `CaseFileError` for a request that cannot be understood.
-    """
-    values: dict[str, object] = {k: v for k, v in engines.items() if v is not None}
-    settings = (
-        Settings.make(values, origin="command line")
-        if config is None
-        else Settings.from_toml(config, **values)
-    )
-    rows = [
-        check
-        for role in ROLES
-        for check in check_engine(role, settings.spec(role), settings.device)
-    ]
-    show_table(
-        ("check", "state", "found", "what to do"),
-        [(row.name, row.state, row.detail, row.remedy) for row in rows],
-    )
-    return 1 if any(row.state == "missing" for row in rows) else 0
+    engines = {
+        "profile": profile,
+        "predictor": predictor,
+        "phenotype": phenotype,
+        "embedder": embedder,
+        "drugs": drugs,
+        "device": device,
+    }
+    asked = config is not None or any(engines.values())
+    raise typer.Exit(request(engines, config) if asked else installation())

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from immunopath.cli import checkpoints
+from immunopath.cli.options import Mpp, OneDevice, Tissue
 
 app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
 
@@ -44,10 +45,10 @@ def verify(
 @app.command()
 def probe(
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="name[:id][,key=value…]")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E with tissue.")],
-    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel.")] = None,
+    images: Tissue,
+    mpp: Mpp = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
+    device: OneDevice = "cpu",
 ) -> None:
     """Say how much a predictor's answers depend on the image: real, blank and shuffled patches."""
     from immunopath.cli.models import probe_engine

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from immunopath.cli.options import OneDevice
 from immunopath.domain.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
     from immunopath.training.evaluation.resample import Plan
     from immunopath.training.samples import Split
     from immunopath.training.tile_source import Control
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    app.command()(evaluate)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -53,7 +49,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and shuffled images.")] = 20261128,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, …")] = "cpu",
+    device: OneDevice = "cpu",
 ) -> None:
     """Measure a predictor on patients with known truth, beside baselines and controls."""
     from immunopath.training.evaluation.request import Request

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from immunopath.cli.dates import as_of_date
+from immunopath.cli.options import AsOf
 from immunopath.cli.output import write_json, write_out
 
 if TYPE_CHECKING:
     from immunopath.guidelines.check import Aspect, VignetteResult
 
 app = typer.Typer(help="The guideline knowledge.", no_args_is_help=True)
-
-AsOf = Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")]
 
 ASPECTS = ("category", "rule", "regimens", "tests", "flags", "must_not")
 """Columns of ``check``; the three expectations about regimens share one."""

@@ -45,8 +45,3 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         "epochs": epochs,
     }
     run(Request(cohort, out, embedder, values, features, workers, device))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("train-mil")(train)

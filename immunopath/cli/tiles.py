@@ -1,127 +1,53 @@
-"""``immunopath tiles``: from slides to tiles at a true resolution, rejections counted."""
+"""``immunopath tiles``: the options. Nothing heavy is imported until the command runs."""
 
-import os
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
-from immunopath.domain.errors import InputError
-from immunopath.imaging.slides.reading import Batch
-from immunopath.reporting.text import visible
-from immunopath.training.tiles.inputs import collect
-from immunopath.training.tiles.record import SlideRecord, TilingRecord, TilingSettings
-from immunopath.training.tiles.run import tile_slides
-
-_OPTIONS = {"size_px": "size", "max_tiles": "max", "image_format": "format"}
-EXIT_UNREADABLE, EXIT_NO_TISSUE = 2, 3
+from immunopath.cli.options import value_of
 
 
-def tiling_settings(**options: object) -> TilingSettings:
-    """Return the settings; raises `InputError` naming the option that is out of range."""
-    try:
-        return TilingSettings.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][-1])
-        name = _OPTIONS.get(name, name.replace("_", "-"))
-        raise InputError(f"--{name} {first['input']!r}: {first['msg']}") from error
+def tiles(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE|MANIFEST...",
+            help="Slides, or CSV/TSV: slide, patient_id, mpp; a cohort's.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tiles and their manifest.")],
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel of the slides.")] = None,
+    slide_folder: Annotated[
+        Path | None, typer.Option(help="Of slides that a manifest names. Default: the manifest's.")
+    ] = None,
+    target_mpp: Annotated[float, typer.Option(help="Micrometres per pixel of the tiles.")] = 0.5,
+    size: Annotated[int, typer.Option(help="Side of a tile in pixels.")] = 512,
+    max_tiles: Annotated[
+        int | None, typer.Option("--max", help="Tiles per slide, different ones. Default: all.")
+    ] = None,
+    clusters: Annotated[int, typer.Option(help="Clusters of the K-means choice.")] = 8,
+    min_tissue: Annotated[float, typer.Option(help="Least share of tissue.")] = 0.5,
+    normalise: Annotated[str, typer.Option(help="none, reinhard or macenko.")] = "none",
+    image_format: Annotated[str, typer.Option("--format", help="png or jpg.")] = "png",
+    seed: Annotated[int, typer.Option(help="Of every choice at random.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Reading processes. Default: one per core.")
+    ] = None,
+) -> None:
+    """Cut slides into tiles. Exit code 3 when one holds no tissue, 2 when one is unreadable."""
+    from immunopath.cli.tiles_run import OPTIONS, tile
+    from immunopath.domain.units import checked_mpp
+    from immunopath.training.tiles.record import TilingSettings
 
-
-def tile(
-    given: Sequence[Path],
-    out: Path,
-    settings: TilingSettings,
-    where: tuple[float | None, Path | None],
-    workers: int | None,
-) -> int:
-    """Tile slides and print what came of each.
-
-    where: the stated µm per pixel of the slides, and the folder of those that manifests name.
-    Returns 0, 3 when a slide has no usable tissue, 2 when a slide could not be read.
-    """
-    slides = collect(given, *where)
-    count = max(1, (os.cpu_count() or 1)) if workers is None else workers
-    with Progress(len(slides)) as watch:
-        record = tile_slides(
-            slides, out, settings, workers=count, clock=time.perf_counter, watch=watch
-        )
-    _show(record, out)
-    states = {slide.status for slide in record.slides}
-    return EXIT_UNREADABLE if "refused" in states else EXIT_NO_TISSUE * ("no_tissue" in states)
-
-
-class Progress:
-    """One line on stderr: slide, tiles, tiles per second, and what the time goes to."""
-
-    def __init__(self, slides: int) -> None:
-        """`slides`: how many there are."""
-        self._slides = slides
-        self._seen: list[str] = []
-        self._tiles = 0
-        self._read = self._work = 0.0
-        self._start = time.perf_counter()
-        self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> "Progress":
-        if self._shown:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            self._live.stop()
-
-    def batch(self, slide_id: str, done: int, total: int, batch: Batch) -> None:
-        """Count a batch and refresh the line."""
-        if slide_id not in self._seen[-1:]:
-            self._seen.append(slide_id)
-        self._tiles += len(batch.tiles)
-        self._read += batch.read_s
-        self._work += batch.work_s
-        if self._shown:
-            self._live.update(Text(visible(self.line(slide_id, done, total))))
-
-    def line(self, slide_id: str, done: int, total: int) -> str:
-        """Return the progress line."""
-        rate = self._tiles / max(time.perf_counter() - self._start, 1e-9)
-        spent = self._read + self._work
-        share = self._read / spent if spent > 0 else 0.0
-        waits = "reading" if share >= 0.5 else "computing"
-        return (
-            f"slide {len(self._seen)}/{self._slides} {slide_id}: {done}/{total} tiles, "
-            f"{rate:.0f} tiles/s, waits on {waits} (reading {share:.0%} of the time)"
-        )
-
-
-def _show(record: TilingRecord, out: Path) -> None:
-    for slide in record.slides:
-        typer.echo(visible(_line(slide)))
-    total = sum(slide.selected for slide in record.slides)
-    rules = record.settings.rules
-    typer.echo(
-        visible(
-            f"{total} tiles of {rules.size_px} px at {rules.target_mpp:g} µm/px in {out}; "
-            f"stain normalisation: {record.settings.normalise.value}"
-        )
-    )
-
-
-def _line(slide: SlideRecord) -> str:
-    if slide.status != "tiled":
-        return f"{slide.slide_id}: {slide.status.replace('_', ' ')}: {slide.reason}"
-    rejected = ", ".join(f"{count} {reason}" for reason, count in slide.rejected.items())
-    text = (
-        f"{slide.slide_id}: {slide.selected} of {slide.accepted} usable tiles, {slide.mpp:.4g} "
-        f"µm/px ({slide.mpp_source}); of {slide.grid} on the grid rejected: {rejected or 'none'}"
-    )
-    if slide.stain is not None and slide.stain.failed:
-        text += f"; not normalised: {slide.stain.failed}"
-    return text
+    chosen = {
+        "rules": {"target_mpp": target_mpp, "size_px": size, "min_tissue": min_tissue},
+        "max_tiles": max_tiles,
+        "clusters": clusters,
+        "normalise": normalise,
+        "image_format": image_format,
+        "seed": seed,
+    }
+    settings = value_of(TilingSettings, chosen, OPTIONS)
+    stated = None if mpp is None else checked_mpp(mpp)
+    raise typer.Exit(tile(slides, out, settings, (stated, slide_folder), workers))

@@ -37,7 +37,8 @@
     │   │       ├── CalibratorMismatch        a calibration of another checkpoint or other values
     │   │       └── ImageSizeError            no patch of the size that is needed
     │   └── EngineMismatch      a query made by another encoder, an index of another build
-    └── KnowledgeError          the shipped or given knowledge base is not consistent
+    ├── KnowledgeError          the shipped or given knowledge base is not consistent
+    └── UnexpectedFault         a fault of the program in one case of several
 
 Messages are one line: what is wrong, with which file or value, and what to do.
 """
@@ -208,3 +209,7 @@ class EngineMismatch(EngineError):
 
 class KnowledgeError(ImmunoPathError):
     """The knowledge base is not consistent."""
+
+
+class UnexpectedFault(ImmunoPathError):
+    """A fault of the program itself while it worked on one case of several."""

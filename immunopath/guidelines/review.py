@@ -18,7 +18,7 @@ COLUMNS = (
 TO_FILL = ("reviewer", "date", "decision (agree/change/remove)", "comment")
 """Left empty: a person fills them in, and only a person."""
 _FORMULA = ("=", "+", "-", "@")
-_CONTROL = ("\t", "\r")
+_CONTROL = ("\t", "\r", "\n")
 _REGIMEN_FILE = "regimens.yaml"
 _HISTOLOGY = {"nonsquamous": "non-squamous", "squamous": "squamous"}
 

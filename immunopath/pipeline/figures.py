@@ -39,8 +39,7 @@ def _figure(report: CaseReport, workspace: Workspace, index: int, max_px: int) -
     um_per_px = summary.mpp * summary.width / width
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    nuclei = workspace.nuclei if report.morphometry is not None else None
-    table = nuclei or _none()
+    table = workspace.nuclei_of(report) or _none()
     here = table.image_index == index
     return FigureImage(
         name=summary.name,

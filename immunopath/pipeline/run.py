@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from immunopath import __version__
@@ -80,12 +79,7 @@ class ImmunoPath:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -107,9 +101,8 @@ class ImmunoPath:
         """Run a case through the graph and return its report.
 
         `as_of` is the date of the question (default: today). `on_event` receives start and end
-        of every agent with its milliseconds. `files` names
-        what else to write (nuclei, tiles, AnnData).
-        Without `figures` the report's page says that it has no images, and costs less.
+        of every agent with its milliseconds. `files` names what else to write (nuclei, tiles,
+        AnnData). Without `figures` the report's page says that it has no images, and costs less.
         Raises `ImageReadError` and its kin for input that cannot be read at all; unusable input
         (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
         """

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 
-from immunopath.domain.base import Frozen
+from immunopath.domain.base import Frozen, first_fault
 from immunopath.domain.errors import CaseFileError, EngineSpecError
 from immunopath.domain.files import read_bounded, require_file
 from immunopath.models.registry import PROFILES, ROLES, Role, check_spec
@@ -85,8 +85,6 @@ class Settings(Frozen):
         try:
             return cls.model_validate(values).checked()
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if key in ROLES:
-                raise EngineSpecError(f"{origin}: {key}: {first['msg']}") from error
-            raise CaseFileError(f"{origin}: {key}: {first['msg']}") from error
+            fault = first_fault(error, "settings")
+            kind = EngineSpecError if fault.partition(":")[0] in ROLES else CaseFileError
+            raise kind(f"{origin}: {fault}") from error

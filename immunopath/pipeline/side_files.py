@@ -30,15 +30,15 @@ class SideFiles:
 
     def write(self, report: CaseReport, workspace: Workspace) -> None:
         """Write what is wanted; raises `OutputError` when the case has nothing to write."""
+        table = workspace.nuclei_of(report)
         if self.nuclei is not None:
-            table = workspace.nuclei
-            if table is None or report.morphometry is None:
+            if table is None:
                 raise OutputError(f"{self.nuclei}: no nuclei were counted, so none can be written")
             mpp = [image.mpp for image in report.images]
             names = [image.name for image in report.images]
             origins = [image.origin for image in report.images]
             write_nuclei_geojson(Path(self.nuclei), table, mpp, names, origins)
         if self.tiles is not None:
-            write_tiles_geojson(Path(self.tiles), report, workspace.nuclei)
+            write_tiles_geojson(Path(self.tiles), report, table)
         if self.anndata is not None:
-            write_tiles_h5ad(Path(self.anndata), report, workspace.vectors, workspace.nuclei)
+            write_tiles_h5ad(Path(self.anndata), report, workspace.vectors_of(report), table)

@@ -28,7 +28,7 @@ def slide_maps(report: CaseReport, workspace: Workspace, max_px: int) -> tuple[F
             if image.sha256 == digest and image.region is not None
         }
         if regions:
-            nuclei = workspace.nuclei if report.morphometry is not None else None
+            nuclei = workspace.nuclei_of(report)
             first = set(report.sampling.rounds[0].images) if report.sampling else set(regions)
             shown = _map(picture, regions, _shares(nuclei, regions), max_px)
             later = len(set(regions) - first)

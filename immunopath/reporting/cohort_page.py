@@ -11,8 +11,8 @@ from immunopath.domain.cohort import CaseRecord, FieldSummary
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import RESEARCH_USE
-from immunopath.reporting.cohort_tables import worklist, worklist_head
-from immunopath.reporting.html import render_page
+from immunopath.reporting.cohort_tables import worklist_head
+from immunopath.reporting.page import self_contained
 from immunopath.reporting.words import FIELD_NAMES
 
 BINS: Final = 10
@@ -40,10 +40,15 @@ class FieldBlock:
     note: str
 
 
-def write_pages(out: Path, records: Sequence[CaseRecord], as_of: date) -> list[str]:
-    """Write ``summary.html`` and ``worklist.html``; returns their names."""
+def write_pages(
+    out: Path, records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]], as_of: date
+) -> list[str]:
+    """Write ``summary.html`` and ``worklist.html``; returns their names.
+
+    lines: the `worklist` of the records.
+    """
     write_text(out / "summary.html", summary_page(records, as_of))
-    write_text(out / "worklist.html", worklist_page(records, as_of))
+    write_text(out / "worklist.html", worklist_page(records, lines, as_of))
     return ["summary.html", "worklist.html"]
 
 
@@ -51,7 +56,7 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
     """Return the cohort's summary as one self-contained page."""
     seen = [record for record in records if record.status in {"ok", "partial"}]
     lost = [record for record in records if record.status in {"failed", "refused"}]
-    return render_page(
+    return self_contained(
         "cohort.html.j2",
         banner=RESEARCH_USE,
         as_of=as_of.isoformat(),
@@ -70,10 +75,11 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
     )
 
 
-def worklist_page(records: Sequence[CaseRecord], as_of: date) -> str:
+def worklist_page(
+    records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]], as_of: date
+) -> str:
     """Return the laboratory's worklist as one self-contained page."""
-    lines = worklist(records, as_of)
-    return render_page(
+    return self_contained(
         "worklist.html.j2",
         banner=RESEARCH_USE,
         as_of=as_of.isoformat(),

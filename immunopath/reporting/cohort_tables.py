@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
 from immunopath.domain.files import write_bytes, write_text
+from immunopath.guidelines.review import defused
 from immunopath.guidelines.triage import order_cohort
 
 CLOSED: Final = (
@@ -20,7 +21,6 @@ OPEN: Final = (
     "Ranked by measured and clinical facts; a validated prediction breaks ties that they leave. "
     "exploratory_order is unvalidated and takes no part in it."
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 CASE_COLUMNS: Final = (
     "case_id", "patient_id", "row", "status", "reason", "category", "triage_level", "rank",
@@ -84,9 +84,12 @@ def _exploratory(queue: Sequence[QueueFacts]) -> tuple[str, dict[str, int]]:
     return f"{basis}, unvalidated", {item.case_id: n for n, item in enumerate(ordered, 1)}
 
 
-def tidy(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]:
-    """Return one row per case and field; a case without a report is one row without a field."""
-    places = {line["case_id"]: line for line in worklist(records, as_of)}
+def tidy(records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per case and field; a case without a report is one row without a field.
+
+    lines: the `worklist` of the records.
+    """
+    places = {line["case_id"]: line for line in lines}
     rows: list[dict[str, Any]] = []
     for record in records:
         place = places.get(record.case_id, {}) if record.queue is not None else {}
@@ -130,16 +133,21 @@ def csv_text(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: str =
 def _safe(cell: object) -> object:
     if not isinstance(cell, str):
         return "" if cell is None else cell
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
-    return f"'{plain}" if cell.startswith(_FORMULA) or plain.lstrip().startswith("=") else plain
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in defused(cell)
+    )
 
 
-def write_tables(out: Path, records: Sequence[CaseRecord], as_of: date) -> list[str]:
-    """Write the tables, ``cohort.parquet`` only where pyarrow is installed; returns their names."""
-    rows = tidy(records, as_of)
+def write_tables(
+    out: Path, records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]]
+) -> list[str]:
+    """Write the tables, ``cohort.parquet`` only where pyarrow is installed; returns their names.
+
+    lines: the `worklist` of the records.
+    """
+    rows = tidy(records, lines)
     columns = (*CASE_COLUMNS, *FIELD_COLUMNS)
     write_text(out / "cohort.csv", csv_text(rows, columns))
-    lines = worklist(records, as_of)
     write_text(out / "worklist.csv", csv_text(lines, WORK_COLUMNS, worklist_head(records)))
     names = ["cohort.csv", "worklist.csv"]
     if _write_parquet(out / "cohort.parquet", rows, columns):

@@ -90,6 +90,20 @@ def test_an_address_never_becomes_a_path(client: TestClient, name: str) -> None:
         assert client.get(path).status_code == 404
 
 
+def test_a_case_out_of_the_list_says_why_and_not_what_its_report_lacks(
+    client: TestClient, copied: Path
+) -> None:
+    stem = stem_of(copied, "A <b>1</b>")
+    path = copied / "records" / f"{stem}.json"
+    changed = {"queue": None, "status": "partial", "reason": "without phenotype"}
+    text = json.dumps(json.loads(path.read_text()) | changed)
+    path.unlink()  # the folder's time changes, so that it is read again
+    path.write_text(text)
+    page = client.get(f"/cohort/{stem}").text
+    assert "Not in the worklist: no laboratory test is outstanding" in page
+    assert "without phenotype" not in page
+
+
 def test_a_changed_report_is_not_shown(client: TestClient, copied: Path) -> None:
     stem = stem_of(copied, "A <b>1</b>")
     (copied / f"cases/{stem}.html").write_text("<p>forged")

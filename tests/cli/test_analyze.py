@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from immunopath.cli.analyze import EXIT_REFUSED, Outputs, Request, analyze_case
+from immunopath.cli.analyze_run import Outputs, Request, analyze_case
+from immunopath.cli.exits import EXIT_REFUSED
 from immunopath.domain.errors import (
     CaseFileError,
     EngineSpecError,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from immunopath.cli.atlas import build, search
+from immunopath.cli.atlas_run import build, search
 from immunopath.domain.errors import CaseFileError, EngineSpecError, EngineUnavailable, InputError
 
 FOLDER = "lung_he_til/u24_cae100"

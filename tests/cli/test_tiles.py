@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from immunopath.cli.main import app
-from immunopath.cli.tiles import Progress
+from immunopath.cli.tiles_run import Progress
 from immunopath.domain.errors import ImmunoPathError
 from immunopath.imaging.slides.reading import Batch
 from immunopath.imaging.tile_manifest import read_tiles

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from geojson_rules import require_rfc7946, signed_area
 
+from immunopath.agents.context import Workspace
 from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
+from immunopath.domain.outcome import Failed
+from immunopath.models.protocols import NucleiTable
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.side_files import SideFiles
 from immunopath.reporting.anndata_tiles import tiles_anndata
@@ -139,6 +142,28 @@ def test_without_an_embedder_the_file_says_why_there_are_no_vectors(
     assert data.shape[1] == 0
     assert "switched off" in data.uns["immunopath"]["embedding"]["missing"]
     assert "n_nuclei" not in data.obs
+
+
+def test_nuclei_and_vectors_of_an_earlier_round_are_none_of_a_round_that_failed(
+    written: tuple[RenderedReport, Path], tmp_path: Path
+) -> None:
+    anndata = pytest.importorskip("anndata")
+    report, _ = written
+    one = np.zeros(1, np.float32)
+    yes = np.ones(1, np.bool_)
+    table = NucleiTable(one, one, np.zeros(1, np.int32), one, one, yes, yes)
+    left = Workspace(nuclei=table, vectors=np.ones((1, 8), np.float32))
+    gone = Failed(error_id="EngineTimeout", message="no answer within 5 s")
+    failed = report.model_copy(update={"morphometry": None, "retrieval": gone})
+    SideFiles(tiles=tmp_path / "t.json", anndata=tmp_path / "t.h5ad").write(failed, left)
+    for tile in features(tmp_path / "t.json"):
+        assert list(tile["properties"]["measurements"]) == ["tissue_share"]
+    data = anndata.read_h5ad(tmp_path / "t.h5ad")
+    assert data.shape[1] == 0
+    assert "n_nuclei" not in data.obs
+    assert "no answer within 5 s" in data.uns["immunopath"]["embedding"]["missing"]
+    with pytest.raises(OutputError, match="no nuclei were counted"):
+        SideFiles(nuclei=tmp_path / "n.json").write(failed, left)
 
 
 def test_a_case_without_tiles_has_no_file(tmp_path: Path, shared_images: Path) -> None:

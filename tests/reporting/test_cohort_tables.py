@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
@@ -62,7 +62,8 @@ FAILED = CaseRecord(case_id="f", row=9, status="failed", reason="<b>cut off</b>"
 
 
 def test_a_case_is_a_row_per_field_and_a_failed_one_a_row_without() -> None:
-    rows = tidy([record("a"), FAILED], AS_OF)
+    records = [record("a"), FAILED]
+    rows = tidy(records, worklist(records, AS_OF))
     assert [row["case_id"] for row in rows] == ["a"] * 8 + ["f"]
     assert {row["rank"] for row in rows[:8]} == {1}
     assert (rows[8]["field"], rows[8]["reason"], rows[8]["rank"]) == (None, "<b>cut off</b>", None)
@@ -90,6 +91,8 @@ def test_the_head_says_whether_a_prediction_takes_part() -> None:
 
 
 @given(st.text(min_size=1))
+@example(" +1")
+@example("\n=1")
 def test_no_cell_is_a_formula_and_every_line_is_one_row(text: str) -> None:
     written = csv_text([{"x": text, "y": 1}], ("x", "y"))
     assert written.isprintable() or set(written) - {"\n"} == {c for c in written if c.isprintable()}
@@ -100,7 +103,8 @@ def test_no_cell_is_a_formula_and_every_line_is_one_row(text: str) -> None:
 
 def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    names = write_tables(tmp_path, [record("a"), FAILED], AS_OF)
+    records = [record("a"), FAILED]
+    names = write_tables(tmp_path, records, worklist(records, AS_OF))
     assert names == ["cohort.csv", "worklist.csv", "cohort.parquet"]
     table = pq.read_table(tmp_path / "cohort.parquet").to_pylist()
     assert len(table) == 9
@@ -112,7 +116,8 @@ def test_the_pages_escape_and_say_what_is_missing() -> None:
     page = summary_page([record("a"), FAILED], AS_OF)
     assert "&lt;b&gt;cut off&lt;/b&gt;" in page
     assert "Cohort of 2 cases" in page
-    listed = worklist_page([record("a"), record("b", None), FAILED], AS_OF)
+    records = [record("a"), record("b", None), FAILED]
+    listed = worklist_page(records, worklist(records, AS_OF), AS_OF)
     assert str(escape(CLOSED)) in listed
     assert "2 case(s) are not listed" in listed
     assert "http" not in page.replace("http-equiv", "")

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
-from immunopath.domain.errors import ImmunoPathError, OutputError, first_line
+from immunopath.domain.errors import ImmunoPathError, OutputError, UnexpectedFault
 from immunopath.pipeline.cohort.record import failure_of, record_of
 from immunopath.pipeline.cohort.store import ResultStore, case_key
+from immunopath.pipeline.faults import faults_told
 from immunopath.reporting.rendered import RenderedReport
 
 
@@ -57,20 +58,18 @@ def run_case(engines: Callable[[], Analyzer], case: Case, row: int, plan: CasePl
     store = ResultStore(plan.out)
     key = ""
     try:
-        as_of = plan.as_of.isoformat()
-        key = case_key(case, plan.configuration, as_of, html=plan.html, fhir=plan.fhir)
-        before = store.valid(case, key)
-        if before is not None and not (before.status == "failed" and plan.retry_failed):
-            return Done(before.model_copy(update={"row": row}), resumed=True)
-        report = engines().analyze(case, as_of=plan.as_of, figures=plan.html)
-        files = store.write_report(report, html=plan.html, fhir=plan.fhir)
-        record = record_of(report, row=row, key=key, files=files)
-    except OutputError as error:  # a full disk is no fault of the case: the next run tries again
+        with faults_told():
+            as_of = plan.as_of.isoformat()
+            key = case_key(case, plan.configuration, as_of, html=plan.html, fhir=plan.fhir)
+            before = store.valid(case, key)
+            if before is not None and not (before.status == "failed" and plan.retry_failed):
+                return Done(before.model_copy(update={"row": row}), resumed=True)
+            report = engines().analyze(case, as_of=plan.as_of, figures=plan.html)
+            files = store.write_report(report, html=plan.html, fhir=plan.fhir)
+            record = record_of(report, row=row, key=key, files=files)
+    except (OutputError, UnexpectedFault) as error:  # not of the case: the next run tries again
         record = failure_of(case, row=row, key="", reason=str(error))
     except ImmunoPathError as error:
         record = failure_of(case, row=row, key=key, reason=str(error))
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one case must not stop the rest
-        reason = f"unexpected {type(error).__name__}: {first_line(error, 160)}"
-        record = failure_of(case, row=row, key="", reason=reason)
     store.write_record(record)
     return Done(record, resumed=False)

@@ -24,7 +24,7 @@ from immunopath.pipeline.cohort.manifest import ManifestRow
 from immunopath.pipeline.cohort.store import FOLDERS, ResultStore
 from immunopath.pipeline.settings import Settings
 from immunopath.reporting.cohort_page import write_pages
-from immunopath.reporting.cohort_tables import write_tables
+from immunopath.reporting.cohort_tables import worklist, write_tables
 
 EngineName = Literal["local", "ray"]
 Sink = Callable[[Done], None]
@@ -95,8 +95,9 @@ def run_cohort(
             if on_done is not None:
                 on_done(done)
         records = tuple(_records(rows, ResultStore(plan.out)))
-        tables = write_tables(plan.out, records, plan.as_of)
-        tables += write_pages(plan.out, records, plan.as_of)
+        lines = worklist(records, plan.as_of)
+        tables = write_tables(plan.out, records, lines)
+        tables += write_pages(plan.out, records, lines, plan.as_of)
         log.manifest("finished", round(perf_counter() - started, 3))
     return CohortResult(records, made, resumed, tuple(tables))
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from immunopath.domain.base import first_fault
 from immunopath.domain.case import Case
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, InputError
@@ -115,7 +116,7 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise CaseFileError(
             f"{path}: is not UTF-8 text with {mark!r} between cells ({error})"
-        ) from (error)
+        ) from error
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -180,8 +181,7 @@ def _row(number: int, cells: Mapping[str, Any], folder: Path) -> ManifestRow:
     try:
         return ManifestRow(number, case_id, _case(case_id, cells, folder))
     except ValidationError as error:
-        first = error.errors()[0]
-        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        text = first_fault(error, "case")
     except InputError as error:
         text = str(error)
     except (OSError, RuntimeError, ValueError) as error:  # loops of links, NUL in a path

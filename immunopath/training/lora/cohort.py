@@ -22,7 +22,7 @@ from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.lora.config import TrainConfig
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
-from immunopath.training.synthetic.folder import CONSTANTS
+from immunopath.training.synthetic import CONSTANTS
 
 PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "safetensors", "pyarrow")
 

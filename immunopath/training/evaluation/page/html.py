@@ -1,16 +1,12 @@
 """The evaluation as one self-contained page: no script, no request, everything escaped."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.reporting.page import self_contained
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.page import plots
 from immunopath.training.evaluation.resample import Estimate
@@ -46,31 +42,23 @@ _RESEARCH: Final = (
 
 
 def render_page(found: Evaluation, points: Points | None = None) -> str:
-    """Return the page; `points` adds the scatter plots of number fields.
-
-    The content policy allows this page's own style sheet (by digest) and nothing else.
-    """
-    style = files(_PACKAGE).joinpath("templates/evaluation.css").read_text("utf-8")
+    """Return the page; `points` adds the scatter plots of number fields."""
     groups, small = group_rows(found)
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return (
-        _environment()
-        .get_template("evaluation.html.j2")
-        .render(
-            page=found,
-            engine=engine_name(found.main.engine),
-            facts=facts(found),
-            banner=SYNTHETIC if found.origin == "synthetic" else _RESEARCH,
-            sections=[_section(found, name, points or {}) for name in found.main.fields],
-            overview=_overview(found),
-            groups=_clean(groups),
-            small=small,
-            differences=_clean(difference_rows(found)),
-            free=None if found.compliance is None else compliance_text(found.compliance),
-            note=NOTE.format(draws=found.draws, seed=found.seed).replace("*", ""),
-            style=Markup(style),  # noqa: S704 - the package's own file
-            style_digest=digest,
-        )
+    return self_contained(
+        "evaluation.html.j2",
+        package=_PACKAGE,
+        sheet="evaluation.css",
+        page=found,
+        engine=engine_name(found.main.engine),
+        facts=facts(found),
+        banner=SYNTHETIC if found.origin == "synthetic" else _RESEARCH,
+        sections=[_section(found, name, points or {}) for name in found.main.fields],
+        overview=_overview(found),
+        groups=_clean(groups),
+        small=small,
+        differences=_clean(difference_rows(found)),
+        free=None if found.compliance is None else compliance_text(found.compliance),
+        note=NOTE.format(draws=found.draws, seed=found.seed).replace("*", ""),
     )
 
 
@@ -165,14 +153,3 @@ def _overview(found: Evaluation) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     return text.replace("*", "")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(_PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
