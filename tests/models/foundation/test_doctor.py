@@ -123,11 +123,11 @@ def test_path_foundation_names_the_runtime_that_its_files_need(
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(b"x")
     spec = EngineSpec.parse(engine.format(folder=tmp_path))
-    monkeypatch.setattr("immunopath.models.foundation.doctor._version", lambda name: None)
+    monkeypatch.setattr("immunopath.models.foundation.doctor.version_of", lambda name: None)
     [row] = check_engine("embedder", spec, "cpu")
     assert (row.state, row.remedy) == ("missing", f"pip install {package}")
     monkeypatch.setattr(
-        "immunopath.models.foundation.doctor._version",
+        "immunopath.models.foundation.doctor.version_of",
         lambda name: "1" if name in ("tensorflow", "onnxruntime") else None,
     )
     found = check_engine("embedder", spec, "cpu")[0]

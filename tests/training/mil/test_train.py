@@ -216,6 +216,7 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
     assert found.fields["til_fraction"].quantity == RECIPE.quantity
     assert found.fields["til_density"].quantity == f"{RECIPE.quantity}_class"
     assert found.cut_points == RECIPE.constants.cut_points("run-v3.1")
+    (small / LABELS).write_bytes(whole)
     with pytest.raises(CaseFileError, match="the labels' own constants say 'rna_score_minmax'"):
         make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
     fitted = RECIPE.model_copy(update={"train_keys": keys_of(plan.val[:1])})
