@@ -22,7 +22,8 @@ def intake_agent(state: CaseState, context: RunContext) -> Outcome[IntakeResult]
     if before is not None and judged is not None and judged.sampling is not None:
         return Ok[IntakeResult](value=_further(state, context, before, judged.sampling))
     case = read_case(state)
-    return Ok[IntakeResult](value=take_in(case.images, case.mpp, context.workspace.store))
+    store = context.workspace.store
+    return Ok[IntakeResult](value=take_in(case.images, case.mpp, store, regions=case.regions))
 
 
 def _further(

@@ -13,7 +13,7 @@ def tiles_of(state: CaseState, context: RunContext) -> TileStore:
     with workspace.lock:
         if not workspace.store.all_tiles:
             case, store = read_case(state), TileStore()
-            take_in(case.images, case.mpp, store)
+            take_in(case.images, case.mpp, store, regions=case.regions)
             kept = INTAKE.value(state)
             if kept is not None:
                 take_again(kept, store)

@@ -58,6 +58,10 @@ _OF_SLIDES = (
     "Regions of further rounds are chosen by what earlier ones showed: only the share weighted by "
     "area allows for that, and its interval leaves the error of the engine out.",
 )
+_OF_PICKED = (
+    "The regions were picked by hand: whoever picked them may have looked for what they show, and "
+    "nothing here is an estimate of the slide.",
+)
 
 
 @agent(REPORT, "reporter", bounded=False)
@@ -119,7 +123,8 @@ def _drugs(
 def _limitations(predicted: PredictorResult | None, intake: IntakeResult) -> tuple[str, ...]:
     answers = predicted is not None and bool(predicted.answers)
     language = _OF_LANGUAGE_MODELS if answers else ()
-    return (*_LIMITATIONS, *language, *(_OF_SLIDES if intake.sampling else ()))
+    picked = _OF_PICKED if any(image.picked for image in intake.images) else ()
+    return (*_LIMITATIONS, *language, *(_OF_SLIDES if intake.sampling else ()), *picked)
 
 
 def _no_profile(intake: IntakeResult, judged: Adjudication | None) -> str:

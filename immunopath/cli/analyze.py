@@ -22,6 +22,12 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E of one case.")],
     mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel of the images.")] = None,
     clinical: Annotated[Path | None, typer.Option(help="Measured clinical facts (YAML).")] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,W,H", help="Read this region only, level-0 pixels; may be repeated."
+        ),
+    ] = None,
     case_id: Annotated[str | None, typer.Option(help="Default: the first image's name.")] = None,
     patient_id: Annotated[str | None, typer.Option(help="Left out of retrieval.")] = None,
     profile: Profile = None,
@@ -63,7 +69,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "sampling_rounds": sampling_rounds,
         "sampling_regions": sampling_regions,
     }
-    request = Request(tuple(images), mpp, clinical, case_id, patient_id, config, engines)
+    facts = (clinical, case_id, patient_id, config)
+    request = Request(tuple(images), mpp, *facts, engines, tuple(region or ()))
     beside = SideFiles(nuclei=nuclei, tiles=tiles, anndata=anndata)
     outputs = Outputs(json_path, html, md, fhir, beside, quiet)
     raise typer.Exit(analyze_case(request, outputs, as_of_date(as_of)))

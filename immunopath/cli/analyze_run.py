@@ -16,6 +16,7 @@ from immunopath.domain.base import fault_of
 from immunopath.domain.case import Case, named_after
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, OutputError
+from immunopath.domain.region import region_of
 from immunopath.domain.report import CaseStatus
 from immunopath.domain.units import checked_mpp
 from immunopath.guidelines.casefile import load_clinical
@@ -36,6 +37,7 @@ class Request:
     patient_id: str | None
     config: Path | None
     engines: Mapping[str, object]
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def _case(request: Request) -> Case:
             mpp=mpp,
             patient_id=request.patient_id,
             clinical=clinical,
+            regions=tuple(map(region_of, request.regions)),
         )
     except ValidationError as error:
         raise CaseFileError(fault_of(error, "case")) from error

@@ -1,11 +1,15 @@
 """The question: which images of which patient, and what is known from elsewhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
+from immunopath.domain.errors import RegionError
+from immunopath.domain.region import Region, checked_regions
 from immunopath.domain.units import checked_mpp
 
 MAX_CASE_ID = 200
@@ -31,6 +35,11 @@ class Case(Frozen):
     patient_id: str | None = None
     """Leaves the patient's own entries out of retrieval."""
     clinical: ClinicalContext = Field(default_factory=ClinicalContext)
+    regions: tuple[Region, ...] = ()
+    """Picked by hand: x, y, width, height in level-0 pixels of the one image; only they are read.
+
+    Empty = a slide is read at places spread over its tissue, an image as a whole.
+    """
 
     @field_validator("images", mode="before")
     @classmethod
@@ -41,3 +50,21 @@ class Case(Frozen):
     @classmethod
     def _sane_mpp(cls, value: float | None) -> float | None:
         return None if value is None else checked_mpp(value)
+
+    @field_validator("regions", mode="before")
+    @classmethod
+    def _boxes(cls, value: object) -> object:
+        """Raise `RegionError` itself, which names the region at fault."""
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise RegionError("regions: give a list of (x, y, width, height) in level-0 pixels")
+        if not all(isinstance(box, Sequence) and not isinstance(box, str) for box in value[:100]):
+            raise RegionError("regions: each is (x, y, width, height) in level-0 pixels")
+        return checked_regions(value)
+
+    @model_validator(mode="after")
+    def _of_one_image(self) -> Self:
+        if self.regions and len(self.images) != 1:
+            raise RegionError(
+                f"regions were picked for {len(self.images)} images; pick them on one slide"
+            )
+        return self

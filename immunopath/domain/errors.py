@@ -6,6 +6,7 @@
     ├── InputError              the caller's input cannot be used
     │   ├── ImageReadError      missing, empty, truncated, mislabelled, too large, unsupported mode
     │   ├── ResolutionError     mpp is not a number of micrometres per pixel, or out of range
+    │   ├── RegionError         a picked region is no box, lies outside its slide or on another one
     │   ├── CaseFileError       a clinical YAML or configuration file is invalid
     │   ├── EngineSpecError     an engine string cannot be understood
     │   ├── CohortError         a manifest, a barcode or the choice of samples cannot be used
@@ -81,6 +82,10 @@ class ImageReadError(InputError):
 
 class ResolutionError(InputError):
     """The stated mpp (micrometres per pixel) is not usable."""
+
+
+class RegionError(InputError):
+    """A picked region is no box of whole pixels, lies outside its slide or on another region."""
 
 
 class CaseFileError(InputError):

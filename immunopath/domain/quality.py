@@ -70,6 +70,8 @@ class ImageSummary(Frozen):
     """Conversions applied, e.g. ``alpha composited on white``."""
     region: tuple[int, int, int, int] | None = None
     """x, y, width, height in level-0 pixels of the slide of which the image is a part."""
+    picked: bool = False
+    """A person picked the region: it stands for itself, not for its slide."""
     quality: QualityReport
 
     @property

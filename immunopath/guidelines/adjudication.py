@@ -27,6 +27,7 @@ from immunopath.guidelines.consistency import (
     suppress_all,
     withdraw,
 )
+from immunopath.guidelines.picked import picked_findings
 from immunopath.guidelines.slide_estimate import adaptive_findings, slide_estimates
 from immunopath.guidelines.trust import trust_gate
 
@@ -72,6 +73,7 @@ def adjudicate(
     trust = tuple(_trust(name, field) for name, field in profile.items())
     estimates = _estimates(prediction, intake)
     findings += adaptive_findings(intake, estimates)
+    findings += picked_findings(intake)
     return Adjudication(
         profile=profile,
         agreement=agreement,

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from immunopath.domain.quality import ImageSummary, IntakeResult, TileSummary, Verdict
+from immunopath.domain.region import Region
 from immunopath.imaging.decode import MAX_PIXELS, decode_image, pixels_digest
 from immunopath.imaging.more import first_look
 from immunopath.imaging.quality import assess_quality
 from immunopath.imaging.regions import Entering, enter, entering
 from immunopath.imaging.resolution import resolve_resolution
+from immunopath.imaging.slides.pick import Picked, pick_regions
 from immunopath.imaging.slides.sample import SlideSample, is_slide, sample_slide
 from immunopath.imaging.tiles import TileStore
 
@@ -19,21 +21,26 @@ def take_in(
     stated_mpp: float | None,
     store: TileStore,
     *,
+    regions: Sequence[Region] = (),
     max_pixels: int = MAX_PIXELS,
 ) -> IntakeResult:
     """Decode images into `store`, resolve their scale, lay out and check their tiles.
 
-    A whole slide enters as regions of tissue spread over it, each an image with its place.
+    A whole slide enters as regions of tissue spread over it, each an image with its place; where a
+    person picked `regions` of it, those and no others.
 
     The result is usable when at least one tile is not refused; otherwise `reason` says why.
-    Raises `ImageReadError` or `ResolutionError` for the first image that cannot be used at all,
-    and `InputError` for two images with the same pixels: their nuclei would count twice.
+    Raises `ImageReadError`, `ResolutionError` or `RegionError` for the first image that cannot be
+    used at all, and `InputError` for two images with the same pixels: their nuclei would count
+    twice.
     """
     images: list[ImageSummary] = []
     tiles: list[TileSummary] = []
     reasons: list[str] = []
     for path in paths:
-        if is_slide(path, max_pixels):
+        if regions:
+            found = _picked(pick_regions(path, regions, stated_mpp), store)
+        elif is_slide(path, max_pixels):
             sample = sample_slide(path, stated_mpp)
             store.slides[sample.picture.sha256] = sample.picture
             found = _regions(sample)
@@ -57,6 +64,21 @@ def take_in(
         tiles=tuple(tiles),
         sampling=first_look(images, store),
     )
+
+
+def _picked(picked: Picked, store: TileStore) -> list[Entering]:
+    """Return the regions that a person picked as images of the case."""
+    store.slides[picked.picture.sha256] = picked.picture
+    count, (width, height) = len(picked.regions), picked.size
+    return [
+        entering(
+            region,
+            picked.picture,
+            f"region {number} of {count}, picked by hand on a slide of {width} x {height} px",
+            picked=True,
+        )
+        for number, region in enumerate(picked.regions, 1)
+    ]
 
 
 def _regions(sample: SlideSample) -> list[Entering]:

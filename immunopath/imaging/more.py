@@ -20,9 +20,14 @@ SPREAD = "spread over the tissue, whatever it shows"
 
 
 def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog | None:
-    """Return the log of the first round, or None for a case without regions of slides."""
+    """Return the log of the first round, or None for a case without regions of slides.
+
+    Regions that a person picked are no sample: they have no frame, and no log.
+    """
     slides = []
     for digest, picture in store.slides.items():
+        if not picture.frame:
+            continue
         strata = _strata(images, digest, picture)
         if not strata:
             continue

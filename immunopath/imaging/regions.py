@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from immunopath.domain.errors import InputError
 from immunopath.domain.quality import ImageSummary, TileSummary
+from immunopath.domain.region import region_text
 from immunopath.domain.units import Resolution
 from immunopath.imaging.decode import DecodedImage, pixels_digest
 from immunopath.imaging.slides.sample import SlideRegion
@@ -18,20 +19,23 @@ class Entering:
     image: DecodedImage
     resolution: Resolution
     region: Box | None = None
+    picked: bool = False
 
 
-def entering(region: SlideRegion, picture: SlidePicture, note: str) -> Entering:
+def entering(
+    region: SlideRegion, picture: SlidePicture, note: str, *, picked: bool = False
+) -> Entering:
     """Return a region as an image of the case, named after file and place; `note`: why it is."""
     image = DecodedImage(
         pixels=region.pixels,
-        name=f"{picture.name} [{','.join(str(n) for n in region.box)}]",
+        name=f"{picture.name} [{region_text(region.box)}]",
         sha256=picture.sha256,
         pixels_sha256=pixels_digest(region.pixels),
         format=picture.reader,
         embedded=None,
         notes=(*picture.notes, note),
     )
-    return Entering(image, picture.resolution, region.box)
+    return Entering(image, picture.resolution, region.box, picked)
 
 
 def enter(
@@ -74,4 +78,5 @@ def _summary(found: Entering, added: AddedImage) -> ImageSummary:
         notes=notes,
         quality=added.quality,
         region=found.region,
+        picked=found.picked,
     )

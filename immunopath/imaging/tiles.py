@@ -95,7 +95,7 @@ class SlidePicture:
 
     path, name, sha256: of the file, where regions can be read; reader: which reads it; pixels: its
     thumbnail; box: what the thumbnail shows, in level-0 pixels; resolution: of level 0; frame: the
-    places worth reading; notes: on the slide as a whole.
+    places worth reading, none where regions were picked by hand; notes: on the slide as a whole.
     """
 
     path: Path

@@ -14,6 +14,8 @@ from immunopath.agents.state import INTAKE, REPORT, CaseState
 from immunopath.domain import errors
 from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, why_not
+from immunopath.domain.quality import ImageSummary
+from immunopath.domain.region import region_text
 from immunopath.domain.report import ReportProvenance
 from immunopath.domain.sampling import SamplingBudget
 from immunopath.models.foundation.sources import judge
@@ -223,7 +225,12 @@ def _raise_if_unreadable(state: CaseState) -> None:
 def _stamped(report: Any) -> ReportProvenance:  # noqa: ANN401 - a CaseReport
     """Return the provenance with the digest of the case's parameters and image bytes."""
     parts = [report.case_id, report.patient_id or "", report.clinical.model_dump_json()]
-    parts += [f"{image.sha256}@{image.mpp}" for image in report.images]
+    parts += [f"{image.sha256}@{image.mpp}{_place(image)}" for image in report.images]
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
     stamped: ReportProvenance = report.provenance.model_copy(update={"input_digest": digest})
     return stamped
+
+
+def _place(image: ImageSummary) -> str:
+    """Return which region a person picked; where a slide is read unasked follows from its bytes."""
+    return f"[{region_text(image.region)}]" if image.picked and image.region else ""

@@ -32,7 +32,14 @@ def slide_maps(report: CaseReport, workspace: Workspace, max_px: int) -> tuple[F
             first = set(report.sampling.rounds[0].images) if report.sampling else set(regions)
             shown = _map(picture, regions, _shares(nuclei, regions), max_px)
             later = len(set(regions) - first)
-            maps.append(replace(shown, caption=shown.caption + _later(len(regions) - later, later)))
+            picked = all(report.images[index].picked for index in regions)
+            maps.append(
+                replace(
+                    shown,
+                    name=f"{picture.name}: the regions that were {'picked' if picked else 'read'}",
+                    caption=shown.caption + _later(len(regions) - later, later),
+                )
+            )
     return tuple(maps)
 
 
@@ -65,7 +72,7 @@ def _map(
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     empty, no = np.zeros(0, np.float32), np.zeros(0, np.bool_)
     return FigureImage(
-        name=f"{picture.name}: the regions that were read",
+        name=picture.name,
         jpeg=encoded.tobytes(),
         width=width,
         height=height,

@@ -1,5 +1,6 @@
 """How the slides of a case were sampled, and what their regions say of the whole, as blocks."""
 
+from immunopath.domain.quality import ImageSummary
 from immunopath.domain.report import CaseReport
 from immunopath.domain.sampling import (
     PhenotypeShares,
@@ -9,9 +10,12 @@ from immunopath.domain.sampling import (
     SlideSampling,
 )
 from immunopath.reporting.document import Block, Grid, Pair, Pairs, Para, Section
+from immunopath.reporting.image_view import resolution
 from immunopath.reporting.text import counted, listed, plain_name, share
 
 _NOTE = "Regions are spread by a fixed rule, not drawn at random."
+_HAND = "A person picked what was read; no rule and no engine did."
+_NO_SLIDE = "Nothing here is an estimate of the slide."
 _ESTIMATE = (
     "Each region stands for the tissue nearest to it, so what was read more closely weighs no "
     "more. The interval is that of reading other regions; the engine's own error comes on top."
@@ -26,7 +30,7 @@ def sampling_sections(report: CaseReport) -> tuple[Section, ...]:
     """Return the section, or none for a case without slides."""
     found = report.sampling
     if found is None:
-        return ()
+        return _picked(report)
     blocks: list[Block] = [
         Pairs((*(_read(slide) for slide in found.slides), _stopped(found))),
         Grid("Rounds", ("Round", "Regions", "Why"), tuple(map(_round, enumerate(found.rounds, 1)))),
@@ -37,6 +41,23 @@ def sampling_sections(report: CaseReport) -> tuple[Section, ...]:
         blocks += [Pairs(tuple(map(_cells, found.phenotypes))), Para(_CELLS, "quiet")]
     blocks += [Para(note, "quiet") for note in found.notes]
     return (Section("sampling", "Sampling of the slides", tuple(blocks), _NOTE),)
+
+
+def _picked(report: CaseReport) -> tuple[Section, ...]:
+    """Return the section on regions that a person picked, or none."""
+    picked = [image for image in report.images if image.picked and image.region]
+    if not picked:
+        return ()
+    headers = ("Region", "x", "y", "Width", "Height", "Side", "Scale")
+    grid = Grid("In level-0 pixels of the slide", headers, tuple(map(_place, picked)))
+    blocks = (Para(_HAND, "lead"), grid)
+    return (Section("sampling", "Regions picked by hand", blocks, _NO_SLIDE),)
+
+
+def _place(image: ImageSummary) -> tuple[str, ...]:
+    _, _, width, height = box = image.region or (0, 0, 0, 0)
+    side = f"{width * image.mpp:.0f} × {height * image.mpp:.0f} µm"
+    return (image.name, *map(str, box), side, resolution(image))
 
 
 def _read(slide: SlideSampling) -> Pair:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from immunopath.domain.case import Case
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.drug import InSilicoFact, InSilicoPanel
 from immunopath.domain.guidance import WITHOUT_OPTIONS, ConditionalBranch, Guidance
@@ -127,6 +128,15 @@ def _branches() -> Strategy:
     )  # fmt: skip
 
 
+def _case() -> Strategy:
+    """Regions are of one image and lie apart: these do, in a row."""
+    corners = st.lists(st.integers(0, 9), max_size=3, unique=True)
+    row = corners.map(lambda found: tuple((100 * x, 0, 100, 50) for x in found))
+    one_image = fields_of(Case, {"regions"}).map(lambda made: made | {"images": made["images"][:1]})
+    plain = fields_of(Case, {"regions"}).map(lambda made: Case(**made))
+    return plain | st.builds(lambda made, boxes: Case(**made, regions=boxes), one_image, row)
+
+
 def _clinical() -> Strategy:
     """Each context states a handful of its many facts; all stated at once teaches no more."""
     names = st.sets(st.sampled_from(sorted(ClinicalContext.model_fields)), max_size=6)
@@ -170,6 +180,7 @@ _SPELLED: dict[type, Callable[[], Strategy]] = {
     BiomarkerProfile: lambda: st.fixed_dictionaries(
         {name: predictions(name) for name in FIELD_VALUES}
     ).map(lambda made: BiomarkerProfile(**made)),
+    Case: _case,
     ClinicalContext: _clinical,
     ConditionalBranch: _branches,
     GeneResult: _gene,

@@ -96,3 +96,17 @@ def test_the_block_survives_json_and_its_absence_leaves_no_trace() -> None:
     plain = samples.full()
     assert "sampling" not in plain.model_dump(mode="json")
     assert CaseReport.model_validate_json(plain.model_dump_json()).sampling is None
+
+
+def test_regions_picked_by_hand_stand_with_their_place_and_scale() -> None:
+    picked = samples.image().model_copy(
+        update={"region": (960, 1500, 512, 400), "picked": True, "mpp": 0.5, "mpp_source": "user"}
+    )
+    report = samples.full().model_copy(update={"images": (picked,)})
+    (section,) = sampling_sections(report)
+    assert section.title == "Regions picked by hand"
+    assert section.note == "Nothing here is an estimate of the slide."
+    (row,) = section.blocks[1].rows  # type: ignore[union-attr]
+    assert row[1:6] == ("960", "1500", "512", "400", "256 × 200 µm")
+    assert row[6] == "0.5 µm/px (stated by the user)"
+    assert "no engine did" in render_html(report)

@@ -51,21 +51,25 @@ class TilePlan:
 
 
 def plan_tiles_of(slide: Slide, rules: TileRules) -> TilePlan:
-    """Look at the slide's thumbnail and lay out its tiles.
+    """Look at the slide's thumbnail and lay out its tiles; raises as `look_at` does."""
+    return lay_out(slide, rules, look_at(slide, rules.target_mpp))
 
-    Raises `ResolutionError` when the scale is not known, or so coarse that tiles at
-    `rules.target_mpp` would hold invented detail.
+
+def look_at(slide: Slide, target_mpp: float) -> TissueMask:
+    """Return the mask of the slide's thumbnail.
+
+    Raises `ResolutionError` when the scale is not known, or so coarse that tiles at `target_mpp`
+    would hold invented detail.
     """
     slide.require_known_scale()
-    if slide.mpp > COARSEST * rules.target_mpp:
+    if slide.mpp > COARSEST * target_mpp:
         raise ResolutionError(
             f"{slide.path}: its finest level has {slide.mpp:.4g} µm/px, tiles at "
-            f"{rules.target_mpp:g} µm/px would hold invented detail; give a finer scan or ask for "
+            f"{target_mpp:g} µm/px would hold invented detail; give a finer scan or ask for "
             "coarser tiles"
         )
     thumbnail = slide.thumbnail(max(MASK_MPP, slide.mpp))
-    mask = tissue_mask(thumbnail, slide.facts.bounds[2] * slide.mpp / thumbnail.shape[1])
-    return lay_out(slide, rules, mask)
+    return tissue_mask(thumbnail, slide.facts.bounds[2] * slide.mpp / thumbnail.shape[1])
 
 
 def lay_out(slide: Slide, rules: TileRules, mask: TissueMask) -> TilePlan:

@@ -85,23 +85,10 @@ def sample_slide(
         plan = _planned(slide)
         frame = _worthwhile(plan, count)
         places = spread(frame, count)
-        regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        picture = SlidePicture(
-            path=path,
-            name=printable(path.name),
-            sha256=digest,
-            reader=slide.facts.reader,
-            pixels=plan.mask.rgb,
-            box=slide.facts.bounds,
-            resolution=slide.resolution,
-            frame=tuple(place.box for place in frame),
-            notes=slide.facts.notes,
-        )
+        regions = tuple(SlideRegion(place.box, native(slide, place.box)) for place in places)
         return SlideSample(
             regions=regions,
-            picture=picture,
+            picture=picture_of(slide, plan.mask.rgb, tuple(place.box for place in frame)),
             of=len(plan.candidates),
             thumbnail_mpp=plan.mask.mpp,
             tissue=plan.mask.shares()["tissue"],
@@ -109,10 +96,27 @@ def sample_slide(
         )
 
 
+def picture_of(slide: Slide, thumbnail: RGB, frame: tuple[Box, ...] = ()) -> SlidePicture:
+    """Return what a case keeps of a slide; reads the whole file for its digest."""
+    with slide.path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    return SlidePicture(
+        path=slide.path,
+        name=printable(slide.path.name),
+        sha256=digest,
+        reader=slide.facts.reader,
+        pixels=thumbnail,
+        box=slide.facts.bounds,
+        resolution=slide.resolution,
+        frame=frame,
+        notes=slide.facts.notes,
+    )
+
+
 def read_regions(path: Path, boxes: Sequence[Box]) -> tuple[SlideRegion, ...]:
     """Return regions of a slide at its finest level, in the order given."""
     with open_slide(path) as slide:
-        return tuple(SlideRegion(box, _native(slide, box)) for box in boxes)
+        return tuple(SlideRegion(box, native(slide, box)) for box in boxes)
 
 
 def spread(places: tuple[GridTile, ...], count: int) -> tuple[GridTile, ...]:
@@ -147,5 +151,6 @@ def _worthwhile(plan: TilePlan, count: int) -> tuple[GridTile, ...]:
     return rich if len(rich) >= count else plan.candidates
 
 
-def _native(slide: Slide, box: Box) -> RGB:
+def native(slide: Slide, box: Box) -> RGB:
+    """Return a box of a slide at its finest level."""
     return slide.read_region(box, (box[2], box[3]))

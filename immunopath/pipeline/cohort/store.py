@@ -91,8 +91,10 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
 
     Raises `InputError` for an image that cannot be read.
     """
-    parts = [__version__, configuration, as_of, str(html), case.model_dump_json(exclude={"images"})]
-    if fhir:  # added only then: results made before there were bundles keep their keys
+    # Bundles and regions are added only where there are some: older results keep their keys.
+    left_out = {"images"} if case.regions else {"images", "regions"}
+    parts = [__version__, configuration, as_of, str(html), case.model_dump_json(exclude=left_out)]
+    if fhir:
         parts.append("fhir")
     for image in case.images:
         found = _digest(image)
