@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from immunopath.app.case_routes import FORMATS, report_response, report_text, why_no_fhir
+from immunopath.app.answers import FORMATS, report_response, report_text, why_no_fhir
 from immunopath.app.cohort_folder import PER_PAGE, CohortFolder, why_absent
 from immunopath.app.pages import html_page
 from immunopath.domain.cohort import CaseRecord

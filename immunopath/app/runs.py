@@ -105,6 +105,11 @@ class RunDesk:
             if run.ended is not None:
                 self._runs.pop(run.id, None)
 
+    def sweep(self) -> None:
+        """Drop the reports whose time is over."""
+        with self._lock:
+            self._drop_old()
+
     def close(self) -> None:
         """Wait for the run at work, cancel the others, let the engines go."""
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -1,5 +1,6 @@
 """The page as a server: put together here, served by uvicorn."""
 
+import asyncio
 import logging
 import shutil
 import tempfile
@@ -8,10 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from threading import Lock
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -26,11 +29,20 @@ from immunopath.app.engines import EnginePool, Menu
 from immunopath.app.guard import Guard
 from immunopath.app.pages import html_page, static_file
 from immunopath.app.runs import DeskFull, RunDesk
+from immunopath.app.slide_routes import SlideDesk
+from immunopath.app.slide_shelf import ShelfFull, SlideGone, SlideShelf
 from immunopath.app.uploads import Limits, UploadTooLarge
 from immunopath.domain.errors import ImmunoPathError
 
-_STATUS: Final = {UploadTooLarge: 413, DeskFull: 503, NoSuchCase: 404}
+_STATUS: Final = {
+    UploadTooLarge: 413,
+    DeskFull: 503,
+    ShelfFull: 503,
+    SlideGone: 410,
+    NoSuchCase: 404,
+}
 MAX_CONNECTIONS: Final = 64
+SWEEP_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -46,15 +58,19 @@ class Plan:
 def build_app(plan: Plan) -> Starlette:
     """Return the ASGI application. Its upload folder goes when it is shut down."""
     uploads = Path(tempfile.mkdtemp(prefix="immunopath-app-"))
-    desk = RunDesk(EnginePool(), plan.limits)
-    case = CaseDesk(desk, plan.menu, plan.limits, uploads)
-    routes = [*case.routes(), *CohortDesk(plan.cohort).routes()]
+    desk, shelf = RunDesk(EnginePool(), plan.limits), SlideShelf(plan.limits)
+    case = CaseDesk(desk, plan.menu, plan.limits, uploads, shelf)
+    slides = SlideDesk(shelf, plan.limits, uploads, Lock())
+    routes = [*case.routes(), *slides.routes(), *CohortDesk(plan.cohort).routes()]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(_sweep(desk, shelf, plan.limits))
         try:
             yield
         finally:
+            sweeper.cancel()
+            shelf.close()
             desk.close()
             shutil.rmtree(uploads, ignore_errors=True)
 
@@ -71,6 +87,14 @@ def build_app(plan: Plan) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+async def _sweep(desk: RunDesk, shelf: SlideShelf, limits: Limits) -> None:
+    """Let go what is over while nobody asks: a promise to delete holds for an idle page too."""
+    while True:
+        await asyncio.sleep(min(SWEEP_S, limits.slide_s, limits.keep_s))
+        await run_in_threadpool(shelf.sweep)
+        await run_in_threadpool(desk.sweep)
 
 
 def serve(plan: Plan, listener: socket) -> None:

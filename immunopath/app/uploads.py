@@ -28,7 +28,8 @@ class Limits:
     """What one run may bring, and how many runs may wait.
 
     max_bytes: of one request, all files together; max_kept: finished reports kept in memory, each
-    for `keep_s` seconds at most; upload_s: longest time that an upload may take.
+    for `keep_s` seconds at most; upload_s: longest time that an upload may take; max_slides: that
+    wait for a choice of regions, each for `slide_s` seconds at most.
     """
 
     max_files: int = 16
@@ -37,6 +38,8 @@ class Limits:
     max_kept: int = 32
     keep_s: float = 3600.0
     upload_s: float = 900.0
+    max_slides: int = 4
+    slide_s: float = 900.0
 
 
 def safe_upload_name(name: str) -> str:

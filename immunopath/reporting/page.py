@@ -1,4 +1,9 @@
-"""Self-contained HTML pages: no script, no request, everything escaped."""
+"""HTML pages, everything escaped: self-contained ones, and those that the app serves.
+
+All have one shell, ``page.html.j2``. A self-contained page makes no request and has no script; its
+style sheet stands in it, and its content policy admits that sheet by digest and nothing else. A
+served page links to its style and script, and its policy is a header of the server's.
+"""
 
 import base64
 import hashlib
@@ -20,16 +25,25 @@ def self_contained(
     sheet: str = HOUSE_STYLE,
     **values: Any,  # noqa: ANN401 - what templates show
 ) -> str:
-    """Return a page of the ``templates/`` of `package`, with a style sheet of the same folder.
-
-    Its content policy (see ``page.html.j2``) admits this sheet, by digest, and nothing else.
-    """
+    """Return a page of the ``templates/`` of `package`, with a style sheet of the same folder."""
     style = style_sheet(package, sheet)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     markup = Markup(style)  # noqa: S704 - the package's own file
-    return environment(package).get_template(template).render(
-        **values, style=markup, style_digest=digest
-    )  # fmt: skip
+    shell = {"style": markup, "style_digest": digest, "links": None}
+    return environment(package).get_template(template).render(**values, **shell)
+
+
+def served(
+    template: str,
+    *,
+    package: str,
+    sheet: str,
+    scripts: tuple[str, ...] = (),
+    **values: Any,  # noqa: ANN401 - what templates show
+) -> str:
+    """Return a page that links to a style `sheet` and `scripts`, addresses on its own server."""
+    shell = {"style": None, "style_digest": None, "links": {"sheet": sheet, "scripts": scripts}}
+    return environment(package).get_template(template).render(**values, **shell)
 
 
 def style_sheet(package: str = HOUSE, sheet: str = HOUSE_STYLE) -> str:

@@ -1,4 +1,4 @@
-"""Two real H&E patches of lung that come with the package, and an invented patient."""
+"""Real H&E that comes with the package, two patches and a slide, and an invented patient."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,17 +8,26 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Example:
-    """An image of `SOURCES.md`. patient_id: leaves the patient's own patches out of retrieval."""
+    """An image of `SOURCES.md`.
+
+    mpp: None where the file states it; patient_id: leaves the patient's own patches out of
+    retrieval; picture: what a browser can show of a slide.
+    """
 
     name: str
     file: str
     title: str
-    mpp: float
+    mpp: float | None
     patient_id: str
+    picture: str = ""
 
     def content(self) -> bytes:
         """Return the bytes of the image."""
         return files(__name__).joinpath(self.file).read_bytes()
+
+    def shown(self) -> bytes:
+        """Return a PNG of it."""
+        return files(__name__).joinpath(self.picture or self.file).read_bytes()
 
 
 EXAMPLES: Final[Mapping[str, Example]] = {
@@ -31,6 +40,10 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         Example(
             "lymphocyte-poor", "lung_lymphocyte_poor.png", "Lung, poor in lymphocytes", 0.5,
             "TCGA-05-4244",
+        ),
+        Example(
+            "slide", "skin_slide_part.svs", "Part of a slide, of skin: to try picking regions",
+            None, "", "skin_slide_part.png",
         ),
     )
 }  # fmt: skip

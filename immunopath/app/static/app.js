@@ -11,6 +11,7 @@
   let chosen = [];
   let example = null;
   let address = "";
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`immunopath:${name}`, { detail }));
 
   const words = (n) => (n >= 1048576 ? `${(n / 1048576).toFixed(1)} MB` : `${Math.ceil(n / 1024)} kB`);
 
@@ -19,6 +20,9 @@
     $("error").hidden = !text;
     if (text) $("error").scrollIntoView({ block: "nearest" });
   }
+
+  document.addEventListener("immunopath:fault", (event) => fail(event.detail));
+  const announce = () => tell("chosen", { files: chosen, example: example ? example.dataset.name : "" });
 
   function showChosen() {
     const list = $("chosen");
@@ -40,6 +44,7 @@
       item.append(`${file.name}, ${words(file.size)}`, away);
       return item;
     }));
+    announce();
   }
 
   function useExample(button) {
@@ -55,6 +60,7 @@
       if (example && (!$(id).value || before)) $(id).value = value;
       if (!example && $(id).value === value) $(id).value = "";
     }
+    announce();
   }
 
   function add(files) {
@@ -150,13 +156,15 @@
     if (!chosen.length && !example) throw new Error("no image was given; choose at least one, or an example");
     const data = new FormData(form);
     data.delete("images");
-    for (const file of chosen) data.append("images", file);
+    if (!$("slide").value) for (const file of chosen) data.append("images", file); // else it is there
     $("working").textContent = "sending";
     const answer = await fetch("/runs", { method: "POST", headers: own, body: data });
     const text = await answer.text();
     let said;
     try { said = JSON.parse(text); } catch { said = { error: text.trim() }; }
+    if (answer.status === 410) tell("gone", said.error);
     if (!answer.ok) throw new Error(said.error);
+    tell("taken", "");
     history.replaceState(null, "", `#${said.run}`); // so that a reloaded page finds its run again
     await watch(said.run);
   }

@@ -12,7 +12,7 @@ from immunopath.imaging.arrays import RGB
 from immunopath.imaging.decode import MAX_PIXELS, printable
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
-from immunopath.imaging.slides.plan import TilePlan, TileRules, lay_out, look_at
+from immunopath.imaging.slides.plan import TilePlan, TileRules, lay_out, look_at, refuse_scale
 from immunopath.imaging.slides.sample import (
     REGION_PX,
     REGIONS,
@@ -26,6 +26,8 @@ from immunopath.imaging.tiles import Box, SlidePicture
 
 MAX_OFFERED: Final = 4000
 """More places than this cannot be told apart on a thumbnail."""
+SHOWN_PX: Final = 1600
+"""Longer side of the thumbnail that a person picks on."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def offer_of(path: Path, stated_mpp: float | None = None) -> Offer:
     with _opened(path, stated_mpp) as slide:
         plan = _plan(slide)
         return Offer(
-            thumbnail=plan.mask.rgb,
+            thumbnail=slide.thumbnail(slide.mpp, SHOWN_PX),
             bounds=slide.facts.bounds,
             size=slide.dimensions,
             resolution=slide.resolution,
@@ -74,6 +76,14 @@ def offer_of(path: Path, stated_mpp: float | None = None) -> Offer:
             side_um=plan.rules.side_um,
             tissue=plan.mask.shares()["tissue"],
         )
+
+
+def look_closer(path: Path, box: Region, max_px: int, stated_mpp: float | None = None) -> RGB:
+    """Return a region reduced to at most `max_px` on its longer side, to look at."""
+    with _opened(path, stated_mpp) as slide:
+        refuse_outside([box], slide.dimensions, printable(path.name))
+        shrink = max(1.0, max(box[2:]) / max_px)
+        return slide.read_region(box, (round(box[2] / shrink) or 1, round(box[3] / shrink) or 1))
 
 
 def pick_regions(path: Path, boxes: Sequence[Region], stated_mpp: float | None = None) -> Picked:
@@ -90,10 +100,10 @@ def pick_regions(path: Path, boxes: Sequence[Region], stated_mpp: float | None =
                 f"{printable(path.name)}: the picked regions hold {pixels / 1e6:.0f} million "
                 f"pixels, at most {MAX_PIXELS / 1e6:.0f} are read; pick fewer or smaller ones"
             )
-        thumbnail = look_at(slide, WORKING_MPP).rgb
+        refuse_scale(slide, WORKING_MPP)
         return Picked(
             regions=tuple(SlideRegion(box, native(slide, box)) for box in boxes),
-            picture=picture_of(slide, thumbnail),
+            picture=picture_of(slide, slide.thumbnail(slide.mpp, SHOWN_PX)),
             size=slide.dimensions,
         )
 

@@ -56,10 +56,16 @@ def plan_tiles_of(slide: Slide, rules: TileRules) -> TilePlan:
 
 
 def look_at(slide: Slide, target_mpp: float) -> TissueMask:
-    """Return the mask of the slide's thumbnail.
+    """Return the mask of the slide's thumbnail; raises as `refuse_scale` does."""
+    refuse_scale(slide, target_mpp)
+    thumbnail = slide.thumbnail(max(MASK_MPP, slide.mpp))
+    return tissue_mask(thumbnail, slide.facts.bounds[2] * slide.mpp / thumbnail.shape[1])
 
-    Raises `ResolutionError` when the scale is not known, or so coarse that tiles at `target_mpp`
-    would hold invented detail.
+
+def refuse_scale(slide: Slide, target_mpp: float) -> None:
+    """Raise `ResolutionError` for a scale that is not known or too coarse.
+
+    Too coarse: tiles at `target_mpp` would hold invented detail.
     """
     slide.require_known_scale()
     if slide.mpp > COARSEST * target_mpp:
@@ -68,8 +74,6 @@ def look_at(slide: Slide, target_mpp: float) -> TissueMask:
             f"{target_mpp:g} µm/px would hold invented detail; give a finer scan or ask for "
             "coarser tiles"
         )
-    thumbnail = slide.thumbnail(max(MASK_MPP, slide.mpp))
-    return tissue_mask(thumbnail, slide.facts.bounds[2] * slide.mpp / thumbnail.shape[1])
 
 
 def lay_out(slide: Slide, rules: TileRules, mask: TissueMask) -> TilePlan:
