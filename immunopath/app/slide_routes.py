@@ -18,7 +18,7 @@ from starlette.routing import Route
 from immunopath.app.answers import gone
 from immunopath.app.case_form import Given, mpp_of, received
 from immunopath.app.pages import required_session, session_of
-from immunopath.app.slide_shelf import HeldSlide, SlideGone, SlideShelf
+from immunopath.app.slide_shelf import HeldSlide, ShelfFull, SlideGone, SlideShelf
 from immunopath.app.uploads import Limits, UploadError, UploadFolder
 from immunopath.domain.errors import ImmunoPathError, UnexpectedFault
 from immunopath.imaging.arrays import RGB
@@ -27,6 +27,7 @@ from immunopath.pipeline.faults import faults_told
 from immunopath.reporting.text import scale_origin
 
 LOG: Final = logging.getLogger("immunopath.app")
+PATIENCE_S: Final = 5.0
 CLOSE_PX: Final = 512
 """Longer side of a place that is looked at closer."""
 _JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 85)
@@ -72,11 +73,21 @@ class SlideDesk:
         if held is None or number >= len(held.offer.places):
             return gone(_NONE)
         box = held.offer.places[number].box
-        with self.opening, held.reading, _telling(held.folder):
+        with self._turn(), held.reading, _telling(held.folder):
             path = held.folder.files[0]
             if not path.exists():  # deleted since it was found
                 return gone(_NONE)
             return _jpeg(_encoded(look_closer(path, box, CLOSE_PX, held.mpp)))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the slide that is being opened, but not for long: threads are few."""
+        if not self.opening.acquire(timeout=PATIENCE_S):
+            raise ShelfFull("another slide is being opened; look at the square again in a moment")
+        try:
+            yield
+        finally:
+            self.opening.release()
 
     def forget(self, request: Request) -> Response:
         """Delete a slide."""

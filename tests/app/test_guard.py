@@ -41,6 +41,13 @@ def test_another_site_cannot_start_or_delete_a_run(
         client.get("/")
         assert client.post("/runs", data={"example": "lymphocyte-rich"}).status_code == 403
         assert client.delete("/runs/x").status_code == 403
+        for site in ("cross-site", "same-site", "none"):
+            answer = client.delete("/runs/x", headers=OWN | {"sec-fetch-site": site})
+            assert answer.status_code == 403, site
+        own = OWN | {"sec-fetch-site": "same-origin"}
+        assert client.delete("/runs/x", headers=own).status_code == 204
+        asked = {"origin": "http://evil.example", "access-control-request-headers": "x-immunopath"}
+        assert client.options("/runs", headers=asked).status_code == 403
 
 
 @pytest.mark.parametrize("stated", [True, False])

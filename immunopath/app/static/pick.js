@@ -45,10 +45,13 @@
         if (numbers.length === 4 && numbers.every((n) => n >= 0)) shape("rect", { ...box(numbers), class: "by-hand" }, map);
       }
     }
+    const odd = listed.findIndex((line) => !/^\d+,\d+,[1-9]\d*,[1-9]\d*$/.test(line));
+    const [they, them] = listed.length === 1 ? ["it is", "it"] : ["they are", "them"];
     $("picked").hidden = !held && !listed.length;
-    $("picked").textContent = listed.length
-      ? `${one(listed.length, "region")} picked. Only ${listed.length === 1 ? "it is" : "they are"} read, and the report says that a person picked ${listed.length === 1 ? "it" : "them"}.`
-      : "None picked: regions spread over the tissue are read.";
+    $("picked").textContent = !listed.length
+      ? "None picked: regions spread over the tissue are read."
+      : odd >= 0 ? `Line ${odd + 1} is no x,y,width,height in whole pixels.`
+        : `${one(listed.length, "region")} picked. Only ${they} read, and the report says that a person picked ${them}.`;
     $("unpick").disabled = !listed.length;
   }
 

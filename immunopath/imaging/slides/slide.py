@@ -21,6 +21,8 @@ BLOCK_PX = 2048
 """Side of the blocks in which a large region is read and reduced, in pixels of its level."""
 LARGEST_SIDE_PX = 1_000_000
 """A quarter of a metre at 0.25 µm/px."""
+MOST_TO_READ = 2e10
+"""Pixels of one level, for an overview: more than any scanner's finest, some minutes of reading."""
 FINER_LEVEL = 1.02
 """A level may be this much coarser than what is wanted: 0.5040 µm/px serves 0.5."""
 
@@ -127,9 +129,13 @@ class Slide:
 
     def best_level(self, mpp: float) -> int:
         """Return the coarsest level that is fine enough for `mpp`, else level 0."""
-        wanted = checked_mpp(mpp) / self.mpp * FINER_LEVEL
-        fit = [i for i, level in enumerate(self.facts.levels) if level.downsample <= wanted]
-        return max(fit, key=lambda i: self.facts.levels[i].downsample, default=0)
+        return self._level_for(checked_mpp(mpp) / self.mpp)
+
+    def _level_for(self, shrink: float) -> int:
+        """Return the coarsest level for `shrink` level-0 pixels a pixel, however many they are."""
+        levels = self.facts.levels
+        fit = [i for i, level in enumerate(levels) if level.downsample <= shrink * FINER_LEVEL]
+        return max(fit, key=lambda i: levels[i].downsample, default=0)
 
     def read_region(self, box: Box, size: tuple[int, int]) -> RGB:
         """Return a box of level-0 pixels resampled to `size` (width, height), uint8 sRGB.
@@ -143,7 +149,7 @@ class Slide:
         inside = x >= 0 and y >= 0 and x + width <= full_width and y + height <= full_height
         if not inside or min(width, height, *size) < 1:
             raise ValueError(f"box {box} is empty or outside {full_width} x {full_height} pixels")
-        index = self.best_level(self.mpp * min(width / size[0], height / size[1]))
+        index = self._level_for(min(width / size[0], height / size[1]))
         level = self.facts.levels[index]
         left, right = _snap(x, width, level.downsample, level.width)
         top, bottom = _snap(y, height, level.downsample, level.height)
@@ -164,9 +170,19 @@ class Slide:
         return out
 
     def thumbnail(self, mpp: float, max_px: int = 4096) -> RGB:
-        """Return the scanned bounds at about `mpp` µm per pixel, at most `max_px` long."""
+        """Return the scanned bounds at about `mpp` µm per pixel, at most `max_px` long.
+
+        Raises `ImageReadError` when no level is coarse enough to do so in minutes.
+        """
         _, _, width, height = self.facts.bounds
         shrink = max(mpp / self.mpp, max(width, height) / max_px, 1.0)
+        level = self.facts.levels[self._level_for(shrink)]
+        to_read = width * height / level.downsample**2
+        if to_read > MOST_TO_READ:
+            raise ImageReadError(
+                f"{self.path}: {to_read / 1e9:.0f} thousand million pixels would have to be read "
+                "for an overview; export it with a pyramid of coarser levels"
+            )
         size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
         return self.read_region(self.facts.bounds, size)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slide_files import halved, write_pyramid
 
+from immunopath.domain.errors import ImageReadError
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.slides import slide as slides
 from immunopath.imaging.slides.opening import open_slide
@@ -99,3 +100,30 @@ def test_a_box_outside_is_a_fault_of_the_caller(box: tuple[int, int, int, int]) 
     slide = Slide(Path("a"), Held(he_field(100, 100)), 0.5)
     with pytest.raises(ValueError, match="outside 100 x 100"):
         slide.read_region(box, (5, 5))
+
+
+class Vast:
+    """A reader of levels that are only stated; what is read of them is grey."""
+
+    def __init__(self, *levels: Level) -> None:
+        first = levels[0]
+        self.facts = SlideFacts("test", levels, None, (0, 0, first.width, first.height))
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
+        return np.full((height, width, 3), 128, np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_overview_may_be_coarser_than_any_scan() -> None:
+    levels = Level(600_000, 300_000, 1.0), Level(4_000, 2_000, 150.0)
+    slide = Slide(Path("a"), Vast(*levels), 0.25)
+    assert slide.thumbnail(8.0, 1600).shape == (800, 1600, 3)
+
+
+def test_an_overview_that_would_take_hours_is_refused() -> None:
+    """A few megabytes can state a million pixels a side, all of them the same tile."""
+    slide = Slide(Path("a.tif"), Vast(Level(1_000_000, 1_000_000, 1.0)), 0.25)
+    with pytest.raises(ImageReadError, match=r"a\.tif: 1000 thousand million pixels would have"):
+        slide.thumbnail(8.0)
