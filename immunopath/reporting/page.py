@@ -14,6 +14,8 @@ from typing import Any, Final
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from immunopath.reporting.text import visible
+
 HOUSE: Final = "immunopath.reporting"
 HOUSE_STYLE: Final = "report.css"
 
@@ -53,11 +55,20 @@ def style_sheet(package: str = HOUSE, sheet: str = HOUSE_STYLE) -> str:
 
 @cache
 def environment(package: str) -> Environment:
-    """Return the templates of a package; what it lacks is the house's."""
+    """Return the templates of a package; what it lacks is the house's.
+
+    No value reorders or hides text: controls and direction marks are spelled out (`text.visible`).
+    """
     return Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader(HOUSE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
+
+
+def _shown(value: object) -> object:
+    """Spell out what a reader would not see; what a template made (`Markup`) stays as it is."""
+    return visible(value) if type(value) is str else value

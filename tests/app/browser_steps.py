@@ -1,7 +1,7 @@
 """What a person does on the page, in headless Chromium; what was seen goes to stdout as JSON.
 
 A process of its own: the suite's own has no network. Arguments: Chromium, the page's address, a
-folder for downloads, an H&E image, an image that is none, a text file.
+folder for downloads, an H&E image, an image that is none, a text file, a slide.
 """
 
 import json
@@ -64,6 +64,72 @@ def whole_case(page: Page, out: Path, image: str) -> dict[str, Any]:
     }
 
 
+def press(page: Page, *keys: str) -> None:
+    """Press keys one after the other."""
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def picked_by_keyboard(page: Page, url: str, slide: str) -> dict[str, Any]:
+    """Pick two squares of an uploaded slide without a mouse, and run them."""
+    page.goto(url)
+    page.set_input_files("#images", slide)
+    page.focus("#show-tiles")
+    press(page, "Enter")
+    page.wait_for_selector("#slide-view:not([hidden])", timeout=PATIENCE_MS)
+    press(page, "Tab", "Space", "ArrowDown", "Space", "ArrowRight", "Space", "Space")
+    page.wait_for_selector("#closer:not([hidden])", timeout=PATIENCE_MS)
+    seen = {
+        "facts": page.inner_text("#slide-facts"),
+        "squares": page.locator(".place").count(),
+        "on": page.evaluate("document.activeElement.getAttribute('aria-label')"),
+        "regions": page.input_value("#regions").split(),
+        "picked": page.inner_text("#picked"),
+        "drawn": page.evaluate("document.querySelector('#slide-map image').getBBox().width"),
+        "layout": layout(page),
+    }
+    page.focus("#run")
+    press(page, "Enter")
+    page.wait_for_selector("#result:not([hidden])", timeout=PATIENCE_MS)
+    return seen | {
+        "report": page.frame_locator("#report").locator("#sampling").inner_text(),
+        "after": page.inner_text("#slide-state"),
+    }
+
+
+def picked_with_a_pointer(page: Page, url: str) -> dict[str, Any]:
+    """Pick and unpick a square of the example, name a region outside, then take all back."""
+    page.goto(url)
+    page.click(".example >> nth=2")
+    page.click("#show-tiles")
+    page.wait_for_selector("#slide-view:not([hidden])", timeout=PATIENCE_MS)
+    page.click(".place >> nth=4")
+    seen = {"one": page.get_attribute(".place >> nth=4", "aria-checked")}
+    page.click(".place >> nth=4")
+    seen["none"] = page.inner_text("#picked")
+    page.click("#by-numbers summary")
+    page.fill("#regions", "9,9,9")
+    seen["odd"] = page.inner_text("#picked")
+    page.fill("#regions", "1600,1600,500,500")
+    seen["drawn"] = str(page.locator(".by-hand").count())
+    page.click("#run")
+    page.wait_for_selector("#error:not([hidden])")
+    seen["outside"] = page.inner_text("#error")
+    page.click("#clear")
+    seen["cleared"] = page.input_value("#regions") + page.input_value("#slide")
+    return seen
+
+
+def without_script(browser: Browser, url: str) -> str:
+    """Return what the page says where scripts are off."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url)
+    said = page.locator("noscript").inner_text()
+    context.close()
+    return said
+
+
 def faults(page: Page, url: str, refused: str, text: str) -> dict[str, Any]:
     """No image, a refused image, a file that is none, a wrong fact."""
     page.goto(url)
@@ -86,10 +152,13 @@ def faults(page: Page, url: str, refused: str, text: str) -> dict[str, Any]:
 
 
 def cohort(page: Page, url: str) -> dict[str, Any]:
-    """The worklist and its first case."""
+    """The worklist, a case with a name as long as one may be, and an ordinary one."""
     page.goto(f"{url}cohort")
     seen = {"layout": layout(page)}
-    page.click(".worklist a >> nth=0")
+    page.click(f".worklist a:text-is('{'x' * 200}')")
+    seen["long"] = layout(page)
+    page.click(".back a")
+    page.click(".worklist a:text-is('of the cohort')")
     frame = page.frame_locator("iframe")
     frame.locator("h1").wait_for()
     return seen | {"title": frame.locator("h1").inner_text()}
@@ -97,7 +166,7 @@ def cohort(page: Page, url: str) -> dict[str, Any]:
 
 def everything(browser: Browser, url: str, out: str, *images: str) -> dict[str, Any]:
     """Do it all; then another browser tries the report's address."""
-    image, refused, text = images
+    image, refused, text, slide = images
     context = browser.new_context(viewport={"width": 1280, "height": 844}, accept_downloads=True)
     page = context.new_page()
     asked: list[str] = []
@@ -114,6 +183,10 @@ def everything(browser: Browser, url: str, out: str, *images: str) -> dict[str, 
     answer = other.request.get(url.rstrip("/") + str(seen["case"]["address"]))
     seen["other_browser"] = answer.status
     seen["faults"] = faults(page, url, refused, text)
+    said.clear()
+    seen["keyboard"] = picked_by_keyboard(page, url, slide) | {"console": list(said)}
+    seen["pointer"] = picked_with_a_pointer(page, url)
+    seen["without_script"] = without_script(browser, url)
     seen["cohort"] = cohort(page, url)
     seen["hosts"] = sorted({u.split("/")[2] if "://" in u else u.split(":")[0] for u in asked})
     return seen

@@ -42,16 +42,22 @@ def seen(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     data = Path(__file__).parents[1] / "data/images"
     lung = data / "lung_he_til/u24_cae100/image_99.png"
     with ImmunoPath() as engines:
-        cases = [Case(case_id="of the cohort", images=lung, mpp=0.5)]
+        names = ("of the cohort", "x" * 200, "reversed \u202e")
+        images = sorted(lung.parent.glob("*.png"))
+        cases = [Case(case_id=names[0], images=lung, mpp=0.5)] + [
+            Case(case_id=name, images=image, mpp=0.5)
+            for name, image in zip(names[1:], images, strict=False)
+        ]
         engines.cohort(cases, folders["cohort"], as_of=date(2026, 11, 28))
     text = tmp_path_factory.mktemp("text") / "letter.png"
     text.write_text("no image")
-    images = (lung, data / "negatives/skimage_coffee.png", text)
+    slide = data.parent / "slides/CMU-1-Small-Region.svs"
+    given = (lung, data / "negatives/skimage_coffee.png", text, slide)
     with _served(folders) as url:
-        words = [chromium, url, folders["downloads"], *images]
+        words = [chromium, url, folders["downloads"], *given]
         done = subprocess.run(
             [sys.executable, str(STEPS), *map(str, words)],
-            capture_output=True, text=True, check=False, timeout=240,
+            capture_output=True, text=True, check=False, timeout=400,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         result: dict[str, Any] = json.loads(done.stdout)
@@ -114,7 +120,8 @@ def test_nothing_is_asked_of_anybody_else(seen: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("width", ["1280", "390"])
 def test_it_fits_the_window_and_the_banner_stays(seen: dict[str, Any], width: str) -> None:
-    for layout in (seen["empty"], seen["case"]["layout"], seen["cohort"]["layout"]):
+    layouts = [seen[part]["layout"] for part in ("case", "keyboard", "cohort")]
+    for layout in (seen["empty"], seen["cohort"]["long"], *layouts):
         assert layout[width] == {"overflow": 0, "banner": 0}
 
 
@@ -125,6 +132,31 @@ def test_faults_are_one_line(seen: dict[str, Any]) -> None:
     assert faults["text"].startswith("letter.png: is not an image but plain text")
     assert faults["fact"].startswith("clinical facts: age: ")
     assert not any("\n" in text or "Traceback" in text for text in faults.values())
+
+
+def test_regions_are_picked_by_keyboard_and_run(seen: dict[str, Any]) -> None:
+    found = seen["keyboard"]
+    assert found["facts"].startswith("CMU-1-Small-Region.svs: 2220 × 2967 px, 0.499 µm/px, from")
+    assert (found["squares"], found["drawn"]) == (11, 2220)
+    assert len(found["regions"]) == 2
+    assert found["picked"].startswith("2 regions picked. Only they are read")
+    assert found["on"].startswith("column ")
+    assert found["console"] == []
+    assert "A person picked what was read" in found["report"]
+    assert all(region in found["report"] for region in found["regions"])
+    assert found["after"] == "The slide went with its run and is deleted after it."
+
+
+def test_regions_are_picked_with_a_pointer_and_as_numbers(seen: dict[str, Any]) -> None:
+    found = seen["pointer"]
+    assert (found["one"], found["drawn"], found["cleared"]) == ("true", "1", "")
+    assert found["none"].startswith("None picked")
+    assert found["odd"] == "Line 1 is no x,y,width,height in whole pixels."
+    assert "reaches outside skin_slide_part.svs" in found["outside"]
+
+
+def test_without_script_the_page_says_what_to_do(seen: dict[str, Any]) -> None:
+    assert "--region x,y,width,height" in seen["without_script"]
 
 
 def test_another_browser_gets_nothing(seen: dict[str, Any]) -> None:
