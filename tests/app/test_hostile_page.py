@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from app_pages import OWN, finished, left_over, page, start
 from starlette.testclient import TestClient
+from test_parts import hamamatsu, jpeg
 
 from immunopath.app.pages import COOKIE
 from immunopath.app.uploads import Limits
@@ -140,6 +141,22 @@ def test_a_name_of_an_upload_is_never_a_path(
             answer = client.post("/runs", data={"mpp": "0.5"} | OFF, files=files, headers=OWN)
             assert finished(client, answer)["report"]["case_id"].startswith("out")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["app"]
+
+
+@pytest.mark.parametrize("address", ["/runs", "/slides"])
+def test_an_upload_cannot_show_a_picture_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
+) -> None:
+    """OpenSlide would open what a list of files names, wherever that is."""
+    jpeg(tmp_path / "secret.jpg")
+    stray = hamamatsu(tmp_path / "a.svs", f"/{tmp_path}/secret.jpg", f"/{tmp_path}/secret.jpg")
+    with page(monkeypatch, tmp_path / "app") as client:
+        client.get("/")
+        files = {"images": ("a.svs", stray.read_bytes())}
+        answer = client.post(address, data={"mpp": "0.5"}, files=files, headers=OWN)
+        said = finished(client, answer) if address == "/runs" else answer.json()
+        assert said["error"].startswith("a.svs: names a file outside its own folder")
+        assert left_over(tmp_path / "app") == []
 
 
 def test_an_odd_page_or_search_of_the_cohort_is_an_ordinary_page(

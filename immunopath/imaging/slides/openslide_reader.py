@@ -12,6 +12,7 @@ from immunopath.domain.errors import ImageReadError, first_line
 from immunopath.domain.units import MPP_MAX, MppSource, Resolution
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.color import on_white
+from immunopath.imaging.slides.parts import refuse_strays
 from immunopath.imaging.slides.slide import Level, SlideFacts
 from immunopath.imaging.tiff_scale import plausible
 from immunopath.imaging.tiles import Box
@@ -41,6 +42,7 @@ class OpenSlideReader:
         """Open the slide; raises `ImageReadError` with OpenSlide's own reason."""
         self._path = path
         try:
+            refuse_strays(path, vendor_of(path))
             self._slide = openslide.OpenSlide(path)
         except (openslide.OpenSlideError, OSError) as error:
             raise self._damaged(error) from error
