@@ -51,10 +51,18 @@ _COLOUR_SAMPLES: dict[int, int] = {
 def decode_tiff(handle: BinaryIO, path: Path, max_pixels: int) -> RawImage:
     """Decode the first image at full resolution; raises `ImageReadError` naming the obstacle."""
     try:
-        with quiet(), TiffFile(handle, name=path.name) as tif:
+        with quiet(), alone(handle, name=path.name) as tif:
             return _decode(tif, path, max_pixels)
     except DAMAGE as error:
         raise damaged(path, error) from error
+
+
+def alone(file: BinaryIO | Path, name: str | None = None) -> TiffFile:
+    """Open a TIFF whose pages are its own.
+
+    An OME-TIFF may say that its pixels lie in another file, wherever that is: none is opened.
+    """
+    return TiffFile(file, name=name, _multifile=False)
 
 
 def damaged(path: Path, error: BaseException) -> ImageReadError:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from tifffile import TiffFile, TiffPage
+from tifffile import TiffPage
 
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.slides.slide import Level, SlideFacts
 from immunopath.imaging.tiff import (
     DAMAGE,
+    alone,
     damaged,
     first_page,
     format_name,
@@ -37,7 +38,7 @@ _LARGEST_SEGMENT = 64_000_000
 def readable_by_regions(path: Path) -> bool:
     """Return whether the TIFF is one that `TiffReader` reads: 8 bits, interleaved, as it lies."""
     try:
-        with quiet(), TiffFile(path) as tif:
+        with quiet(), alone(path) as tif:
             page = first_page(tif, path)
             one_plane = page.planarconfig == tifffile.PLANARCONFIG.CONTIG and page.imagedepth == 1
             segment = page.tilewidth * page.tilelength if page.is_tiled else _strip_pixels(page)
@@ -55,7 +56,7 @@ def readable_by_regions(path: Path) -> bool:
 def first_page_size(path: Path) -> tuple[int, int] | None:
     """Return width and height of a TIFF's first page from its header, None for another file."""
     try:
-        with quiet(), TiffFile(path) as tif:
+        with quiet(), alone(path) as tif:
             page = first_page(tif, path)
             return page.imagewidth, page.imagelength
     except DAMAGE:
@@ -73,7 +74,7 @@ class TiffReader:
         self._held = 0
         try:
             with quiet():
-                self._tif = TiffFile(path)
+                self._tif = alone(path)
                 self._open()
         except DAMAGE as error:
             raise damaged(path, error) from error

@@ -1,12 +1,14 @@
-"""A slide of several files reads what lies beside it, and nothing else."""
+"""A slide of several files reads what lies beside it, a TIFF its own pages, and nothing else."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from immunopath.domain.errors import ImageReadError
+from immunopath.imaging.decode import decode_image
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.parts import refuse_strays
 
@@ -61,3 +63,27 @@ def test_a_list_of_mirax_is_read_too(tmp_path: Path) -> None:
             refuse_strays(path, "mirax")
     listing.write_text("[DATAFILE]\nFILE_COUNT = 1\nFILE_0 = Data0000.dat\nSLIDE_NAME = a/b\n")
     refuse_strays(path, "mirax")
+
+
+@pytest.mark.parametrize("of", ["absolute", "relative"])
+def test_pixels_that_lie_in_another_file_are_not_read(tmp_path: Path, of: str) -> None:
+    """An OME-TIFF may name any file as the place of its pixels."""
+    (tmp_path / "inner").mkdir()
+    secret, own = tmp_path / "secret.tif", tmp_path / "inner/a.ome.tif"
+    tifffile.imwrite(secret, np.full((600, 600, 3), (200, 20, 60), np.uint8), photometric="rgb")
+    named = str(secret) if of == "absolute" else "../secret.tif"
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        'SizeX="600" SizeY="600" SizeC="3" SizeZ="1" SizeT="1">'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="3"/><TiffData IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{named}">urn:uuid:2</UUID></TiffData></Pixels></Image></OME>'
+    )
+    grey = np.full((600, 600, 3), 240, np.uint8)
+    tifffile.imwrite(
+        own, grey, photometric="rgb", tile=(256, 256), description=xml.encode(), metadata=None
+    )
+    assert (decode_image(own).pixels == 240).all()
+    with open_slide(own, 0.5) as slide:
+        assert (slide.read_region((0, 0, 600, 600), (600, 600)) == 240).all()
