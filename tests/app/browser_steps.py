@@ -115,8 +115,16 @@ def picked_with_a_pointer(page: Page, url: str) -> dict[str, Any]:
     page.click("#run")
     page.wait_for_selector("#error:not([hidden])")
     seen["outside"] = page.inner_text("#error")
+    at = page.locator("#slide-map image").get_attribute("href") or ""
+    seen["kept"] = str(page.request.get(url.rstrip("/") + at).status)
     page.click("#clear")
     seen["cleared"] = page.input_value("#regions") + page.input_value("#slide")
+    page.click(".example >> nth=2")
+    page.click("#show-tiles")
+    page.wait_for_selector("#slide-view:not([hidden])", timeout=PATIENCE_MS)
+    at = page.locator("#slide-map image").get_attribute("href") or ""
+    page.goto(url)
+    seen["left"] = str(page.request.get(url.rstrip("/") + at).status)
     return seen
 
 

@@ -134,6 +134,17 @@ def test_finished_runs_are_dropped_by_age_and_number(
     assert desk.find("s", runs[2].id) is None
 
 
+def test_a_report_goes_when_its_time_is_over_though_nobody_asks(
+    desk: RunDesk, engines: Held, clock: Clock, tmp_path: Path
+) -> None:
+    engines.go.set()
+    run = desk.submit("s", job(tmp_path))
+    ended(desk, engines)
+    clock.now = 61
+    desk.sweep()
+    assert run.id not in desk._runs
+
+
 def test_a_finished_run_can_be_forgotten_an_unfinished_one_not(
     desk: RunDesk, engines: Held, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from app_pages import OWN, finished, left_over, page, start
 from PIL import Image
 from starlette.testclient import TestClient
 
+from immunopath.app import slide_routes
 from immunopath.app.examples import EXAMPLES
 from immunopath.app.uploads import Limits
 from immunopath.domain.report import CaseReport
@@ -161,6 +162,21 @@ def test_others_neither_see_nor_run_nor_delete_a_slide(
         assert client.delete(at).status_code == 403
         assert client.delete(at, headers=OWN).status_code == 204
         assert left_over(tmp_path) == []
+
+
+def test_a_look_does_not_wait_long_for_another_slide(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(slide_routes, "PATIENCE_S", 0.01)
+    with page(monkeypatch, tmp_path) as client:
+        at = f"/slides/{show(client, example=SLIDE.name).json()['slide']}"
+        routes: Any = client.app.routes  # type: ignore[attr-defined]
+        desk = next(route for route in routes if route.path == "/slides").endpoint.__self__
+        with desk.opening:
+            answer = client.get(f"{at}/0.jpg")
+        assert answer.status_code == 503
+        assert "another slide is being opened" in answer.json()["error"]
+        assert client.get(f"{at}/0.jpg").status_code == 200
 
 
 def test_another_site_cannot_send_a_slide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
