@@ -1,9 +1,8 @@
 """Cut the page's example slide out of OpenSlide's CMU-1-Small-Region.svs, without a new encoding.
 
-The JPEG tiles are copied byte for byte, so the pixels are those of the scanner; label, macro image and
-thumbnail are left out. Also writes the small picture that the page shows of it.
-
-    python scripts/cut_example_slide.py tests/data/slides/CMU-1-Small-Region.svs immunopath/app/examples
+The JPEG tiles are copied byte for byte, so the pixels are those of the scanner; label, macro image
+and thumbnail are left out. Also writes the small picture that the page shows of it. Arguments: the
+slide and the folder ``immunopath/app/examples``.
 """
 
 import sys
@@ -34,8 +33,9 @@ def cut(source: Path, folder: Path) -> None:
     """Write the slide and its picture."""
     width, height = SIDE * len(COLUMNS), SIDE * len(ROWS)
     corner = (SIDE * COLUMNS.start, SIDE * ROWS.start)
+    where = f"{corner[0]},{corner[1]} of {source.name}"
     said = (
-        f"Aperio Image Library v11.2.1 \n{width}x{height} [{corner[0]},{corner[1]} of {source.name}] "
+        f"Aperio Image Library v11.2.1 \n{width}x{height} [{where}] "
         f"({SIDE}x{SIDE}) JPEG/RGB Q=30|AppMag = 20|MPP = 0.4990"
     )
     with tifffile.TiffFile(source) as slide, tifffile.TiffWriter(folder / f"{NAME}.svs") as out:

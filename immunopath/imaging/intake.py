@@ -42,8 +42,7 @@ def take_in(
             found = _picked(pick_regions(path, regions, stated_mpp), store)
         elif is_slide(path, max_pixels):
             sample = sample_slide(path, stated_mpp)
-            store.slides[sample.picture.sha256] = sample.picture
-            found = _regions(sample)
+            found = _regions(sample, store)
             if not found:
                 images.append(_empty(sample, store))
                 reasons.append(_no_region(sample))
@@ -54,9 +53,16 @@ def take_in(
             summary, added = enter(one, images, store)
             images.append(summary)
             tiles.extend(added)
+    return _result(images, tiles, reasons, store)
+
+
+def _result(
+    images: list[ImageSummary], tiles: list[TileSummary], reasons: list[str], store: TileStore
+) -> IntakeResult:
+    """Return what came in: usable, or why not."""
     usable = any(tile.quality.verdict is not Verdict.refuse for tile in tiles)
     if tiles and not usable:
-        reasons.append(_why_not(tiles))
+        reasons = [*reasons, _why_not(tiles)]
     return IntakeResult(
         usable=usable,
         reason="" if usable else "; ".join(reasons),
@@ -81,8 +87,9 @@ def _picked(picked: Picked, store: TileStore) -> list[Entering]:
     ]
 
 
-def _regions(sample: SlideSample) -> list[Entering]:
+def _regions(sample: SlideSample, store: TileStore) -> list[Entering]:
     """Return the regions of a slide as images of the case, each with its place."""
+    store.slides[sample.picture.sha256] = sample.picture
     count, found = len(sample.regions), []
     for number, region in enumerate(sample.regions, 1):
         note = (

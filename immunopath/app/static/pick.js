@@ -218,6 +218,7 @@
   });
   document.addEventListener("immunopath:gone", () => close("The slide is sent again with the run."));
   document.addEventListener("immunopath:taken", () => { if (held) close("The slide went with its run and is deleted after it."); });
+  $("closer").querySelector("img").onerror = () => { $("closer").hidden = true; };
   addEventListener("pagehide", forget);
   $("regions").addEventListener("input", mark);
   $("unpick").onclick = () => { $("regions").value = ""; mark(); };
