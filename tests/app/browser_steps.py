@@ -105,6 +105,10 @@ def picked_with_a_pointer(page: Page, url: str) -> dict[str, Any]:
     page.wait_for_selector("#slide-view:not([hidden])", timeout=PATIENCE_MS)
     page.click(".place >> nth=4")
     seen = {"one": page.get_attribute(".place >> nth=4", "aria-checked")}
+    page.click("#larger")
+    sizes = ("clientWidth", "querySelector('svg').getBoundingClientRect().width")
+    frame, drawn = (page.evaluate(f"document.querySelector('.map-frame').{s}") for s in sizes)
+    seen["larger"] = f"{drawn / frame:.0f} {page.is_disabled('#larger')}"
     page.click(".place >> nth=4")
     seen["none"] = page.inner_text("#picked")
     page.click("#by-numbers summary")

@@ -150,6 +150,7 @@ def test_regions_are_picked_by_keyboard_and_run(seen: dict[str, Any]) -> None:
 def test_regions_are_picked_with_a_pointer_and_as_numbers(seen: dict[str, Any]) -> None:
     found = seen["pointer"]
     assert (found["one"], found["drawn"], found["cleared"]) == ("true", "1", "")
+    assert found["larger"] == "2 True"
     assert found["none"].startswith("None picked")
     assert (found["kept"], found["left"]) == ("200", "404"), "a page that is left keeps no slide"
     assert found["odd"] == "Line 1 is no x,y,width,height in whole pixels."

@@ -128,10 +128,12 @@
   }
 
   function size(factor) {
-    zoom = Math.min(8, Math.max(1, factor));
+    const [place] = held.places; // a square is to stay in view with its frame
+    const most = place ? 2 ** Math.floor(Math.log2(Math.max(1, held.bounds[2] / (1.5 * place[2])))) : 8;
+    zoom = Math.min(8, most, Math.max(1, factor));
     map.style.width = `${100 * zoom}%`;
     $("smaller").disabled = zoom === 1;
-    $("larger").disabled = zoom === 8;
+    $("larger").disabled = zoom === Math.min(8, most);
   }
 
   function show() {
