@@ -11,10 +11,11 @@ from immunopath.domain.sampling import (
 from immunopath.reporting.document import Block, Grid, Pair, Pairs, Para, Section
 from immunopath.reporting.text import counted, listed, plain_name, share
 
-_NOTE = "Regions are spread by a fixed rule, not drawn at random."
+_NOTE = "All regions are chosen by fixed rules, none is drawn at random."
 _ESTIMATE = (
-    "Each region stands for the tissue nearest to it, so what was read more closely weighs no "
-    "more. The interval is that of reading other regions; the engine's own error comes on top."
+    "Each region stands for the tissue nearest to it, in place and in how dark it looks on the "
+    "thumbnail, so what was read more closely weighs no more. The interval is that of reading "
+    "other regions; the engine's own error comes on top."
 )
 _CELLS = (
     "In the form of Lunit SCOPE IO (share of 1 mm² tiles that are inflamed), but by this engine's "
@@ -66,7 +67,7 @@ def _estimate(found: SlideEstimate) -> Pair:
         f"Share over {found.name}, weighted by area",
         f"{found.value:.2f} ({found.coverage:.0%} interval {low:.2f} to {high:.2f})",
         f"{plain_name(found.quantity)}; {counted(found.n_regions, 'region')}; "
-        f"first round alone {first}",
+        f"the first, evenly spread ones alone {first}",
     )
 
 

@@ -15,6 +15,7 @@ from immunopath.domain.errors import ImageReadError
 from immunopath.domain.units import WORKING_MPP
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.decode import MAX_PIXELS, printable
+from immunopath.imaging.slides.darkness import depths, haematoxylin, unlike
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.openslide_reader import GENERIC, vendor_of
@@ -24,7 +25,7 @@ from immunopath.imaging.slides.tiff_reader import first_page_size
 from immunopath.imaging.tiles import Box, SlidePicture
 
 REGIONS = 12
-"""Regions that are read of a slide."""
+"""Regions that are read of a slide because of where they lie."""
 REGION_PX, SMALL_REGION_PX = 1024, 512
 """Side at 0.5 µm/px: four tiles, so that nests have their surroundings; one tile for biopsies."""
 _PLAIN_TIFF = (None, GENERIC, "aperio")
@@ -41,7 +42,7 @@ class SlideRegion:
 
 @dataclass(frozen=True)
 class SlideSample:
-    """Regions in reading order, none when there is no tissue.
+    """Regions in reading order, those read for their darkness last; none without tissue.
 
     picture: the slide they were taken from; of: places with some tissue, glassy borders included;
     thumbnail_mpp: of the picture; tissue: share of it; size: of level 0.
@@ -78,14 +79,18 @@ def sample_slide(
 ) -> SlideSample:
     """Return up to `count` regions of tissue, as far from each other as they can be.
 
-    Raises `ImageReadError` for a damaged slide and `ResolutionError` when the scale is not known
-    or too coarse for the engines.
+    A few more follow where the thumbnail shows tissue darker than the region that would stand for
+    it (`darkness.unlike`). Raises `ImageReadError` for a damaged slide and `ResolutionError` when
+    the scale is not known or too coarse for the engines.
     """
     with open_slide(path, stated_mpp) as slide:
         plan = _planned(slide)
         frame = _worthwhile(plan, count)
-        places = spread(frame, count)
-        regions = tuple(SlideRegion(place.box, _native(slide, place.box)) for place in places)
+        boxes = tuple(place.box for place in frame)
+        even = tuple(place.box for place in spread(frame, count))
+        depth = depths(boxes, haematoxylin(boxes, slide.facts.bounds, plan.mask))
+        dark = unlike(boxes, even, depth)
+        regions = tuple(SlideRegion(box, _native(slide, box)) for box in (*even, *dark))
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
         picture = SlidePicture(
@@ -96,8 +101,10 @@ def sample_slide(
             pixels=plan.mask.rgb,
             box=slide.facts.bounds,
             resolution=slide.resolution,
-            frame=tuple(place.box for place in frame),
+            frame=boxes,
             notes=slide.facts.notes,
+            depth=depth,
+            dark=dark,
         )
         return SlideSample(
             regions=regions,
