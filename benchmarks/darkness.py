@@ -121,6 +121,15 @@ def correlation(density_of: Sequence[float], share: Sequence[float]) -> dict[str
     }
 
 
+def darkest(density_of: Sequence[float], share: Sequence[float]) -> dict[str, object]:
+    """Return where the patch with the largest share stands among the dark ones."""
+    dark = np.array(density_of)
+    apart = dark - np.median(dark)
+    deviation = 1.4826 * float(np.median(np.abs(apart)))
+    top = int(np.argmax(share))
+    return {"rank": int((dark >= dark[top]).sum()), "deviations": round(apart[top] / deviation, 2)}
+
+
 def figures(images: Path, slide_file: Path) -> dict[str, object]:
     """Return the correlations of every set."""
     engine, found = EmbeddedPredictor(shipped()), dict[str, object]()
@@ -136,6 +145,8 @@ def figures(images: Path, slide_file: Path) -> dict[str, object]:
             found[f"{patches.name}_at_{at:g}"] = {
                 name: correlation(dark, share) for name, share in shares.items()
             }
+            if patches.truth:
+                found[f"{patches.name}_at_{at:g}_largest_truth"] = darkest(dark, patches.truth)
     return found
 
 

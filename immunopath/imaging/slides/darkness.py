@@ -4,7 +4,7 @@ Dense infiltrates are dark and blue at a resolution at which no cell can be seen
 a third coordinate beside x and y: how much darker it is than the slide's middle. A place that looks
 like none of the regions read is then far from all of them. A few of those are read at once, and
 what is found there stands for places that look like it (samples spread in the space of covariates:
-Grafström and Lundström, Open J Stat 2013;3:36). Tumour dense with nuclei is dark too: darkness says
+Grafström and Lundström, Open J Stat 2013;3:36). Dense tumour and pigment are dark too: darkness says
 where to look, never what is there. benchmarks/adaptive.py measures the gain, also where the
 thumbnail tells nothing.
 """
@@ -28,7 +28,7 @@ WEIGHT = 0.35
 """One robust deviation of darkness counts as this part of the spread of the places on the slide."""
 LEAST_DEVIATION = 0.05
 """Optical density that a robust deviation is at least: below it places look alike (on the tissue of
-docs/evidence.md it is 0.19), and what differs is noise."""
+docs/evidence.md it is 0.08 and 0.19), and what differs is noise."""
 HIGHEST = 4.0
 """Robust deviations above which a place is as dark as any: a fold that was missed is no extreme."""
 
