@@ -4,8 +4,8 @@ Dense infiltrates are dark and blue at a resolution at which no cell can be seen
 a third coordinate beside x and y: how much darker it is than the slide's middle. A place that looks
 like none of the regions read is then far from all of them. A few of those are read at once, and
 what is found there stands for places that look like it (samples spread in the space of covariates:
-Grafström and Lundström, Open J Stat 2013;3:36). Dense tumour and pigment are dark too: darkness says
-where to look, never what is there. benchmarks/adaptive.py measures the gain, also where the
+Grafström and Lundström, Open J Stat 2013;3:36). Dense tumour and pigment are dark too: darkness
+says where to look, never what is there. benchmarks/adaptive.py measures the gain, also where the
 thumbnail tells nothing.
 """
 

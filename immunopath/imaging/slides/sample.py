@@ -5,7 +5,7 @@ as a dozen such images, each with its place, and everything behind intake stays 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,35 +85,41 @@ def sample_slide(
     """
     with open_slide(path, stated_mpp) as slide:
         plan = _planned(slide)
-        frame = _worthwhile(plan, count)
-        boxes = tuple(place.box for place in frame)
-        even = tuple(place.box for place in spread(frame, count))
-        depth = depths(boxes, haematoxylin(boxes, slide.facts.bounds, plan.mask))
-        dark = unlike(boxes, even, depth)
+        places = _worthwhile(plan, count)
+        frame = tuple(place.box for place in places)
+        even = tuple(place.box for place in spread(places, count))
+        depth = depths(frame, haematoxylin(frame, slide.facts.bounds, plan.mask))
+        dark = unlike(frame, even, depth)
         regions = tuple(SlideRegion(box, _native(slide, box)) for box in (*even, *dark))
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        picture = SlidePicture(
-            path=path,
-            name=printable(path.name),
-            sha256=digest,
-            reader=slide.facts.reader,
-            pixels=plan.mask.rgb,
-            box=slide.facts.bounds,
-            resolution=slide.resolution,
-            frame=boxes,
-            notes=slide.facts.notes,
-            depth=depth,
-            dark=dark,
-        )
         return SlideSample(
             regions=regions,
-            picture=picture,
+            picture=_picture(slide, plan, depth, dark),
             of=len(plan.candidates),
             thumbnail_mpp=plan.mask.mpp,
             tissue=plan.mask.shares()["tissue"],
             size=slide.dimensions,
         )
+
+
+def _picture(
+    slide: Slide, plan: TilePlan, depth: Mapping[Box, float], dark: tuple[Box, ...]
+) -> SlidePicture:
+    """Return what is kept of a slide beside its regions; the keys of `depth` are its frame."""
+    with slide.path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    return SlidePicture(
+        path=slide.path,
+        name=printable(slide.path.name),
+        sha256=digest,
+        reader=slide.facts.reader,
+        pixels=plan.mask.rgb,
+        box=slide.facts.bounds,
+        resolution=slide.resolution,
+        frame=tuple(depth),
+        notes=slide.facts.notes,
+        depth=depth,
+        dark=dark,
+    )
 
 
 def read_regions(path: Path, boxes: Sequence[Box]) -> tuple[SlideRegion, ...]:
