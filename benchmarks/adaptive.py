@@ -4,10 +4,12 @@
 
 *By region.* 400 slides; the value of a region is what was counted while it was drawn, so the
 predictor is a stand-in that knows the truth of what it is shown and nothing of the rest. What is
-compared is the choice of regions only: the shipped strata, estimator and `more_tissue` against the
-same estimator on as many regions spread evenly. Both grow in steps of six until the interval is as
-narrow as asked, at most 42 regions; a slide that ends wider counts with 42 and is told apart by
-``reached``. Intervals of means are 90 %, bootstrap over slides.
+compared is the choice of regions only: the shipped rules with a thumbnail whose darkness correlates
+with the lymphocyte share as stated (``adaptive_r_…``), the same rules without a thumbnail, uniform
+sampling, and, as control, the rules without a thumbnail that start from as many evenly spread
+regions as the thumbnail led to. All grow in steps of six until the interval is as narrow as asked,
+at most 42 regions; a slide that ends wider counts with 42 and is told apart by ``reached``.
+Intervals of means are 90 %, bootstrap over slides.
 
 *With pixels.* A few of the slides are rendered, written as pyramidal TIFF and read by the real
 graph with a stand-in predictor that reads how dark a region is. It shows that the loop does on
@@ -15,10 +17,11 @@ files what it does above; the embedded predictor is wrong on drawings (docs/evid
 """
 
 import argparse
+import functools
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -28,11 +31,13 @@ from adaptive_slides import (
     Field,
     Layout,
     by_box,
+    depth_of,
     draw_fields,
     evenly,
     lay_out,
     truth_of,
 )
+from adaptive_tables import Outcome, against, mean_of, summary
 from benchmark_json import write_figures
 
 from immunopath.domain.finding import Adjudication
@@ -49,7 +54,8 @@ from immunopath.domain.sampling import (
 from immunopath.guidelines.adjudication import empty_profile
 from immunopath.guidelines.more_tissue import more_tissue
 from immunopath.guidelines.slide_estimate import slide_estimates
-from immunopath.imaging.slides.strata import further, strata_of
+from immunopath.imaging.slides.darkness import unlike
+from immunopath.imaging.slides.strata import FLAT, further, strata_of
 from immunopath.imaging.tiles import Box
 from immunopath.training.synthetic import CAPTION
 
@@ -61,34 +67,37 @@ GOOD = QualityReport(verdict=Verdict.accept, checks=(), tissue_share=1.0)
 LIMITS = (0.12, 0.08)
 HOT_RADIUS, RARE_RADIUS = 2.5, 1.5
 """In regions: about 16 % and 6 % of the tissue."""
-BUDGET = SamplingBudget(rounds=ROUNDS, regions=STEP * ROUNDS)
+CORRELATIONS = (-0.3, 0.0, 0.3, 0.5)
+"""Of the thumbnail's darkness with the lymphocyte share over the places of a slide."""
+CONTROL = 0.3
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one slide ended under one way of choosing.
+class FirstLook:
+    """read: regions of the first round; depth: how dark the places look, if a thumbnail says so."""
 
-    regions: read at the end; error: of the value; covered: whether the interval holds the truth;
-    hot: whether a hot place was read, hot_first: among the first twelve; pool_error: of the share
-    in the plain pool of all regions read.
-    """
+    read: tuple[Box, ...]
+    depth: Mapping[Box, float] = field(default_factory=lambda: FLAT)
 
-    regions: int
-    reached: bool
-    width: float
-    error: float
-    covered: bool
-    hot: bool
-    pool_error: float
-    hot_first: bool
+
+def first_look(layout: Layout, depth: Mapping[Box, float] = FLAT) -> FirstLook:
+    """Return the first round as it is shipped: evenly spread, then what looks dark."""
+    even = evenly(layout.frame, FIRST)
+    return FirstLook((*even, *unlike(layout.frame, even, depth)) if depth else even, depth)
 
 
 def intake_of(
-    layout: Layout, read: Sequence[Box], rounds: tuple[SamplingRound, ...]
+    layout: Layout,
+    read: Sequence[Box],
+    rounds: tuple[SamplingRound, ...],
+    depth: Mapping[Box, float] = FLAT,
 ) -> IntakeResult:
     """Return what intake would hand over after these regions were read."""
-    parts = strata_of(layout.frame, read)
-    strata = tuple(Stratum(image=n, places=len(mine)) for n, mine in enumerate(parts.values()))
+    parts = strata_of(layout.frame, read, depth)
+    strata = tuple(
+        Stratum(image=n, places=len(mine), depth=depth.get(box, 0.0))
+        for n, (box, mine) in enumerate(parts.items())
+    )
     slide = SlideSampling(
         name="synthetic",
         sha256="0" * 64,
@@ -102,6 +111,7 @@ def intake_of(
     return IntakeResult(usable=True, images=images, tiles=(), sampling=log)
 
 
+@functools.cache
 def _image(box: Box) -> ImageSummary:
     return ImageSummary(
         name="synthetic", sha256="0" * 64, pixels_sha256="", width=box[2], height=box[3],
@@ -120,12 +130,13 @@ def estimate(case: IntakeResult, fields: Mapping[Box, Field]) -> SlideEstimate:
     return found
 
 
-def adaptive(layout: Layout, bank: tuple[Field, ...], limit: float) -> Outcome:
+def adaptive(layout: Layout, bank: tuple[Field, ...], limit: float, first: FirstLook) -> Outcome:
     """Read the first regions, then more where `more_tissue` says so."""
-    read = list(evenly(layout.frame, FIRST))
-    rounds = (SamplingRound(images=tuple(range(FIRST)), because="spread"),)
+    read, depth = list(first.read), first.depth
+    budget = SamplingBudget(rounds=ROUNDS, regions=MOST - len(read))
+    rounds = (SamplingRound(images=tuple(range(len(read))), because="spread"),)
     while True:
-        case = intake_of(layout, read, rounds)
+        case = intake_of(layout, read, rounds, depth)
         found = estimate(case, by_box(layout, bank))
         judged = Adjudication(
             profile=empty_profile("synthetic"),
@@ -134,11 +145,12 @@ def adaptive(layout: Layout, bank: tuple[Field, ...], limit: float) -> Outcome:
             findings=(),
             estimates=(found,),
         )
-        step = more_tissue(judged, case, BUDGET, limit=limit)
+        step = more_tissue(judged, case, budget, limit=limit)
         if step is None or not step.wanted:
-            return _outcome(layout, bank, read, found, limit)
+            return _outcome(layout, bank, (first.read, read), found, limit)
         wanted = {read[part.image]: part.count for part in step.wanted}
-        new = [b for mine in further(strata_of(layout.frame, read), wanted).values() for b in mine]
+        parts = further(strata_of(layout.frame, read, depth), wanted, depth)
+        new = [box for mine in parts.values() for box in mine]
         visit = SamplingRound(
             images=tuple(range(len(read), len(read) + len(new))),
             because=step.reason,
@@ -154,58 +166,40 @@ def uniform(layout: Layout, bank: tuple[Field, ...], limit: float) -> Outcome:
         found = estimate(intake_of(layout, read, ()), by_box(layout, bank))
         if found.width <= limit:
             break
-    return _outcome(layout, bank, read, found, limit)
+    return _outcome(layout, bank, (evenly(layout.frame, FIRST), read), found, limit)
 
 
 def _outcome(
     layout: Layout,
     bank: tuple[Field, ...],
-    read: Sequence[Box],
+    visited: tuple[Sequence[Box], Sequence[Box]],
     found: SlideEstimate,
     limit: float,
 ) -> Outcome:
+    """Return how a slide ended; visited: in the first round, and in all."""
     truth, fields = truth_of(layout, bank), by_box(layout, bank)
+    first, read = visited
     hot = {box for box, is_hot in zip(layout.frame, layout.hot, strict=True) if is_hot}
-    pool = sum(fields[b].lymphocytes for b in read) / sum(fields[b].nuclei for b in read)
     return Outcome(
+        first=len(first),
         regions=len(read),
         reached=found.width <= limit,
         width=found.width,
         error=found.value - truth,
         covered=found.interval[0] <= truth <= found.interval[1],
         hot=bool(hot & set(read)),
-        pool_error=pool - truth,
-        hot_first=bool(hot & set(evenly(layout.frame, FIRST))),
+        hot_first=bool(hot & set(first)),
+        pool_error=_pool(fields, read) - truth,
+        pool_error_first=_pool(fields, first) - truth,
     )
 
 
-def summary(rows: Sequence[Outcome], limit: float) -> dict[str, object]:
-    """Return means with 90 % intervals over slides; slides that ended early count with the most."""
-    needed = [_needed(row) for row in rows]
-    return {
-        "regions_needed": mean_of(needed),
-        "tiles_needed": round(4 * float(np.mean(needed)), 1),
-        "reached": mean_of([row.reached for row in rows]),
-        "regions_read": mean_of([row.regions for row in rows]),
-        "width_at_end": mean_of([row.width for row in rows]),
-        "coverage": mean_of([row.covered for row in rows]),
-        "hot_read": mean_of([row.hot for row in rows]),
-        "bias": mean_of([row.error for row in rows]),
-        "mean_abs_error": mean_of([abs(row.error) for row in rows]),
-        "bias_of_plain_pool": mean_of([row.pool_error for row in rows]),
-        "limit": limit,
-    }
-
-
-def mean_of(values: Sequence[float]) -> list[float]:
-    """Return mean and its 90 % bootstrap interval over slides."""
-    rng, data = np.random.default_rng(0), np.asarray(values, float)
-    draws = data[rng.integers(0, len(data), (1000, len(data)))].mean(axis=1)
-    return [round(float(v), 4) for v in (data.mean(), *np.quantile(draws, [0.05, 0.95]))]
+def _pool(fields: Mapping[Box, Field], read: Sequence[Box]) -> float:
+    return sum(fields[b].lymphocytes for b in read) / sum(fields[b].nuclei for b in read)
 
 
 def by_region(slides: int) -> dict[str, object]:
-    """Return both ways on the same slides: two sizes of the hot region, and none."""
+    """Return all ways on the same slides: two sizes of the hot region, and none."""
     bank = draw_fields()
     return {
         f"{name}_limit_{limit}": compared(
@@ -217,38 +211,33 @@ def by_region(slides: int) -> dict[str, object]:
 
 
 def compared(layouts: list[Layout], bank: tuple[Field, ...], limit: float) -> dict[str, object]:
-    """Return both ways on the same slides, and on those whose first look met the hot region."""
-    one = [adaptive(s, bank, limit) for s in layouts]
-    two = [uniform(s, bank, limit) for s in layouts]
-    found: dict[str, object] = {
+    """Return every way on the same slides."""
+    looks = {
+        r: [first_look(slide, depth_of(slide, bank, r, n)) for n, slide in enumerate(layouts)]
+        for r in CORRELATIONS
+    }
+    plain = [first_look(slide) for slide in layouts]
+    as_many = [
+        FirstLook(evenly(slide.frame, len(look.read)))
+        for slide, look in zip(layouts, looks[CONTROL], strict=True)
+    ]
+    ways = {f"adaptive_r_{r}": found for r, found in looks.items()}
+    ways |= {"adaptive_without_thumbnail": plain, f"as_many_evenly_as_r_{CONTROL}": as_many}
+    rows = {
+        name: [adaptive(s, bank, limit, look) for s, look in zip(layouts, found, strict=True)]
+        for name, found in ways.items()
+    }
+    rows["uniform"] = [uniform(slide, bank, limit) for slide in layouts]
+    return {
         "slides": len(layouts),
         "hot_share_of_places": mean_of([float(np.mean(s.hot)) for s in layouts]),
         "truth": mean_of([truth_of(s, bank) for s in layouts]),
-        "adaptive": summary(one, limit),
-        "uniform": summary(two, limit),
-        "regions_saved": mean_of(saved(one, two)),
+        "limit": limit,
+        "met_by_evenly_spread_first_regions": sum(row.hot_first for row in rows["uniform"]),
+    } | {
+        name: summary(mine, MOST) | against(mine, rows["uniform"], MOST)
+        for name, mine in rows.items()
     }
-    met = [n for n, row in enumerate(one) if row.hot_first]
-    if met:
-        first, second = [one[n] for n in met], [two[n] for n in met]
-        found["met_by_first_look"] = {
-            "slides": len(met),
-            "adaptive_regions_needed": mean_of([_needed(row) for row in first]),
-            "uniform_regions_needed": mean_of([_needed(row) for row in second]),
-            "regions_saved": mean_of(saved(first, second)),
-            "adaptive_coverage": mean_of([row.covered for row in first]),
-            "uniform_coverage": mean_of([row.covered for row in second]),
-        }
-    return found
-
-
-def saved(one: Sequence[Outcome], two: Sequence[Outcome]) -> list[int]:
-    """Return by how many regions the first way needs fewer, slide by slide."""
-    return [_needed(b) - _needed(a) for a, b in zip(one, two, strict=True)]
-
-
-def _needed(row: Outcome) -> int:
-    return row.regions if row.reached else MOST
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from immunopath.imaging.slides.darkness import depths
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.sample import spread
 from immunopath.imaging.tiles import Box
@@ -18,6 +19,8 @@ from immunopath.training.synthetic.scene import Scene, place_field, scene_of
 
 CELLS, SIDE_PX, MPP = 11, 1024, 0.5
 HOT_FIELDS, COLD_FIELDS = 4, 12
+DENSITY, DENSITY_SD = 0.55, 0.19
+"""Haematoxylin of places of 512 µm on the real tissue at hand (docs/evidence.md)."""
 
 F64 = npt.NDArray[np.float64]
 
@@ -66,10 +69,7 @@ def lay_out(seed: int, hot_radius: float) -> Layout:
     """Return a slide: smooth cold tissue and one hot disc somewhere in it; 0 = no disc."""
     rng = np.random.default_rng([seed, 7])
     rows, columns = np.mgrid[:CELLS, :CELLS].astype(float)
-    wave = sum(
-        np.cos(rng.normal(0, 0.5) * rows + rng.normal(0, 0.5) * columns + rng.uniform(0, 6.3))
-        for _ in range(4)
-    )
+    wave = _wave(rng)
     rank = np.argsort(np.argsort((wave + rng.normal(0, 0.6, wave.shape)).ravel()))
     cold = rank * COLD_FIELDS // rank.size
     middle = rng.uniform(1, CELLS - 2, 2)
@@ -81,6 +81,38 @@ def lay_out(seed: int, hot_radius: float) -> Layout:
         for c in range(CELLS)
     )
     return Layout(frame, tuple(int(n) for n in number), tuple(bool(h) for h in hot))
+
+
+def _wave(rng: np.random.Generator) -> F64:
+    """Return a smooth pattern over the places, (rows, columns)."""
+    rows, columns = np.mgrid[:CELLS, :CELLS].astype(float)
+    found: F64 = np.zeros((CELLS, CELLS))
+    for _ in range(4):
+        found += np.cos(
+            rng.normal(0, 0.5) * rows + rng.normal(0, 0.5) * columns + rng.uniform(0, 6.3)
+        )
+    return found
+
+
+def depth_of(
+    layout: Layout, fields: tuple[Field, ...], correlation: float, seed: int
+) -> Mapping[Box, float]:
+    """Return how dark a thumbnail shows each place, as the shipped rule scales it.
+
+    The density of haematoxylin has exactly this correlation with the lymphocyte share over the
+    places of the slide; the rest is half smooth (other dense tissue), half noise.
+    """
+    rng = np.random.default_rng([seed, 11])
+    share = _standard(np.array([fields[n].share for n in layout.field]))
+    rest = _standard(_wave(rng).ravel()) + rng.normal(size=share.size)
+    rest = _standard(rest - share * (rest @ share) / share.size)
+    look = correlation * share + (1 - correlation**2) ** 0.5 * rest
+    return depths(layout.frame, DENSITY + DENSITY_SD * look)
+
+
+def _standard(values: F64) -> F64:
+    found: F64 = (values - values.mean()) / values.std()
+    return found
 
 
 def evenly(frame: tuple[Box, ...], count: int) -> tuple[Box, ...]:

@@ -55,8 +55,9 @@ _OF_LANGUAGE_MODELS = (
 _OF_SLIDES = (
     "Of a slide a few regions of about half a millimetre are read, spread over its tissue by a "
     "fixed rule and not drawn at random; what none of them meets is not in the report.",
-    "Regions of further rounds are chosen by what earlier ones showed: only the share weighted by "
-    "area allows for that, and its interval leaves the error of the engine out.",
+    "A few more are read because they look dark on the thumbnail, and regions of further rounds "
+    "are chosen by what earlier ones showed: only the share weighted by area allows for that, and "
+    "its interval leaves the error of the engine out.",
 )
 _OF_PICKED = (
     "The regions were picked by hand: whoever picked them may have looked for what they show, and "

@@ -20,12 +20,17 @@ class SamplingBudget(Frozen):
 
 
 class Stratum(Frozen):
-    """The part of a slide that lies nearer to one region than to any other that was read."""
+    """The part of a slide that lies nearer to one region than to any other that was read.
+
+    Near in the plane of the slide and in how dark a place looks on the thumbnail.
+    """
 
     image: int
     """Image index of that region."""
     places: int = Field(ge=1)
     """Places with tissue in this part, the read one included."""
+    depth: float = Field(default=0.0, ge=0)
+    """How dark the region looks, as a length in level-0 pixels; 0 = no darker than the middle."""
 
 
 class SlideSampling(Frozen):
@@ -40,7 +45,7 @@ class SlideSampling(Frozen):
     strata: tuple[Stratum, ...]
     """One for each region read, in the order in which they entered the case."""
     first: tuple[Stratum, ...]
-    """As they were after the first round."""
+    """Of the regions of the first round that were read for where they lie alone."""
 
 
 class SamplingRound(Frozen):
@@ -51,6 +56,8 @@ class SamplingRound(Frozen):
     because: str
     width_before: float | None = None
     """Of the widest interval before the round; None for the first."""
+    by_thumbnail: tuple[int, ...] = ()
+    """Those of `images` that were read because they look dark on the thumbnail."""
 
 
 class SamplingLog(Frozen):
@@ -77,7 +84,7 @@ class SlideEstimate(Frozen):
     coverage: float
     n_regions: int
     first_round_value: float | None = Field(default=None, ge=0, le=1)
-    """The same from the regions of the first round only, which no result has chosen."""
+    """The same from the evenly spread regions of the first round, which nothing seen has chosen."""
     variances: dict[int, float] = Field(default_factory=dict)
     """Variance within the stratum of each region, by its image index."""
 

@@ -4,8 +4,8 @@ The form is that of Lunit SCOPE IO, which tiles a slide into 1 mm², gives each 
 calls the slide inflamed from 20 % inflamed tiles on (J Immunother Cancer 2024;12:e008339; Park,
 J Clin Oncol 2022;40:1916). The rule that gives a cell its phenotype is the engine's here, not
 Lunit's densities in cancer epithelium and stroma; only 0.26 mm² of a cell are read, and only cells
-with a region of the first round count. So the shares stand beside our phenotype, Lunit's cut is
-not applied to them, and they are no IIP.
+with a region that was read for its place alone count (first round, evenly spread). So the shares
+stand beside our phenotype, Lunit's cut is not applied to them, and they are no IIP.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def phenotype_shares(
 def _cells(
     slide: SlideSampling, images: Sequence[ImageSummary], calls: Mapping[int, ImageCall]
 ) -> tuple[dict[tuple[int, int], str], int]:
-    """Return the phenotype by cell, from first regions only, and how many cells have none."""
+    """Return the phenotype by cell, from evenly spread regions only, and how many have none."""
     found: dict[tuple[int, int], str] = {}
     seen = set[tuple[int, int]]()
     for stratum in slide.first:

@@ -26,8 +26,9 @@ def take_in(
 ) -> IntakeResult:
     """Decode images into `store`, resolve their scale, lay out and check their tiles.
 
-    A whole slide enters as regions of tissue spread over it, each an image with its place; where a
-    person picked `regions` of it, those and no others.
+    A whole slide enters as regions of tissue spread over it, and a few that look darkest on its
+    thumbnail, each an image with its place; where a person picked `regions` of it, those and no
+    others.
 
     The result is usable when at least one tile is not refused; otherwise `reason` says why.
     Raises `ImageReadError`, `ResolutionError` or `RegionError` for the first image that cannot be
@@ -96,6 +97,8 @@ def _regions(sample: SlideSample, store: TileStore) -> list[Entering]:
             f"region {number} of {count} of a slide of {sample.size[0]} x {sample.size[1]} px; "
             f"{count} of {sample.of} regions with tissue were read"
         )
+        if region.box in sample.picture.dark:
+            note += "; this one because it looks dark on the thumbnail"
         found.append(entering(region, sample.picture, note))
     return found
 

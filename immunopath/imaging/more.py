@@ -17,6 +17,7 @@ from immunopath.imaging.slides.strata import further, strata_of
 from immunopath.imaging.tiles import Box, SlidePicture, TileStore
 
 SPREAD = "spread over the tissue, whatever it shows"
+DARK = "{} chosen by darkness on the thumbnail"
 
 
 def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog | None:
@@ -24,13 +25,15 @@ def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog 
 
     Regions that a person picked are no sample: they have no frame, and no log.
     """
-    slides = []
+    slides, dark = [], list[int]()
     for digest, picture in store.slides.items():
         if not picture.frame:
             continue
         strata = _strata(images, digest, picture)
         if not strata:
             continue
+        looked = {s.image for s in strata if images[s.image].region in picture.dark}
+        dark += looked
         side_px = images[strata[0].image].width
         slides.append(
             SlideSampling(
@@ -39,26 +42,33 @@ def first_look(images: Sequence[ImageSummary], store: TileStore) -> SamplingLog 
                 candidates=len(picture.frame),
                 side_um=round(side_px * picture.resolution.mpp, 3),
                 strata=strata,
-                first=strata,
+                first=_strata(images, digest, picture, without=picture.dark),
             )
         )
     if not slides:
         return None
     every = sorted(stratum.image for slide in slides for stratum in slide.strata)
-    return SamplingLog(
-        slides=tuple(slides), rounds=(SamplingRound(images=tuple(every), because=SPREAD),)
+    visit = SamplingRound(
+        images=tuple(every),
+        because=f"{SPREAD}; {DARK.format(len(dark))}" if dark else SPREAD,
+        by_thumbnail=tuple(sorted(dark)),
     )
+    return SamplingLog(slides=tuple(slides), rounds=(visit,))
 
 
 def _strata(
-    images: Sequence[ImageSummary], digest: str, picture: SlidePicture
+    images: Sequence[ImageSummary], digest: str, picture: SlidePicture, without: Sequence[Box] = ()
 ) -> tuple[Stratum, ...]:
-    """Return the strata of a slide's regions, in their order."""
+    """Return the strata of a slide's regions, in their order; `without`: regions left out."""
     index = {i.region: n for n, i in enumerate(images) if i.sha256 == digest and i.region}
-    if not index:
+    read = [box for box in index if box and box not in without]
+    if not read:
         return ()
-    parts = strata_of(picture.frame, [box for box in index if box])
-    return tuple(Stratum(image=index[box], places=len(mine)) for box, mine in parts.items())
+    parts = strata_of(picture.frame, read, picture.depth)
+    return tuple(
+        Stratum(image=index[box], places=len(mine), depth=picture.depth.get(box, 0.0))
+        for box, mine in parts.items()
+    )
 
 
 def take_more(before: IntakeResult, step: SamplingDecision, store: TileStore) -> IntakeResult:
@@ -111,9 +121,9 @@ def _boxes(
 ) -> list[Box]:
     """Return the boxes to read of one slide."""
     region = {s.image: before.images[s.image].region for s in slide.strata}
-    parts = strata_of(picture.frame, [box for box in region.values() if box])
+    parts = strata_of(picture.frame, [box for box in region.values() if box], picture.depth)
     asked = {box: wanted[image] for image, box in region.items() if box and image in wanted}
-    return [box for mine in further(parts, asked).values() for box in mine]
+    return [box for mine in further(parts, asked, picture.depth).values() for box in mine]
 
 
 def _read(picture: SlidePicture, boxes: Sequence[Box], note: str) -> list[Entering]:

@@ -4,8 +4,8 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -95,7 +95,9 @@ class SlidePicture:
 
     path, name, sha256: of the file, where regions can be read; reader: which reads it; pixels: its
     thumbnail; box: what the thumbnail shows, in level-0 pixels; resolution: of level 0; frame: the
-    places worth reading, none where regions were picked by hand; notes: on the slide as a whole.
+    places worth reading, none where regions were picked by hand; notes: on the slide as a whole;
+    depth: how dark each place looks, as a length in level-0 pixels; dark: places read in the first
+    round for that.
     """
 
     path: Path
@@ -107,6 +109,8 @@ class SlidePicture:
     resolution: Resolution
     frame: tuple[Box, ...]
     notes: tuple[str, ...]
+    depth: Mapping[Box, float] = field(default_factory=dict)
+    dark: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)

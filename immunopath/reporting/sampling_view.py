@@ -13,12 +13,13 @@ from immunopath.reporting.document import Block, Grid, Pair, Pairs, Para, Sectio
 from immunopath.reporting.image_view import resolution
 from immunopath.reporting.text import counted, listed, plain_name, share
 
-_NOTE = "Regions are spread by a fixed rule, not drawn at random."
+_NOTE = "All regions are chosen by fixed rules, none is drawn at random."
 _HAND = "A person picked what was read; no rule and no engine did."
 _NO_SLIDE = "Nothing here is an estimate of the slide."
 _ESTIMATE = (
-    "Each region stands for the tissue nearest to it, so what was read more closely weighs no "
-    "more. The interval is that of reading other regions; the engine's own error comes on top."
+    "Each region stands for the tissue nearest to it, in place and in how dark it looks on the "
+    "thumbnail, so what was read more closely weighs no more. The interval is that of reading "
+    "other regions; the engine's own error comes on top."
 )
 _CELLS = (
     "In the form of Lunit SCOPE IO (share of 1 mm² tiles that are inflamed), but by this engine's "
@@ -87,7 +88,7 @@ def _estimate(found: SlideEstimate) -> Pair:
         f"Share over {found.name}, weighted by area",
         f"{found.value:.2f} ({found.coverage:.0%} interval {low:.2f} to {high:.2f})",
         f"{plain_name(found.quantity)}; {counted(found.n_regions, 'region')}; "
-        f"first round alone {first}",
+        f"the first, evenly spread ones alone {first}",
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sampled_slides import QUANTITY, calls, intake
 
 from immunopath.domain.prediction import ImageCall
-from immunopath.domain.sampling import SamplingRound, SlideEstimate
+from immunopath.domain.sampling import SamplingLog, SamplingRound, SlideEstimate
 from immunopath.guidelines.slide_estimate import adaptive_findings, slide_estimates
 
 ROUND = SamplingRound(images=(4, 5), because="wide", width_before=0.3)
@@ -42,6 +42,23 @@ def test_a_region_with_much_unread_tissue_and_unlike_neighbours_widens_the_inter
     even = estimate([5] * 6, [0.1, 0.9, 0.1, 0.9, 0.1, 0.9])
     alike = estimate([5] * 6, [0.1, 0.1, 0.1, 0.9, 0.9, 0.9])
     assert even.width > alike.width > 0.1
+
+
+def test_neighbours_are_those_that_look_alike() -> None:
+    """Every second region is dark and hot: in the plane the neighbours differ, in depth hardly."""
+    values = [0.1, 0.9] * 4
+    case = intake([5] * 8)
+    assert case.sampling is not None
+    (slide,) = case.sampling.slides
+    strata = tuple(s.model_copy(update={"depth": 1e5 * (s.image % 2)}) for s in slide.strata)
+    log = case.sampling.model_copy(
+        update={"slides": (slide.model_copy(update={"strata": strata}),)}
+    )
+    deep = case.model_copy(update={"sampling": log})
+    (flat,), (found,) = (slide_estimates(c, calls(values), QUANTITY) for c in (case, deep))
+    assert found.value == flat.value
+    assert flat.width > 0.3
+    assert found.width == pytest.approx(0, abs=1e-9)
 
 
 def test_values_beyond_the_ends_are_clipped_after_averaging() -> None:
@@ -96,13 +113,28 @@ def test_the_interval_covers_what_simple_drawing_gives() -> None:
     assert 0.84 <= hits / 400 <= 0.98
 
 
-def test_a_caution_only_after_a_further_round() -> None:
+def test_a_caution_only_when_what_was_seen_chose_regions() -> None:
     first = intake([9] * 4)
     assert adaptive_findings(first, ()) == ()
     case = intake([9] * 6, [ROUND], first=4)
     (found,) = adaptive_findings(case, slide_estimates(case, calls([0.1] * 6), QUANTITY))
     assert found.code == "SAMPLING_ADAPTIVE"
-    assert "2 of 6 regions" in found.message
+    assert (
+        "Not all of 6 regions were read for where they lie, 2 because of what earlier"
+        in found.message
+    )
     assert "S.svs 0.10 (0.10 to 0.10)" in found.action
+    looked = first.model_copy(
+        update={
+            "sampling": SamplingLog(
+                slides=(), rounds=(SamplingRound(images=(0, 1, 2), because="", by_thumbnail=(2,)),)
+            )
+        }
+    )
+    (dark,) = adaptive_findings(looked, ())
+    assert (
+        "Not all of 3 regions were read for where they lie, 1 because they look dark"
+        in dark.message
+    )
     (bare,) = adaptive_findings(case, ())
     assert "where one is given" in bare.action

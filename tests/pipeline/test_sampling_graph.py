@@ -40,11 +40,24 @@ class Darkness:
             dark.setdefault(tile.image_index, []).append(float((pixels[..., 0] < 128).mean()))
         self.seen.append(len(dark))
         images = tuple(
-            ImageCall(image_index=i, til=3 * float(np.mean(values)) - 0.9, weight=1)
+            ImageCall(image_index=i, til=6 * float(np.mean(values)) - 1.8, weight=1)
             for i, values in dark.items()
         )
         profile = empty_profile("only darkness is read")
         return Prediction(PredictorResult(profile=profile, cut_points=None, images=images))
+
+
+class Checksum(Darkness):
+    """Reads off what no thumbnail shows, so that further rounds are asked for."""
+
+    def predict(self, source: TileSource) -> Prediction:
+        found = super().predict(source).result
+        sums = {t.image_index: int(source.pixels(t.tile_id, 0.5).sum()) for t in source.tiles}
+        images = tuple(
+            call.model_copy(update={"til": sums[call.image_index] % 97 / 97})
+            for call in found.images
+        )
+        return Prediction(found.model_copy(update={"images": images}))
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +65,16 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkered_slide(tmp_path_factory.mktemp("slide") / "s.ome.tif", HOT)
 
 
-def dark(budget: SamplingBudget | None = None) -> RunContext:
+@pytest.fixture(scope="module")
+def spotted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a slide whose one hot place no spread region meets, but the thumbnail shows it."""
+    return checkered_slide(tmp_path_factory.mktemp("slide") / "p.ome.tif", frozenset({(3, 2)}))
+
+
+def dark(budget: SamplingBudget | None = None, engine: Darkness | None = None) -> RunContext:
     """Return a context in which only the stand-in predictor runs."""
     gone = {role: absent(role) for role in ("phenotype", "embedder", "drugs")}
-    ctx = context(predictor=Handle(Darkness()), **gone)
+    ctx = context(predictor=Handle(engine or Darkness()), **gone)
     return replace(ctx, sampling=budget or SamplingBudget(rounds=3, regions=9))
 
 
@@ -142,6 +161,29 @@ def test_a_resumed_case_gives_the_same_bytes(slide: Path, node: str, times: int)
     stopped_after(saver, slide, node, times)
     state: CaseState = build_graph(saver).invoke(None, CONFIG, context=dark())
     assert report_of(state).model_dump_json() == whole
+
+
+def test_what_the_thumbnail_shows_is_read_and_weighs_what_it_covers(spotted: Path) -> None:
+    report = report_of(run(case(spotted), dark(SamplingBudget(rounds=0))))
+    assert report.sampling is not None
+    (visit,), (estimate,) = report.sampling.rounds, report.sampling.estimates
+    assert (len(visit.images), visit.by_thumbnail) == (13, (12,))
+    assert estimate.first_round_value is not None
+    hot = 25 * (estimate.value - 24 / 25 * estimate.first_round_value)
+    assert hot > 2 * estimate.value  # one place of 25, not one region of 13
+    (caution,) = (f for f in report.findings if f.code == "SAMPLING_ADAPTIVE")
+    assert "of 13 regions were read for where they lie, 1 because they look dark" in caution.message
+
+
+def test_a_resumed_store_with_a_dark_region_is_the_store_of_the_run(spotted: Path) -> None:
+    budget = SamplingBudget(rounds=1, regions=2)
+    ctx, fresh = dark(budget, Checksum()), dark(budget, Checksum())
+    state = run(case(spotted), ctx)
+    sampling = report_of(state).sampling
+    assert sampling is not None
+    assert [len(visit.images) for visit in sampling.rounds] == [13, 2]
+    again = tiles_of(state, fresh)
+    assert list(again.all_tiles) == list(ctx.workspace.store.all_tiles)
 
 
 def test_a_resumed_store_is_the_store_of_the_run(slide: Path) -> None:

@@ -75,14 +75,16 @@ def test_every_form_shows_rounds_reason_estimate_and_cells() -> None:
         assert "1 further regions, as many as allowed" in flat
         assert "the engines differ" in flat
         assert "0.21 (90% interval 0.16 to 0.26)" in flat
-        assert "first round alone 0.27" in flat
+        assert "the first, evenly spread ones alone 0.27" in flat
         assert "inflamed 0.20, excluded 0.30, desert 0.50" in flat
         assert "n = 9, 1 more without a phenotype" in flat
     assert "&lt;few&gt; cells" in page
 
 
 def test_a_first_round_without_a_value_is_said() -> None:
-    assert "first round alone without a value" in " ".join(render_markdown(sampled(None)).split())
+    assert "the first, evenly spread ones alone without a value" in " ".join(
+        render_markdown(sampled(None)).split()
+    )
 
 
 def test_a_case_without_slides_has_no_section() -> None:

@@ -50,8 +50,8 @@ def tile_places(bounds: Box, mpp: float, side_um: float, mask: TissueMask) -> li
     height, width = mask.kinds.shape
     places = []
     for column, row, box in plan_grid(bounds, mpp, side_um):
-        left, right = _span(box[0] - bounds[0], box[2], bounds[2], width)
-        top, bottom = _span(box[1] - bounds[1], box[3], bounds[3], height)
+        left, right = span(box[0] - bounds[0], box[2], bounds[2], width)
+        top, bottom = span(box[1] - bounds[1], box[3], bounds[3], height)
         area = (right - left) * (bottom - top)
         share = {
             kind: float(
@@ -71,7 +71,8 @@ def _edges(length: int, side: float) -> list[int]:
     return [min(round(k * side), length) for k in range(count + 1)]
 
 
-def _span(start: int, length: int, full: int, pixels: int) -> tuple[int, int]:
+def span(start: int, length: int, full: int, pixels: int) -> tuple[int, int]:
+    """Return first and end pixel of a thumbnail line of `pixels` for a part of `full` pixels."""
     first = min(int(start * pixels / full), pixels - 1)
     return first, max(first + 1, min(pixels, round((start + length) * pixels / full)))
 

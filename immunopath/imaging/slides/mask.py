@@ -35,6 +35,8 @@ _RIM_PX = 5
 _H_FROM_RG, _E_FROM_RG = (1.667, -0.118), (-1.178, 1.093)
 """Rows of the inverse of [[0.65, 0.70], [0.07, 0.99]], H and E in red and green OD (Ruifrok)."""
 
+FloatTable = npt.NDArray[np.float64]
+
 
 class Kind(IntEnum):
     """What a pixel of the mask shows."""
@@ -103,6 +105,15 @@ def densities(rgb: RGB, white: tuple[float, float, float]) -> list[FloatMap]:
         table = np.maximum(np.log((glass + 1) / (levels + 1)), 0).astype(np.float32)
         maps.append(np.asarray(cv2.LUT(channel, table), dtype=np.float32))
     return maps
+
+
+def haematoxylin_tables(white: tuple[float, float, float]) -> tuple[FloatTable, ...]:
+    """Return what a grey level of red and of green adds to the density of haematoxylin, (256,)."""
+    levels = np.arange(256, dtype=np.float64)
+    return tuple(
+        part * np.maximum(np.log((glass + 1) / (levels + 1)), 0)
+        for part, glass in zip(_H_FROM_RG, white[:2], strict=True)
+    )
 
 
 def tissue_share(rgb: RGB, mask: TissueMask) -> float:

@@ -103,7 +103,7 @@ def pick_regions(path: Path, boxes: Sequence[Region], stated_mpp: float | None =
         refuse_scale(slide, WORKING_MPP)
         return Picked(
             regions=tuple(SlideRegion(box, native(slide, box)) for box in boxes),
-            picture=picture_of(slide, slide.thumbnail(slide.mpp, SHOWN_PX)),
+            picture=picture_of(slide, slide.thumbnail(slide.mpp, SHOWN_PX), depth={}),
             size=slide.dimensions,
         )
 

@@ -5,7 +5,7 @@ as a dozen such images, each with its place, and everything behind intake stays 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from immunopath.domain.errors import ImageReadError
 from immunopath.domain.units import WORKING_MPP
 from immunopath.imaging.arrays import RGB
 from immunopath.imaging.decode import MAX_PIXELS, printable
+from immunopath.imaging.slides.darkness import depths, haematoxylin, unlike
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
 from immunopath.imaging.slides.openslide_reader import GENERIC, vendor_of
@@ -24,7 +25,7 @@ from immunopath.imaging.slides.tiff_reader import first_page_size
 from immunopath.imaging.tiles import Box, SlidePicture
 
 REGIONS = 12
-"""Regions that are read of a slide."""
+"""Regions that are read of a slide because of where they lie."""
 REGION_PX, SMALL_REGION_PX = 1024, 512
 """Side at 0.5 µm/px: four tiles, so that nests have their surroundings; one tile for biopsies."""
 _PLAIN_TIFF = (None, GENERIC, "aperio")
@@ -41,7 +42,7 @@ class SlideRegion:
 
 @dataclass(frozen=True)
 class SlideSample:
-    """Regions in reading order, none when there is no tissue.
+    """Regions in reading order, those read for their darkness last; none without tissue.
 
     picture: the slide they were taken from; of: places with some tissue, glassy borders included;
     thumbnail_mpp: of the picture; tissue: share of it; size: of level 0.
@@ -78,17 +79,21 @@ def sample_slide(
 ) -> SlideSample:
     """Return up to `count` regions of tissue, as far from each other as they can be.
 
-    Raises `ImageReadError` for a damaged slide and `ResolutionError` when the scale is not known
-    or too coarse for the engines.
+    A few more follow where the thumbnail shows tissue darker than the region that would stand for
+    it (`darkness.unlike`). Raises `ImageReadError` for a damaged slide and `ResolutionError` when
+    the scale is not known or too coarse for the engines.
     """
     with open_slide(path, stated_mpp) as slide:
         plan = _planned(slide)
-        frame = _worthwhile(plan, count)
-        places = spread(frame, count)
-        regions = tuple(SlideRegion(place.box, native(slide, place.box)) for place in places)
+        places = _worthwhile(plan, count)
+        frame = tuple(place.box for place in places)
+        even = tuple(place.box for place in spread(places, count))
+        depth = depths(frame, haematoxylin(frame, slide.facts.bounds, plan.mask))
+        dark = unlike(frame, even, depth)
+        regions = tuple(SlideRegion(box, native(slide, box)) for box in (*even, *dark))
         return SlideSample(
             regions=regions,
-            picture=picture_of(slide, plan.mask.rgb, tuple(place.box for place in frame)),
+            picture=picture_of(slide, plan.mask.rgb, depth, dark),
             of=len(plan.candidates),
             thumbnail_mpp=plan.mask.mpp,
             tissue=plan.mask.shares()["tissue"],
@@ -96,8 +101,13 @@ def sample_slide(
         )
 
 
-def picture_of(slide: Slide, thumbnail: RGB, frame: tuple[Box, ...] = ()) -> SlidePicture:
-    """Return what a case keeps of a slide; reads the whole file for its digest."""
+def picture_of(
+    slide: Slide, thumbnail: RGB, depth: Mapping[Box, float], dark: tuple[Box, ...] = ()
+) -> SlidePicture:
+    """Return what a case keeps of a slide; reads the whole file for its digest.
+
+    depth: of every place of the frame; empty where a person picked the regions.
+    """
     with slide.path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     return SlidePicture(
@@ -108,8 +118,10 @@ def picture_of(slide: Slide, thumbnail: RGB, frame: tuple[Box, ...] = ()) -> Sli
         pixels=thumbnail,
         box=slide.facts.bounds,
         resolution=slide.resolution,
-        frame=frame,
+        frame=tuple(depth),
         notes=slide.facts.notes,
+        depth=depth,
+        dark=dark,
     )
 
 
