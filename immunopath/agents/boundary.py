@@ -46,7 +46,7 @@ def agent(key: StateKey[T], name: str, *, bounded: bool = True) -> Callable[[Bod
                 }
             )
             return {
-                key.name: key.dump(outcome),
+                key.name: key.kept(outcome, plain=context.checkpointed),
                 "trace": [{"agent": name, "status": outcome.status}],
             }
 

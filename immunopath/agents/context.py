@@ -49,7 +49,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class RunContext:
-    """LangGraph runtime context of one case."""
+    """LangGraph runtime context of one case.
+
+    checkpointed: whether the state leaves the process, so that it must be plain data.
+    """
 
     predictor: EngineHandle
     phenotype: EngineHandle
@@ -62,3 +65,4 @@ class RunContext:
     engine_timeout_s: float | None = None
     sampling: SamplingBudget = field(default_factory=SamplingBudget)
     workspace: Workspace = field(default_factory=Workspace)
+    checkpointed: bool = True

@@ -1,4 +1,7 @@
-"""The state that travels through the graph: plain dicts, so that any checkpointer can keep it.
+"""The state that travels through the graph: what the agents found, under one key each.
+
+With a checkpointer the values are plain dicts, which any of them can keep, validated when they are
+read. Without one nothing leaves the process: the frozen outcomes themselves travel.
 
 Every node owns one key and returns only that (plus its line in `trace`, which has a reducer).
 Pixels, nuclei and engines are not state: they live in `RunContext`.
@@ -21,20 +24,22 @@ from immunopath.domain.report import CaseReport
 T = TypeVar("T")
 Plain = dict[str, Any]
 """JSON-like: what `model_dump(mode="json")` gives."""
+Kept: TypeAlias = Plain | Outcome[Any]
+"""A value of the state, see `StateKey.kept`."""
 
 
 class CaseState(TypedDict, total=False):
     """Keys in the order in which they are written; `case` is the input."""
 
     case: Plain
-    intake: Plain
-    prediction: Plain
-    phenotype: Plain
-    retrieval: Plain
-    adjudication: Plain
-    guidance: Plain
-    drugs: Plain
-    report: Plain
+    intake: Kept
+    prediction: Kept
+    phenotype: Kept
+    retrieval: Kept
+    adjudication: Kept
+    guidance: Kept
+    drugs: Kept
+    report: Kept
     trace: Annotated[list[Plain], operator.add]
 
 
@@ -47,15 +52,19 @@ class StateKey(Generic[T]):
 
     def read(self, state: CaseState) -> Outcome[T]:
         """Return the outcome under this key; a key that no node wrote reads as skipped."""
-        plain = state.get(self.name)
-        if plain is None:
+        kept = state.get(self.name)
+        if kept is None:
             return Unavailable(reason=SKIPPED)
-        return self._adapter.validate_python(plain)
+        return self._adapter.validate_python(kept)
 
     def value(self, state: CaseState) -> T | None:
         """Return the value when the outcome is `Ok`, else None."""
         outcome = self.read(state)
         return outcome.value if isinstance(outcome, Ok) else None
+
+    def kept(self, outcome: Outcome[T], *, plain: bool) -> Kept:
+        """Return what stands in the state for an outcome: plain data, or the frozen value."""
+        return self.dump(outcome) if plain else outcome
 
     def dump(self, outcome: Outcome[T]) -> Plain:
         """Return the outcome as plain JSON-like data: no numpy scalar survives this."""

@@ -6,9 +6,11 @@ import os
 import re
 import stat
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from immunopath.domain.errors import CaseFileError, OutputError
 
@@ -103,13 +105,23 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Missing parent folders are created. A folder or a special file in the way is refused.
     """
+    with writing(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a stream whose bytes stand at `path` once the block has ended well, as `write_bytes`.
+
+    A block that raises leaves `path` as it was.
+    """
     temporary = path.parent / f"{_HALF}{uuid.uuid4().hex}.tmp"
     try:
         if path.exists() and not path.is_file():
             raise OutputError(f"{path}: is not a regular file; name a file to write to")
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as stream:
-            stream.write(data)
+            yield stream
         temporary.replace(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error

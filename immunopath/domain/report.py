@@ -2,9 +2,8 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Any
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.clinical import ClinicalContext
@@ -92,12 +91,5 @@ class CaseReport(Frozen):
     engines: tuple[EngineStatus, ...]
     limitations: tuple[str, ...]
     provenance: ReportProvenance
-    sampling: SamplingReport | None = None
+    sampling: SamplingReport | None = Field(default=None, exclude_if=lambda found: found is None)
     """How the slides of the case were sampled; absent from the JSON of a case without slides."""
-
-    @model_serializer(mode="wrap")
-    def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = handler(self)
-        if values.get("sampling", ...) is None:
-            del values["sampling"]
-        return values

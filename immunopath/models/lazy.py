@@ -19,18 +19,21 @@ class LazyEngine:
         self.role, self.spec, self._device = role, spec, device
         self._lock = Lock()
         self._engine: Any = None
-        self._error: EngineError | None = None
+        self._error: tuple[type[EngineError], tuple[object, ...]] | None = None
 
     def get(self) -> Any:  # noqa: ANN401 - the role decides the protocol
         """Return the engine; raises the `EngineError` that its builder raised."""
         with self._lock:
             if self._error is not None:
-                raise self._error
+                kind, words = self._error
+                # A new one each time: the traceback of one that is kept grows by every case that
+                # it ended, and holds what their frames hold, pixels too.
+                raise kind(*words)
             if self._engine is None:
                 try:
                     self._engine = build_engine(self.role, self.spec, self._device)
                 except EngineError as error:
-                    self._error = error
+                    self._error = type(error), error.args
                     raise
             return self._engine
 

@@ -111,9 +111,9 @@ class ImmunoPath:
         context = self._context(case, as_of)
         given, config = self._input(case, context)
         state: CaseState = {}
-        stream = self._graph.stream(
-            given, config, context=context, stream_mode=["custom", "values"]
-        )
+        # Events cost LangGraph a waiting thread per step: they are asked for when someone listens.
+        modes = ["values"] if on_event is None else ["custom", "values"]
+        stream = self._graph.stream(given, config, context=context, stream_mode=modes)
         with closing(stream):  # before anything else closes the file that its threads write to
             for mode, payload in stream:
                 state = _take(mode, payload, state, on_event)
@@ -184,6 +184,7 @@ class ImmunoPath:
             sampling=SamplingBudget(
                 rounds=self.settings.sampling_rounds, regions=self.settings.sampling_regions
             ),
+            checkpointed=self._checkpoints is not None,
         )
 
     def _finish(

@@ -2,14 +2,15 @@
 
 import csv
 import io
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
-from immunopath.domain.files import write_bytes, write_text
+from immunopath.domain.files import writing
 from immunopath.guidelines.review import defused
 from immunopath.guidelines.triage import order_cohort
 
@@ -34,6 +35,8 @@ WORK_COLUMNS: Final = (
     "rank", "case_id", "patient_id", "triage_level", "why", "category", "tests", "waiting_days",
     "tissue_at_risk", "exploratory_order", "exploratory_basis", "file",
 )  # fmt: skip
+_ROWS: Final = 1024
+"""Rows of a table that are Python objects at a time; columns take a tenth of their memory."""
 
 
 def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]:
@@ -84,13 +87,14 @@ def _exploratory(queue: Sequence[QueueFacts]) -> tuple[str, dict[str, int]]:
     return f"{basis}, unvalidated", {item.case_id: n for n, item in enumerate(ordered, 1)}
 
 
-def tidy(records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row per case and field; a case without a report is one row without a field.
+def tidy(
+    records: Iterable[CaseRecord], lines: Iterable[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per case and field; a case without a report is one row without a field.
 
     lines: the `worklist` of the records.
     """
     places = {line["case_id"]: line for line in lines}
-    rows: list[dict[str, Any]] = []
     for record in records:
         place = places.get(record.case_id, {}) if record.queue is not None else {}
         case = {
@@ -109,8 +113,7 @@ def tidy(records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]]) -> list
         }
         fields = [_field_cells(field) for field in record.fields]
         empty: dict[str, Any] = dict.fromkeys(FIELD_COLUMNS)
-        rows += [case | field for field in fields or [empty]]
-    return rows
+        yield from (case | field for field in fields or [empty])
 
 
 def _field_cells(field: FieldSummary) -> dict[str, Any]:
@@ -118,16 +121,19 @@ def _field_cells(field: FieldSummary) -> dict[str, Any]:
     return cells | {"field_reason": cells.pop("reason")}
 
 
-def csv_text(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: str = "") -> str:
-    """Return rows as CSV. Text that a spreadsheet would run as a formula is defused."""
-    text = io.StringIO()
-    if head:
-        text.write(f"# {head}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_safe(row[column]) for column in columns])
-    return text.getvalue()
+def write_csv(
+    path: Path, rows: Iterable[dict[str, Any]], columns: Sequence[str], head: str = ""
+) -> None:
+    """Write rows as CSV, one at a time. Text that a spreadsheet would run is defused."""
+    with writing(path) as stream:
+        text = io.TextIOWrapper(stream, "utf-8", "backslashreplace", newline="")
+        if head:
+            text.write(f"# {head}\n")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_safe(row[column]) for column in columns])
+        text.detach()
 
 
 def _safe(cell: object) -> object:
@@ -145,17 +151,16 @@ def write_tables(
 
     lines: the `worklist` of the records.
     """
-    rows = tidy(records, lines)
     columns = (*CASE_COLUMNS, *FIELD_COLUMNS)
-    write_text(out / "cohort.csv", csv_text(rows, columns))
-    write_text(out / "worklist.csv", csv_text(lines, WORK_COLUMNS, worklist_head(records)))
+    write_csv(out / "cohort.csv", tidy(records, lines), columns)
+    write_csv(out / "worklist.csv", lines, WORK_COLUMNS, worklist_head(records))
     names = ["cohort.csv", "worklist.csv"]
-    if _write_parquet(out / "cohort.parquet", rows, columns):
+    if _write_parquet(out / "cohort.parquet", tidy(records, lines), columns):
         names.append("cohort.parquet")
     return names
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> bool:
+def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> bool:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -170,10 +175,12 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], columns: Sequence[str
     }  # fmt: skip
     names = [*columns, "number"]
     schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in names])
-    table = [_typed(row) for row in rows]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(table, schema=schema), sink, compression="zstd")
-    write_bytes(path, sink.getvalue().to_pybytes())
+    parts = []
+    while part := [_typed(row) for row in itertools.islice(rows, _ROWS)]:
+        parts.append(pa.RecordBatch.from_pylist(part, schema=schema))
+    table = pa.Table.from_batches(parts, schema=schema)
+    with writing(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
     return True
 
 
@@ -181,8 +188,10 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row whose value is text, with a number beside it where it is one."""
     value = row["value"]
     number = value if isinstance(value, float) else None
-    clean = {
-        k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v
-        for k, v in row.items()
-    }
+    clean = {k: _utf8(v) if isinstance(v, str) else v for k, v in row.items()}
     return clean | {"value": None if value is None else str(clean["value"]), "number": number}
+
+
+def _utf8(text: str) -> str:
+    """Return text that UTF-8 can hold; most of it is ASCII and stays the same object."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -131,4 +131,6 @@ def escaped_json(text: str) -> str:
 
     They can stand in strings only, so that escaping them leaves the document what it was.
     """
+    if text.isascii() and "\x7f" not in text:  # the usual case: a look instead of a search
+        return text
     return _ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

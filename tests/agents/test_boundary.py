@@ -49,6 +49,17 @@ def test_what_the_body_returns_is_written_unchanged(outcome: Answer) -> None:
     assert outcome_of(returning(outcome)) == outcome
 
 
+@pytest.mark.parametrize(
+    "outcome", [Ok[PhenotypeScores](value=scores()), Abstained(reason="r")], ids=lambda o: o.status
+)
+def test_only_a_state_that_is_checkpointed_is_plain(outcome: Answer) -> None:
+    node = returning(outcome)
+    kept, _ = run(node, answered(), context(checkpointed=False))
+    assert kept["phenotype"] is outcome
+    plain, _ = run(node, answered(), context(checkpointed=True))
+    assert plain["phenotype"] == PHENOTYPE.dump(outcome)
+
+
 def test_a_node_writes_its_own_key_and_its_line_in_the_trace() -> None:
     written, _ = run(returning(Abstained(reason="r")), answered(), context())
     assert set(written) == {"phenotype", "trace"}

@@ -14,6 +14,7 @@ from immunopath.agents.state import (
     INTAKE,
     PHENOTYPE,
     REPORT,
+    RETRIEVAL,
     SKIPPED,
     CaseState,
     StateKey,
@@ -87,8 +88,17 @@ def test_a_damaged_state_is_an_error_not_a_guess(plain: Any) -> None:
 
 def test_the_value_of_another_key_does_not_fit() -> None:
     state = answered()
-    with pytest.raises(ValidationError):
-        PHENOTYPE.read({"phenotype": state["retrieval"]})
+    for other in (state["retrieval"], RETRIEVAL.read(state)):
+        with pytest.raises(ValidationError):
+            PHENOTYPE.read({"phenotype": other})
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_a_value_that_never_left_the_process_is_read_as_it_is(key: StateKey[Any]) -> None:
+    outcome = key.read(answered())
+    state: Any = {key.name: key.kept(outcome, plain=False)}
+    assert key.read(state) is outcome
+    assert key.kept(outcome, plain=True) == key.dump(outcome)
 
 
 @few

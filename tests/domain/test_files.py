@@ -19,6 +19,7 @@ from immunopath.domain.files import (
     sweep,
     write_bytes,
     write_text,
+    writing,
 )
 
 TEXTS = st.text(st.characters(), max_size=80)
@@ -164,3 +165,16 @@ def test_a_high_limit_costs_no_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_a_block_that_breaks_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    write_text(target, "old")
+    with pytest.raises(TypeError), writing(target) as stream:
+        stream.writelines([b"half", "no bytes"])  # type: ignore[list-item]
+    assert target.read_text("utf-8") == "old"
+    with writing(target) as stream:
+        stream.write(b"ne")
+        stream.write(b"w")
+    assert target.read_text("utf-8") == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]

@@ -1,8 +1,11 @@
 """Engines and atlases are loaded when first asked for, once, and a failure stays a failure."""
 
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -50,8 +53,28 @@ def test_an_absent_engine_is_refused_each_time_with_the_same_error(text: str) ->
         with pytest.raises(EngineUnavailable) as error:
             engine.get()
         caught.append(error.value)
-    assert len({id(each) for each in caught}) == 1
+    assert len({(type(each), str(each)) for each in caught}) == 1
     assert engine.loaded_info() is None
+
+
+class Held:
+    """Stands for the pixels of a case."""
+
+
+@pytest.mark.parametrize("text", ["none", "medgemma"])
+def test_a_failure_that_is_remembered_keeps_nothing_of_who_asked(text: str) -> None:
+    engine, alive = lazy("predictor", text), WeakSet[Held]()
+
+    def ask() -> None:
+        pixels = Held()
+        alive.add(pixels)
+        with suppress(EngineUnavailable):
+            engine.get()
+
+    for _ in range(3):
+        ask()
+    gc.collect()
+    assert len(alive) == 0
 
 
 def test_a_missing_package_is_remembered_until_the_engine_is_closed(

@@ -2,8 +2,11 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from weakref import WeakSet
 
 import pytest
 from hypothesis import example, given
@@ -12,16 +15,17 @@ from markupsafe import escape
 
 from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.reporting import cohort_tables
 from immunopath.reporting.cohort_page import summary_page, worklist_page
 from immunopath.reporting.cohort_tables import (
     CASE_COLUMNS,
     CLOSED,
     FIELD_COLUMNS,
     OPEN,
-    csv_text,
     tidy,
     worklist,
     worklist_head,
+    write_csv,
     write_tables,
 )
 
@@ -63,7 +67,7 @@ FAILED = CaseRecord(case_id="f", row=9, status="failed", reason="<b>cut off</b>"
 
 def test_a_case_is_a_row_per_field_and_a_failed_one_a_row_without() -> None:
     records = [record("a"), FAILED]
-    rows = tidy(records, worklist(records, AS_OF))
+    rows = list(tidy(records, worklist(records, AS_OF)))
     assert [row["case_id"] for row in rows] == ["a"] * 8 + ["f"]
     assert {row["rank"] for row in rows[:8]} == {1}
     assert (rows[8]["field"], rows[8]["reason"], rows[8]["rank"]) == (None, "<b>cut off</b>", None)
@@ -94,7 +98,10 @@ def test_the_head_says_whether_a_prediction_takes_part() -> None:
 @example(" +1")
 @example("\n=1")
 def test_no_cell_is_a_formula_and_every_line_is_one_row(text: str) -> None:
-    written = csv_text([{"x": text, "y": 1}], ("x", "y"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        write_csv(path, [{"x": text, "y": 1}], ("x", "y"))
+        written = path.read_bytes().decode("utf-8")
     assert written.isprintable() or set(written) - {"\n"} == {c for c in written if c.isprintable()}
     rows = list(csv.reader(io.StringIO(written)))
     assert len(rows) == 2
@@ -110,6 +117,43 @@ def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     assert len(table) == 9
     til = next(row for row in table if row["field"] == "til_fraction")
     assert (til["value"], til["number"], til["abstained"]) == ("0.25", 0.25, False)
+
+
+def test_a_table_of_many_rows_is_the_table_of_its_parts(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    n = cohort_tables._ROWS // 8 + 3
+    records = [record(f"case {i}").model_copy(update={"row": i}) for i in range(n)]
+    lines = worklist(records, AS_OF)
+    write_tables(tmp_path, records, lines)
+    table = pq.read_table(tmp_path / "cohort.parquet").to_pylist()
+    asked = list(tidy(records, lines))
+    assert len(asked) > cohort_tables._ROWS
+    for name in ("case_id", "row", "rank", "field", "field_reason", "abstained"):
+        assert [row[name] for row in table] == [row[name] for row in asked]
+    assert pq.ParquetFile(tmp_path / "cohort.parquet").num_row_groups == 1
+
+
+class Seen(dict[str, object]):
+    """A row that can be followed."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def test_a_table_is_written_without_holding_its_rows(tmp_path: Path) -> None:
+    alive: WeakSet[Seen] = WeakSet()
+    most = 0
+
+    def rows() -> Iterator[Seen]:
+        nonlocal most
+        for n in range(50):
+            row = Seen(x=n)
+            alive.add(row)
+            most = max(most, len(alive))
+            yield row
+
+    write_csv(tmp_path / "rows.csv", rows(), ("x",))
+    assert most <= 2
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 51
 
 
 def test_the_pages_escape_and_say_what_is_missing() -> None:

@@ -7,7 +7,10 @@ killed at any moment leaves nothing that a resumed run would take for finished.
 
 import hashlib
 import os
+from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import ValidationError
@@ -17,6 +20,7 @@ from immunopath.domain.case import Case
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import CaseFileError, InputError, OutputError
 from immunopath.domain.files import open_regular, read_small, safe_name, write_text
+from immunopath.domain.report import CaseReport
 from immunopath.reporting.rendered import RenderedReport
 
 FOLDERS = ("cases", "records")
@@ -25,6 +29,7 @@ MAX_IMAGE_BYTES = 256 * 1024**3
 """More than any slide holds: a file that only claims to be large would be hashed for hours."""
 _BLOCK = 1 << 20
 FHIR: Final = ".fhir.json"
+NOTHING_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ResultStore:
@@ -86,10 +91,19 @@ class ResultStore:
         return self.out / "records" / f"{safe_name(case_id)}.json"
 
 
-def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bool = False) -> str:
+def case_key(  # noqa: PLR0913 - one keyword per part of the key
+    case: Case,
+    configuration: str,
+    as_of: str,
+    *,
+    html: bool,
+    fhir: bool = False,
+    known: Mapping[str, str] = NOTHING_KNOWN,
+) -> str:
     """Return the digest of all that a case's result depends on, the bytes of its images included.
 
-    Raises `InputError` for an image that cannot be read.
+    known: SHA-256 by file name of images that were read and hashed already. Raises `InputError`
+    for an image that cannot be read.
     """
     # Bundles and regions are added only where there are some: older results keep their keys.
     left_out = {"images"} if case.regions else {"images", "regions"}
@@ -97,16 +111,40 @@ def case_key(case: Case, configuration: str, as_of: str, *, html: bool, fhir: bo
     if fhir:
         parts.append("fhir")
     for image in case.images:
-        found = _digest(image)
-        if found is None and image.is_file() and image.stat().st_size > MAX_IMAGE_BYTES:
-            raise InputError(f"{image}: is larger than any slide; export the slide again")
-        if found is None and image.is_file() and image.stat().st_size == 0:
-            raise InputError(f"{image}: is empty (0 bytes); copy or export it again")
+        found = known.get(image.name) or _digest(image)
         if found is None:
-            raise InputError(f"{image}: cannot be read; check the path and its permissions")
+            raise _unreadable(image)
         parts.append(f"{image.name}:{found}")
     joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(joined).hexdigest()
+
+
+def refuse_unreadable(case: Case) -> None:
+    """Raise the `InputError` of `case_key` for a file that cannot be opened, without reading it."""
+    for image in case.images:
+        try:
+            with open_regular(image) as stream:
+                sound = _sound(stream)
+        except OSError:
+            sound = False
+        if not sound:
+            raise _unreadable(image)
+
+
+def image_digests(report: CaseReport) -> dict[str, str]:
+    """Return the SHA-256 of each image of a report by file name; not of names that two share."""
+    found: dict[str, set[str]] = {}
+    for image in report.images:
+        found.setdefault(image.name, set()).add(image.sha256)
+    return {name: digests.pop() for name, digests in found.items() if len(digests) == 1}
+
+
+def _unreadable(image: Path) -> InputError:
+    if image.is_file() and image.stat().st_size > MAX_IMAGE_BYTES:
+        return InputError(f"{image}: is larger than any slide; export the slide again")
+    if image.is_file() and image.stat().st_size == 0:
+        return InputError(f"{image}: is empty (0 bytes); copy or export it again")
+    return InputError(f"{image}: cannot be read; check the path and its permissions")
 
 
 def _remove(path: Path) -> None:
@@ -121,10 +159,14 @@ def _digest(path: Path) -> str | None:
     whole = hashlib.sha256()
     try:
         with open_regular(path) as stream:
-            if not 0 < os.fstat(stream.fileno()).st_size <= MAX_IMAGE_BYTES:
+            if not _sound(stream):
                 return None
             while block := stream.read(_BLOCK):
                 whole.update(block)
     except OSError:
         return None
     return whole.hexdigest()
+
+
+def _sound(stream: BufferedReader) -> bool:
+    return 0 < os.fstat(stream.fileno()).st_size <= MAX_IMAGE_BYTES
