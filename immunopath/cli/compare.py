@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from immunopath.training.evaluation.resample import Estimate
 
 SHOWN = 20
+EACH_BY_ITSELF = (
+    "Every interval is a 95 % one of its row alone, not of all rows together: the more rows, the "
+    "more likely that one of them misses."
+)
 
 
 def compare(
@@ -56,6 +60,7 @@ def _show(found: "RunComparison") -> None:
     for name, share in found.recommendations.items():
         table.add_row(name.replace("_", " "), _words(share), "")
     console.print(table)
+    console.print(EACH_BY_ITSELF)
     for case in found.cases[:SHOWN]:
         changes = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in case.changes.items())
         console.print(Text(visible(f"{case.case_id}: {changes}")))

@@ -87,7 +87,7 @@ def compare_evaluations(one: Path, other: Path, out: Path | None, plan: "Plan") 
     from immunopath.domain.files import write_text
     from immunopath.reporting.text import visible
     from immunopath.training.evaluation.compare_runs import compare_runs, verdict
-    from immunopath.training.evaluation.words import SYNTHETIC, comparison_row
+    from immunopath.training.evaluation.words import DIFFERENCES, SYNTHETIC, comparison_row
 
     found = compare_runs(one, other, plan)
     if found.origin == "synthetic":
@@ -96,9 +96,10 @@ def compare_evaluations(one: Path, other: Path, out: Path | None, plan: "Plan") 
     typer.echo(visible(f"second: {found.other}"))
     typer.echo(f"{found.n} patients of both, {found.left_out} of one alone left out")
     show_table(
-        ("field", "metric", "n", "first", "second", "difference", "p", "better"),
+        ("field", "metric", "n", "first", "second", "difference", "p", "p (Holm)", "better"),
         [(*comparison_row(d), verdict(d)) for d in found.differences],
     )
+    typer.echo(DIFFERENCES)
     if out is not None:
         write_text(out, found.model_dump_json(indent=1) + "\n")
 

@@ -1,19 +1,22 @@
 """Paired differences: two sets of answers on the same patients, resampled together."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from immunopath.domain.base import Frozen
 from immunopath.training.evaluation.resample import Floats, estimate
-from immunopath.training.evaluation.score import Drawn, why_not_evaluable
+from immunopath.training.evaluation.score import PRIMARY, Drawn, why_not_evaluable
 
 
 class Difference(Frozen):
     """A metric of one set minus that of another, over the `n` patients that both answered.
 
     one, other: the metric of each on these patients; low, high: 95 % interval of the paired
-    bootstrap; p: two-sided share of resamples on the other side of 0 (at least 1 / draws).
+    bootstrap; p: two-sided share of resamples on the other side of 0 (at least 1 / draws), of this
+    row alone; p_holm: the same adjusted after Holm for the `family` tests of which it is one
+    (`with_holm`), None without a p.
     """
 
     against: str
@@ -26,6 +29,8 @@ class Difference(Frozen):
     low: float | None
     high: float | None
     p: float | None
+    p_holm: float | None = None
+    family: int = 0
 
 
 def differences(
@@ -45,7 +50,39 @@ def differences(
         for metric in a.rows.keys() & b.rows.keys():
             found += _difference(against, name, metric, len(common), a.rows, b.rows)
     order = {name: i for i, name in enumerate(one)}
-    return tuple(sorted(found, key=lambda d: (order[d.field], d.metric)))
+    return with_holm(sorted(found, key=lambda d: (order[d.field], d.metric)))
+
+
+def holm(ps: Sequence[float]) -> tuple[float, ...]:
+    """Return p-values adjusted after Holm (1979), in the order given.
+
+    The i-th smallest of m is multiplied by m - i + 1, never falls below the one before it and never
+    exceeds 1. It holds whatever the tests have to do with each other. (scipy adjusts for the false
+    discovery rate only.)
+    """
+    adjusted, least = [0.0] * len(ps), 0.0
+    for rank, at in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[at]))
+        adjusted[at] = least
+    return tuple(adjusted)
+
+
+def with_holm(found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Return differences against one set with the p of their family.
+
+    A family is what is read together: the metrics by which the fields are summed up
+    (`score.PRIMARY`), one per field; and of every other metric all fields that have it.
+    """
+    families: dict[str, list[int]] = defaultdict(list)
+    for at, row in enumerate(found):
+        if row.p is not None:
+            families["primary" if row.metric in PRIMARY.values() else row.metric].append(at)
+    rows = list(found)
+    for places in families.values():
+        adjusted = holm([rows[at].p or 0.0 for at in places])
+        for at, p in zip(places, adjusted, strict=True):
+            rows[at] = rows[at].model_copy(update={"p_holm": p, "family": len(places)})
+    return tuple(rows)
 
 
 def _difference(  # noqa: PLR0913, PLR0917 - names of one row

@@ -18,6 +18,8 @@ from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import SAMPLES, Sample, read_samples
 
 _LOWER_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss", "ece", "crps", "quantile_error"})
+SHOWN_BELOW: Final = 0.05
+"""Holm-adjusted p above which no run is called better."""
 _NEITHER: Final = frozenset({"coverage_90", "width_90"})
 """A coverage is right, not large; a width says nothing alone."""
 
@@ -70,10 +72,15 @@ def compare_runs(one: Path, other: Path, plan: Plan = DEFAULT) -> Comparison:
 
 
 def verdict(found: Difference) -> str:
-    """Return which run is better on a metric: ``first``, ``second``, or neither is shown to be."""
+    """Return which run is better on a metric: ``first``, ``second``, or neither is shown to be.
+
+    Shown = the interval leaves 0 out, and so does the p that counts how many fields were tested.
+    """
     if found.metric in _NEITHER:
         return ""
     if found.low is None or found.high is None or found.low <= 0 <= found.high:
+        return "not shown"
+    if found.p_holm is None or found.p_holm > SHOWN_BELOW:
         return "not shown"
     higher = found.low > 0
     return "first" if higher != (found.metric in _LOWER_IS_BETTER) else "second"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.score import FieldScore
 from immunopath.training.evaluation.words import (
+    DIFFERENCES,
     NAMES,
     NOTE,
     SET_NAMES,
@@ -132,5 +133,5 @@ def _differences(found: Evaluation) -> list[str]:
     rows = [[cell(text) for text in row] for row in difference_rows(found)]
     if not rows:
         return []
-    headers = ["field", "metric", "against", "n", "difference", "p"]
-    return ["## Predictor minus baseline", "", *table(headers, rows)]
+    headers = ["field", "metric", "against", "n", "difference", "p", "p (Holm)"]
+    return ["## Predictor minus baseline", "", DIFFERENCES, "", *table(headers, rows)]

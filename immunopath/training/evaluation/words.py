@@ -58,6 +58,13 @@ NOTE: Final = (
 )
 
 
+DIFFERENCES: Final = (
+    "Paired bootstrap on the patients that both answered; p is two-sided and of this row alone. "
+    "p (Holm) counts the other fields tested against the same baseline: balanced accuracy and "
+    "Spearman together, every other metric by itself."
+)
+
+
 def facts(found: Evaluation) -> tuple[tuple[str, str], ...]:
     """Return what was evaluated on what, as label and text."""
     splits = ", ".join(f"{name} {n}" for name, n in sorted(found.splits.items()))
@@ -184,9 +191,9 @@ def not_evaluable(found: Evaluation) -> tuple[tuple[str, str], ...]:
 
 
 def comparison_row(found: Difference) -> tuple[str, ...]:
-    """Return field, metric, n, both values, their difference with interval, and p."""
+    """Return field, metric, n, both values, their difference with interval, p and Holm's p."""
     apart = number(Estimate(value=found.value, low=found.low, high=found.high))
-    p = "–" if found.p is None else plain(found.p)
+    ps = ("–" if p is None else plain(p) for p in (found.p, found.p_holm))
     return (
         found.field,
         NAMES[found.metric],
@@ -194,7 +201,7 @@ def comparison_row(found: Difference) -> tuple[str, ...]:
         plain(found.one),
         plain(found.other),
         apart,
-        p,
+        *ps,
     )
 
 
@@ -211,12 +218,12 @@ def group_rows(found: Evaluation) -> tuple[list[tuple[str, ...]], str]:
 
 
 def difference_rows(found: Evaluation) -> list[tuple[str, ...]]:
-    """Return field, metric, baseline, n, difference and p of the main metrics."""
+    """Return field, metric, baseline, n, difference, p and Holm's p of the main metrics."""
     shown = (PRIMARY["class"], "auroc", PRIMARY["number"], "mae")
     rows: list[tuple[str, ...]] = []
     for d in found.differences:
         if d.metric not in shown:
             continue
-        field, metric, n, _, _, apart, p = comparison_row(d)
-        rows.append((field, metric, SET_NAMES.get(d.against, d.against), n, apart, p))
+        field, metric, n, _, _, *rest = comparison_row(d)
+        rows.append((field, metric, SET_NAMES.get(d.against, d.against), n, *rest))
     return rows

@@ -12,6 +12,7 @@ from immunopath.training.evaluation.page import plots
 from immunopath.training.evaluation.resample import Estimate
 from immunopath.training.evaluation.score import PRIMARY, FieldScore
 from immunopath.training.evaluation.words import (
+    DIFFERENCES,
     NAMES,
     NOTE,
     SET_NAMES,
@@ -57,6 +58,7 @@ def render_page(found: Evaluation, points: Points | None = None) -> str:
         groups=_clean(groups),
         small=small,
         differences=_clean(difference_rows(found)),
+        about_differences=DIFFERENCES,
         free=None if found.compliance is None else compliance_text(found.compliance),
         note=NOTE.format(draws=found.draws, seed=found.seed).replace("*", ""),
     )
