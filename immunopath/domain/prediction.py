@@ -34,6 +34,15 @@ class ValidationCard(Frozen):
     """What guessing reaches on this metric: 0.5 for AUROC, 0 for Spearman, 1/k for accuracy."""
     external: bool
     ece: float | None = None
+    labelled: int | None = Field(default=None, gt=0)
+    """Patients with a label; `n` of them got an answer, and only these are in the figures."""
+    clinical_value: float | None = None
+    """What cancer type and site alone reach on the metric, over the patients that were answered."""
+
+    @property
+    def silent_share(self) -> float | None:
+        """Return the share of labelled patients without an answer; None when not stated."""
+        return None if self.labelled is None else 1 - min(self.n, self.labelled) / self.labelled
 
 
 class FieldPrediction(Frozen, Generic[V]):

@@ -14,7 +14,8 @@ def trust_gate(
     """Return ``(informative, reason)`` for one of the eight fields.
 
     informative = external validation, n >= 100, lower confidence bound above the limit of its
-    metric, ECE <= 0.10, quality control passed, not abstained, in distribution, tiles agree.
+    metric and above what cancer type and site alone reach (where the card says it), ECE <= 0.10,
+    quality control passed, not abstained, in distribution, tiles agree.
     The limits are project-set and stand in ``knowledge/trust.yaml``.
     """
     limits = (knowledge or load_knowledge()).trust
@@ -42,6 +43,7 @@ def _case_reason(limits: TrustFile, field: FieldPrediction[str] | FieldPredictio
 def _card(limits: TrustFile, card: ValidationCard, name: str) -> tuple[bool, str]:
     floor = metric_floor(limits, card)
     needs_ece = FIELD_VALUES[name] is not None
+    clinical = card.clinical_value
     checks = (
         (not card.external, f"validated on {card.cohort} only, not externally"),
         (card.n < limits.min_n, f"validation n = {card.n}, below {limits.min_n}"),
@@ -54,6 +56,11 @@ def _card(limits: TrustFile, card: ValidationCard, name: str) -> tuple[bool, str
         (
             floor is not None and card.ci_low < floor,
             f"lower bound of {card.metric} is {card.ci_low:.2f}, below {floor}",
+        ),
+        (
+            clinical is not None and card.ci_low <= clinical,
+            f"lower bound of {card.metric} is {card.ci_low:.2f}, not above the {clinical or 0:.2f} "
+            "that cancer type and site alone reach",
         ),
     )
     reason = next((text for failed, text in checks if failed), "")

@@ -146,7 +146,7 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Language model", _language(field)),
         ("Quality control", "" if field.qc_pass else "did not pass"),
         ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
-        ("Validation", _validation(field.validation)),
+        ("Validation", validation_text(field.validation)),
         ("Trust gate", _trust(trust, field)),
         ("Source", source_text(field.source)),
     )
@@ -171,15 +171,28 @@ def _raw(value: str | float) -> str:
     return value if isinstance(value, str) else share(value)
 
 
-def _validation(card: ValidationCard | None) -> str:
+def validation_text(card: ValidationCard | None) -> str:
+    """Return what is known of a field, beside guessing and what needs no image, in one line."""
     if card is None:
         return "none: not informative"
     kind = "external" if card.external else "internal"
     ece = "" if card.ece is None else f", ECE {share(card.ece)}"
     return (
         f"{card.metric} {number(card.value)} ({number(card.ci_low)}–{number(card.ci_high)}; "
-        f"guessing {number(card.null_value)}), {kind} cohort {card.cohort}, n = {card.n}{ece}"
+        f"guessing {number(card.null_value)}{_clinical(card)}), {kind} cohort {card.cohort}, "
+        f"n = {card.n}{_silent(card)}{ece}"
     )
+
+
+def _clinical(card: ValidationCard) -> str:
+    found = card.clinical_value
+    return "" if found is None else f"; cancer type and site alone {number(found)}"
+
+
+def _silent(card: ValidationCard) -> str:
+    if card.labelled is None or card.silent_share is None:
+        return " (how many were left unanswered is not stated)"
+    return f" of {card.labelled} ({share(card.silent_share)} without an answer)"
 
 
 def _trust(trust: TrustRow | None, field: AnyField) -> str:

@@ -24,6 +24,7 @@ from immunopath.reporting.card_view import (
     set_text,
     source_text,
     trust_reason,
+    validation_text,
 )
 from immunopath.reporting.fhir_base import (
     Draft,
@@ -192,11 +193,7 @@ def _validation(field: AnyField) -> str:
     card = field.validation
     if card is None:
         return "Validation: none, so the field is not informative."
-    kind = "external" if card.external else "internal"
-    return (
-        f"Validation: {card.metric} {card.value:g} ({card.ci_low:g} to {card.ci_high:g}; guessing "
-        f"{card.null_value:g}), {kind} cohort {card.cohort}, n = {card.n}."
-    )
+    return f"Validation: {validation_text(card)}."
 
 
 def _trust(trust: TrustRow | None, field: AnyField) -> str:

@@ -29,6 +29,7 @@ def test_a_validated_field_passes() -> None:
     informative, reason = trust_gate("cd274_expression", field(card()))
     assert informative is True
     assert "n = 200" in reason
+    assert trust_gate("cd274_expression", field(card(clinical_value=0.6)))[0] is True
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ def test_a_validated_field_passes() -> None:
         ({"ece": 0.2}, "calibration"),
         ({"ece": None}, "calibration"),
         ({"ci_low": 0.64}, "lower bound"),
+        ({"clinical_value": 0.7}, "cancer type and site alone"),
         ({"metric": "vibes"}, "no limit"),
         ({"metric": "balanced_accuracy", "ci_low": 0.59}, "lower bound"),
         ({"metric": "accuracy", "null_value": 0.25, "ci_low": 0.39}, "lower bound"),

@@ -196,7 +196,14 @@ def test_a_validation_stands_beside_what_guessing_reaches() -> None:
                       null_value=0.5, external=True, ece=0.04)  # fmt: skip
     text = lines(field_card("til_density", field(validation=card), None))["Validation"]
     assert text == (
-        "AUROC 0.71 (0.60–0.80; guessing 0.50), external cohort CPTAC, n = 108, ECE 0.04"
+        "AUROC 0.71 (0.60–0.80; guessing 0.50), external cohort CPTAC, n = 108 (how many were left "
+        "unanswered is not stated), ECE 0.04"
+    )
+    more = card.model_copy(update={"labelled": 144, "clinical_value": 0.58})
+    text = lines(field_card("til_density", field(validation=more), None))["Validation"]
+    assert text == (
+        "AUROC 0.71 (0.60–0.80; guessing 0.50; cancer type and site alone 0.58), external cohort "
+        "CPTAC, n = 108 of 144 (0.25 without an answer), ECE 0.04"
     )
     none = lines(field_card("til_density", field(), None))["Validation"]
     assert none == "none: not informative"

@@ -181,9 +181,10 @@ def test_the_engine_is_a_device_with_its_digest(full: Bundled) -> None:
 
 def test_a_validation_card_is_quoted() -> None:
     card = ValidationCard(cohort="C", n=200, metric="AUROC", value=0.7, ci_low=0.65, ci_high=0.75,
-                          null_value=0.5, external=True)  # fmt: skip
+                          null_value=0.5, external=True, labelled=250,
+                          clinical_value=0.55)  # fmt: skip
     found = risk(fhir_bundle(with_field("til_density", validation=card)), "til_density")
-    assert any("external cohort C, n = 200" in item["text"] for item in found["note"])
+    assert any("external cohort C, n = 200 of 250" in item["text"] for item in found["note"])
 
 
 def test_tests_are_drafts_with_the_priority_of_their_level(first: Bundled) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FIELD_VALUES, ValidationCard
 from immunopath.models.validation import SYNTHETIC, ValidationFile
+from immunopath.training.evaluation.baselines import CLINICAL
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.score import FieldScore
 
@@ -19,6 +20,7 @@ def validation_file(found: Evaluation, *, external: bool = False) -> ValidationF
 
     Two classes: AUROC (null 0.5), without tables balanced accuracy. More classes: accuracy, against
     1 / k or the share of the most frequent label, whichever is higher. Numbers: Spearman (null 0).
+    Beside it what cancer type and site alone reach, and how many labelled patients got no answer.
     Rendered images are never external. A field that ignores the image has no card, however well it
     does: what it knows (cancer type in the prompt, base rates) needs no image. Raises `InputError`
     for a split that the checkpoint may have been trained on and for an external claim on a
@@ -70,7 +72,20 @@ def _card(found: Evaluation, name: str, field: FieldScore, external: bool) -> Va
         null_value=_rounded(null),
         external=external,
         ece=None if ece is None else _rounded(ece.value),
+        labelled=field.n,
+        clinical_value=_clinical(found, name, metric),
     )
+
+
+def _clinical(found: Evaluation, name: str, metric: str) -> float | None:
+    """Return what the clinical-only baseline reaches on the patients that the predictor answered.
+
+    None where it was not run or has no such figure.
+    """
+    same = (CLINICAL, name, metric)
+    pairs = (d.other for d in found.differences if (d.against, d.field, d.metric) == same)
+    value = next(pairs, None)
+    return None if value is None else _rounded(value)
 
 
 def _metric(name: str, field: FieldScore) -> tuple[str, float]:

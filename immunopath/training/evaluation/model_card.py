@@ -166,12 +166,19 @@ def _gate(validation: ValidationFile | None) -> list[str]:
         return ["No validation card was written, so the gate stays closed for every field."]
     rows = [
         [name, card.metric, f"{plain(card.value)} [{plain(card.ci_low)}, {plain(card.ci_high)}]",
-         plain(card.null_value), str(card.n), "yes" if card.external else "no"]
+         plain(card.null_value), _maybe(card.clinical_value), str(card.n),
+         _maybe(card.silent_share, 2), "yes" if card.external else "no"]
         for name, card in validation.cards.items()
     ]  # fmt: skip
     outside = [name for name, card in validation.cards.items() if card.external]
     closed = "" if outside else "None of it is external, so the gate stays closed for every field."
-    return [*table(["field", "metric", "value", "guessing", "n", "external"], rows), "", closed]
+    heads = ["field", "metric", "value", "guessing", "cancer type and site alone", "n",
+             "share without an answer", "external"]  # fmt: skip
+    return [*table(heads, rows), "", closed]
+
+
+def _maybe(value: float | None, decimals: int = 3) -> str:
+    return "–" if value is None else plain(value, decimals)
 
 
 def _limits(found: Evaluation) -> list[str]:

@@ -82,6 +82,44 @@ def test_a_field_that_ignores_the_image_has_no_card_however_good_it_is() -> None
     assert validation_file(found, external=True).cards == {}
 
 
+def test_a_card_says_what_needs_no_image_and_who_was_left_out() -> None:
+    found = evaluated("rna")
+    card = validation_file(found).cards["til_fraction"]
+    assert (card.labelled, card.n, card.silent_share) == (120, 120, 0.0)
+    clinical = found.value("til_fraction", "spearman", "clinical")
+    assert clinical is not None
+    assert card.clinical_value == pytest.approx(clinical, abs=1e-4)
+
+
+def test_the_clinical_figure_is_over_the_patients_that_were_answered() -> None:
+    samples = cohort(120, origin="rna")
+    test = of_split(samples, "test")
+    some = seeing(test)
+    some = some.model_copy(update={"answers": some.answers[:80]})
+    found = evaluate_sets(samples, some, plan=FEW)
+    card = validation_file(found).cards["til_fraction"]
+    assert (card.labelled, card.n) == (120, 80)
+    assert card.silent_share == pytest.approx(1 / 3)
+    asked = {answer.patient_id for answer in some.answers}
+    kept = tuple(s for s in samples if s.split != "test" or s.patient_id in asked)
+    alone = evaluate_sets(kept, some, plan=FEW).value("til_fraction", "spearman", "clinical")
+    assert alone is not None
+    assert card.clinical_value == pytest.approx(alone, abs=1e-4)
+
+
+def test_what_cancer_type_and_site_know_as_well_opens_no_gate() -> None:
+    samples = [
+        s.model_copy(update={"site": f"S{int(10 * float(s.label('til_fraction') or 0))}"})
+        for s in cohort(120, origin="rna")
+    ]
+    test = of_split(samples, "test")
+    found = evaluate_sets(samples, seeing(test, 0.2), plan=FEW)
+    assert (found.main.fields["til_fraction"].metrics["spearman"].low or 0) > 0.5
+    opened, why = gate(found, "til_fraction", external=True)
+    assert not opened
+    assert "cancer type and site alone" in why
+
+
 def test_a_split_that_training_used_gives_no_card() -> None:
     samples = cohort(120, origin="rna")
     found = evaluate_sets(samples, seeing(of_split(samples, "val")), split="val", plan=FEW)
