@@ -12,11 +12,13 @@ from immunopath.training.evaluation.words import (
     SHOWN,
     SYNTHETIC,
     answered,
+    class_counts,
     compliance_text,
     difference_rows,
     engine_name,
     facts,
     field_rows,
+    figure,
     group_rows,
     number,
 )
@@ -65,8 +67,10 @@ def _field(found: Evaluation, name: str, field: FieldScore) -> list[str]:
         if own is None:
             rows.append([label, cell(missing), *[""] * (len(shown) - 1)])
         else:
-            rows.append([label, *(number(own.metrics.get(metric)) for metric in shown)])
+            rows.append([label, *(figure(own, metric) for metric in shown)])
     lines += ["", *table(["", *(NAMES[metric] for metric in shown)], rows)]
+    counts = class_counts(field)
+    lines += ["", cell(counts)] if counts else []
     if field.ece_floor is not None:
         mean, high = field.ece_floor
         lines += [

@@ -25,6 +25,7 @@ from immunopath.training.evaluation.words import (
     engine_name,
     facts,
     field_rows,
+    figure,
     not_evaluable,
     number,
     plain,
@@ -146,7 +147,7 @@ def _figures(found: Evaluation) -> list[str]:
             said = missing.partition(":")[0] if own is None else plain(own.metrics[metric].value)
             beside.append(f"{cell(SHORT_SETS.get(who, who))} {said}")
         more = f"{NAMES[second]} {number(field.metrics.get(second))}"
-        rows.append([name, NAMES[metric], number(field.metrics[metric]), more, "; ".join(beside)])
+        rows.append([name, NAMES[metric], figure(field, metric), more, "; ".join(beside)])
     return table(["field", "metric", "predictor", "also", "beside it"], rows)
 
 
@@ -192,6 +193,11 @@ def _limits(found: Evaluation) -> list[str]:
         if field.evaluable and field.abstained + field.missing:
             silent = field.abstained + field.missing
             lines.append(f"{name}: {silent} of {field.n} patients without a value do not count.")
+        few = ", ".join(f"{value} {n}" for value, n in field.small_classes.items())
+        if field.evaluable and few:
+            lines.append(
+                f"{name}: {few} answered patients only, counted in full in what is marked †."
+            )
     if found.compliance is not None:
         lines.append(compliance_text(found.compliance))
     lines.append("Intervals hold for patients like these; other laboratories can differ more.")

@@ -39,7 +39,9 @@ class FieldScore(Frozen):
     n: labelled patients; answered, abstained, missing: how they part; counts, calls: truth and
     answers by class (numbers: in tenths); metrics: by name, empty when not `evaluable` (then
     `reason`); confusion: rows truth, columns answers, in contract order; by_class: ``recall``,
-    ``precision`` and ``auroc`` of every class with enough patients; ece_floor: mean and 95th
+    ``precision`` and ``auroc`` of every class with enough patients; small_classes: how many
+    answered patients a class has that occurs and has fewer than `MIN_POSITIVES` (balanced accuracy
+    and macro-F1 count it like any other); ece_floor: mean and 95th
     percentile of the ECE that this table would have if it told the truth.
     """
 
@@ -56,6 +58,7 @@ class FieldScore(Frozen):
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     by_class: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
+    small_classes: dict[str, int] = Field(default_factory=dict)
     reliability: tuple[ReliabilityPoint, ...] = ()
     ece_floor: tuple[float, float] | None = None
 
@@ -121,6 +124,7 @@ def score(drawn: Drawn) -> FieldScore:
         counts=tally(data, data.labels),
         calls=_calls(data),
         confusion=_confusion(data),
+        small_classes=_small_classes(data),
     )
     if reason:
         return bare
@@ -181,6 +185,13 @@ def _calls(data: FieldData) -> dict[str, int]:
     if data.values is None:
         return tally(data, tuple(data.value.tolist()))
     return tally(data, tuple(data.values[int(code)] for code in data.value))
+
+
+def _small_classes(data: FieldData) -> dict[str, int]:
+    if data.values is None:
+        return {}
+    counted = Counter(data.values[int(code)] for code in data.truth)
+    return {value: counted[value] for value in data.values if 0 < counted[value] < MIN_POSITIVES}
 
 
 def _confusion(data: FieldData) -> tuple[tuple[int, ...], ...]:

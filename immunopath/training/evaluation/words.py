@@ -8,7 +8,7 @@ from immunopath.training.evaluation.compliance import Compliance
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, SetScore
 from immunopath.training.evaluation.groups import large_enough
 from immunopath.training.evaluation.resample import Estimate
-from immunopath.training.evaluation.score import PRIMARY, FieldScore
+from immunopath.training.evaluation.score import MIN_POSITIVES, PRIMARY, FieldScore
 
 SHOWN: Final = {
     "class": ("balanced_accuracy", "accuracy", "macro_f1", "auroc", "brier", "ece"),
@@ -65,6 +65,13 @@ DIFFERENCES: Final = (
 )
 
 
+EVERY_CLASS: Final = frozenset({"balanced_accuracy", "macro_f1"})
+"""Means over classes in which one with four patients weighs as much as one with four hundred."""
+FEW: Final = (
+    f"fewer than {MIN_POSITIVES}: counted in full in figures marked so; one patient moves them"
+)
+
+
 def facts(found: Evaluation) -> tuple[tuple[str, str], ...]:
     """Return what was evaluated on what, as label and text."""
     splits = ", ".join(f"{name} {n}" for name, n in sorted(found.splits.items()))
@@ -93,6 +100,25 @@ def number(found: Estimate | None, decimals: int = 3) -> str:
     if found.low is None or found.high is None:
         return f"{text} [no interval]"
     return f"{text} [{plain(found.low, decimals)}, {plain(found.high, decimals)}]"
+
+
+def figure(field: FieldScore, metric: str, decimals: int = 3) -> str:
+    """Return a metric like `number`, marked † where classes with few patients count in full."""
+    text = number(field.metrics.get(metric), decimals)
+    if not field.small_classes or metric not in EVERY_CLASS or metric not in field.metrics:
+        return text
+    value, space, interval = text.partition(" ")
+    return f"{value}†{space}{interval}"
+
+
+def class_counts(field: FieldScore) -> str:
+    """Return how many answered patients each class has; empty for numbers and where none is."""
+    if not field.confusion:
+        return ""
+    counts = zip(field.counts, map(sum, field.confusion), strict=True)
+    said = (f"{name} {n}{'†' if name in field.small_classes else ''}" for name, n in counts)
+    note = f" († {FEW})" if field.small_classes and field.evaluable else ""
+    return f"Answered patients by label: {', '.join(said)}{note}."
 
 
 def plain(value: float, decimals: int = 3) -> str:
@@ -178,7 +204,7 @@ def summary_rows(found: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ..
                 (
                     name,
                     label,
-                    number(field.metrics[metric], 2),
+                    figure(field, metric, 2),
                     *("–" if other is None else plain(other.value, 2) for other in others),
                 )
             )

@@ -11,6 +11,9 @@ from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.training.evaluation.baselines import swapped
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, evaluate_sets
 from immunopath.training.evaluation.groups import large_enough
+from immunopath.training.evaluation.markdown import render_markdown
+from immunopath.training.evaluation.model_card import render_card
+from immunopath.training.evaluation.page.html import render_page
 from immunopath.training.evaluation.resample import Plan
 from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Sample
@@ -290,3 +293,32 @@ def only(answer: FieldAnswer, field: str) -> PredictionSet:
 def test_one_rendered_patient_makes_the_cohort_synthetic() -> None:
     mixed = [TEST[0], *(s.model_copy(update={"origin": "rna"}) for s in TEST[1:])]
     assert evaluate_sets(mixed, seeing(mixed), plan=FEW).origin == "synthetic"
+
+
+def test_a_class_with_few_patients_is_counted_and_said_so_on_every_page() -> None:
+    labels = ["desert"] * 30 + ["inflamed"] * 26 + ["excluded"] * 4
+    told = [
+        s.model_copy(update={"labels": dict(s.labels) | {"immune_phenotype": value}})
+        for s, value in zip(TEST, labels, strict=True)
+    ]
+    others = [s for s in SAMPLES if s.split != "test"]
+    found = evaluate_sets([*others, *told], seeing(told), plan=FEW)
+    field = found.main.fields["immune_phenotype"]
+    assert field.small_classes == {"excluded": 4}
+    assert set(field.by_class) == {"desert", "inflamed"}
+    assert found.main.fields["til_fraction"].small_classes == {}
+    said = "Answered patients by label: inflamed 26, excluded 4†, desert 30 († fewer than 10"
+    value = f"{field.metrics['balanced_accuracy'].value:.3f}†"
+    for page in (render_markdown(found), render_page(found)):
+        assert said in page
+        assert value in page
+    card = render_card(found, None, None, None)
+    assert value in card
+    assert "immune_phenotype: excluded 4 answered patients only" in card
+
+
+def test_large_classes_are_not_marked(good: Evaluation) -> None:
+    section = render_markdown(good).split("## immune_phenotype")[1].split("## ")[0]
+    assert good.main.fields["immune_phenotype"].small_classes == {}
+    assert "Answered patients by label" in section
+    assert "†" not in section

@@ -9,7 +9,6 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.reporting.page import self_contained
 from immunopath.training.evaluation.evaluate import Evaluation
 from immunopath.training.evaluation.page import plots
-from immunopath.training.evaluation.resample import Estimate
 from immunopath.training.evaluation.score import PRIMARY, FieldScore
 from immunopath.training.evaluation.words import (
     DIFFERENCES,
@@ -20,11 +19,13 @@ from immunopath.training.evaluation.words import (
     SHOWN,
     SYNTHETIC,
     answered,
+    class_counts,
     compliance_text,
     difference_rows,
     engine_name,
     facts,
     field_rows,
+    figure,
     group_rows,
     number,
     summary_rows,
@@ -74,11 +75,12 @@ def _section(found: Evaluation, name: str, points: Points) -> dict[str, Any]:
         "reason": "" if field.evaluable else field.reason,
         "headers": [NAMES[metric] for metric in shown],
         "rows": _rows(found, name, shown) if field.evaluable else [],
-        "summary": NAMES[PRIMARY[field.kind]] + " " + _plain(number(field.primary)),
+        "summary": NAMES[PRIMARY[field.kind]] + " " + _plain(figure(field, PRIMARY[field.kind])),
         "pictures": _pictures(found, field, points.get(name, ())),
         "floor": field.ece_floor,
         "alarm": alarm,
         "moved": [] if alarm is None else [(k, _plain(number(v))) for k, v in alarm.moved.items()],
+        "counts": class_counts(field) if field.evaluable else "",
         "classes": [
             (value, {k: _plain(number(v)) for k, v in own.items()})
             for value, own in field.by_class.items()
@@ -92,7 +94,7 @@ def _rows(found: Evaluation, name: str, shown: Sequence[str]) -> list[dict[str, 
             "label": _plain(SET_NAMES.get(who, who)),
             "own": who == "predictor",
             "missing": missing,
-            "cells": [] if own is None else [_cell(own.metrics.get(metric)) for metric in shown],
+            "cells": [] if own is None else [_cell(figure(own, metric)) for metric in shown],
         }
         for who, own, missing in field_rows(found, name)
     ]
@@ -142,9 +144,9 @@ def _clean(rows: Iterable[Sequence[str]]) -> list[list[str]]:
     return [[_plain(text) for text in row] for row in rows]
 
 
-def _cell(found: Estimate | None) -> tuple[str, str]:
+def _cell(text: str) -> tuple[str, str]:
     """Return a metric and, for the line below it, its interval."""
-    value, _, interval = number(found).partition(" ")
+    value, _, interval = text.partition(" ")
     return value, _plain(interval)
 
 
