@@ -179,6 +179,8 @@ def show(found: "Evaluation") -> None:
         typer.echo(visible(f"not evaluable: {name} ({why})"))
     for name, why in found.not_run.items():
         typer.echo(visible(f"not run: {name} ({why})"))
+    for text in found.cautions:
+        typer.echo(visible(f"caution: {text}"))
     typer.echo("COLLAPSE ALARM" if found.alarm.raised else "collapse alarm: not raised")
     for text in (*found.alarm.messages, *found.alarm.warnings):
         typer.echo(visible(f"  {text}"))

@@ -57,7 +57,8 @@ class Evaluation(Frozen):
 
     origin: of the labels (``synthetic`` = rendered images, never tissue); others: baselines and
     controls by name; not_run: why an expected one is missing; differences: predictor minus other
-    on the patients that both answered; splits: patients of the cohort by split.
+    on the patients that both answered; splits: patients of the cohort by split; cautions: what
+    these figures take on somebody's word.
     """
 
     schema_version: int = 1
@@ -75,6 +76,7 @@ class Evaluation(Frozen):
     groups: tuple[GroupScore, ...]
     alarm: Alarm
     compliance: Compliance | None = None
+    cautions: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -96,6 +98,7 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     split: Split | None = "test",
     cohort: str = "",
     not_run: Mapping[str, str] | None = None,
+    cautions: Sequence[str] = (),
     plan: Plan = DEFAULT,
 ) -> Evaluation:
     """Return the evaluation of `predicted` on one split of `samples`.
@@ -103,7 +106,8 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
     `others`: baselines and controls by name (``mil``, ``zero_shot``, ``blank``, ``shuffled`` or any
     other); constant, majority and clinical are made here from the samples unless given. `split`
     None = all samples (then nothing is fitted on training patients). `not_run` says why an
-    expected set is missing. Raises `InputError` when no patient of the split was answered.
+    expected set is missing; `cautions` are kept as they are. Raises `InputError` when no patient of
+    the split was answered.
     """
     scored = [s for s in samples if split is None or s.split == split]
     _require_overlap(scored, predicted, split)
@@ -133,6 +137,7 @@ def evaluate_sets(  # noqa: PLR0913 - the names that callers write
         groups=group_scores(scored, drawn),
         alarm=_alarm(drawn, beside, main, plan),
         compliance=compliance(predicted, [s.patient_id for s in scored]),
+        cautions=tuple(cautions),
     )
 
 

@@ -1,6 +1,6 @@
 """What an evaluation may be taken on: nobody whom an asked checkpoint was made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,8 @@ from immunopath.models.calibration import FILE as CALIBRATION
 from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation.cards import NO_EXTERNAL
-from immunopath.training.evaluation.request import Request
+from immunopath.training.evaluation.request import MAIN, WITHOUT_IMAGE, Request
+from immunopath.training.predictions import PredictionSet
 from immunopath.training.samples import Sample
 from immunopath.training.seen import (
     read_seen,
@@ -18,6 +19,8 @@ from immunopath.training.seen import (
     require_unseen,
 )
 
+UNTRAINED: Final = frozenset({*WITHOUT_IMAGE, "embedded"})
+"""Engines whose answers rest on no checkpoint."""
 _UNNAMED: Final = (
     "--external: answers from a file do not say whom their checkpoint was made from; name its "
     "folder with --checkpoint"
@@ -46,6 +49,42 @@ def require_held_out(request: Request, samples: Sequence[Sample], scored: Sequen
         for text in (request.predictor, *(text for _, text in request.engines)):
             for path in calibrations_of(text):
                 require_uncalibrated(path, scored)
+
+
+def on_their_word(request: Request, files: Mapping[str, PredictionSet]) -> tuple[str, ...]:
+    """Return a caution for every set of answers of which no record says whom it was made from.
+
+    files: the sets that were read. Engines without weights that were trained on patients (the
+    embedded ones, the constants) and controls need none.
+    """
+    cautions = []
+    own = () if request.checkpoint is None else (request.checkpoint,)
+    asked = [] if request.predictor is None else [(MAIN, request.predictor)]
+    for name, text in (*asked, *request.engines):
+        folders = (*checkpoints_of(text), *(own if name == MAIN else ()))
+        if _has_weights(text) and not _recorded(folders):
+            cautions.append(
+                f"{name}: no record of this checkpoint says whom it was made from; that it never "
+                f"saw these {request.split} patients is taken on your word"
+            )
+    for name, found in files.items():
+        known = found.engine in UNTRAINED or (name == MAIN and _recorded(own))
+        if found.control == "none" and not known:
+            cautions.append(
+                f"{name}: answers from a file do not say whom their checkpoint was made from; that "
+                f"it never saw these {request.split} patients is taken on your word"
+            )
+    return tuple(cautions)
+
+
+def _has_weights(text: str) -> bool:
+    """Return whether an engine string names weights: a folder, a hub id or an adapter."""
+    spec = EngineSpec.parse(text)
+    return spec.source is not None or "adapter" in spec.options
+
+
+def _recorded(folders: Sequence[Path]) -> bool:
+    return any(read_seen(folder) is not None for folder in folders)
 
 
 def _require_claim(request: Request, scored: Sequence[Sample], own: Sequence[Path]) -> None:

@@ -30,7 +30,14 @@ def render_markdown(found: Evaluation) -> str:
     if found.origin == "synthetic":
         lines += [f"> **{SYNTHETIC}**", ""]
     lines += [f"- {label}: {cell(value)}" for label, value in facts(found)]
-    lines += ["", *_alarm(found), "", NOTE.format(draws=found.draws, seed=found.seed), ""]
+    lines += [
+        "",
+        *_cautions(found),
+        *_alarm(found),
+        "",
+        NOTE.format(draws=found.draws, seed=found.seed),
+        "",
+    ]
     for name, field in found.main.fields.items():
         lines += [f"## {name}", "", *_field(found, name, field), ""]
     lines += _compliance(found) + _groups(found) + _differences(found)
@@ -47,6 +54,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a Markdown table."""
     lines = ["| " + " | ".join(headers) + " |", "| " + " | ".join("---" for _ in headers) + " |"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _cautions(found: Evaluation) -> list[str]:
+    lines = [f"- **Caution**: {cell(text)}." for text in found.cautions]
+    return [*lines, ""] if lines else []
 
 
 def _alarm(found: Evaluation) -> list[str]:

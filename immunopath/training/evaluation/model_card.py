@@ -187,6 +187,7 @@ def _limits(found: Evaluation) -> list[str]:
     if found.origin == "synthetic":
         lines.append("The images are rendered and their truth is set: nothing here is evidence "
                      "about tissue or patients.")  # fmt: skip
+    lines += [f"{text}." for text in found.cautions]
     lines += [f"{name} could not be evaluated: {why}." for name, why in not_evaluable(found)]
     lines += [f"{SET_NAMES.get(n, n)}: not run ({why})." for n, why in found.not_run.items()]
     for name, field in found.main.fields.items():

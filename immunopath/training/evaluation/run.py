@@ -13,7 +13,7 @@ from immunopath.models.spec import EngineSpec
 from immunopath.models.validation import FILE as VALIDATION
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.evaluate import CONTROLS, MIL, ZERO_SHOT, evaluate_sets
-from immunopath.training.evaluation.held_out import require_held_out
+from immunopath.training.evaluation.held_out import on_their_word, require_held_out
 from immunopath.training.evaluation.request import (
     MAIN,
     WITHOUT_IMAGE,
@@ -59,6 +59,7 @@ def run(request: Request) -> Result:
         split=request.split,
         cohort=request.cohort.resolve().name,
         not_run=_why_not(request) | dict(asked.failed),
+        cautions=on_their_word(request, files),
         plan=request.plan,
     )
     return write_all(request, evaluation, asked, scored)

@@ -13,7 +13,14 @@ from immunopath.training.evaluation import calibration_metrics as calibration
 from immunopath.training.evaluation import class_metrics as classes
 from immunopath.training.evaluation import number_metrics as numbers
 from immunopath.training.evaluation.calibration_metrics import ReliabilityPoint
-from immunopath.training.evaluation.collect import FieldData, tenth_of
+from immunopath.training.evaluation.collect import FieldData
+from immunopath.training.evaluation.counts import (
+    MIN_POSITIVES,
+    calls_of,
+    confusion_of,
+    small_classes,
+    tally,
+)
 from immunopath.training.evaluation.resample import (
     DEFAULT,
     Estimate,
@@ -24,8 +31,6 @@ from immunopath.training.evaluation.resample import (
     resamples,
 )
 
-MIN_POSITIVES: Final = 10
-"""A class with fewer answered patients cannot be evaluated; a field needs two that can."""
 MIN_NUMBERS: Final = 10
 PRIMARY: Final = {"class": "balanced_accuracy", "number": "spearman"}
 """The metric by which a field is summed up."""
@@ -122,9 +127,9 @@ def score(drawn: Drawn) -> FieldScore:
         evaluable=not reason,
         reason=reason,
         counts=tally(data, data.labels),
-        calls=_calls(data),
-        confusion=_confusion(data),
-        small_classes=_small_classes(data),
+        calls=calls_of(data),
+        confusion=confusion_of(data),
+        small_classes=small_classes(data),
     )
     if reason:
         return bare
@@ -170,36 +175,6 @@ def _too_few_classes(data: FieldData, values: tuple[str, ...]) -> str:
         f"{counted[rare]} of {len(data)} patients are {values[rare]!r}; two classes with at "
         f"least {MIN_POSITIVES} patients are needed"
     )
-
-
-def tally(data: FieldData, given: tuple[object, ...]) -> dict[str, int]:
-    """Return how often each class occurs in contract order; numbers are counted in tenths."""
-    if data.values is not None:
-        counted = Counter(given)
-        return {value: counted[value] for value in data.values}
-    tenths = Counter(tenth_of(float(str(v))) for v in given)
-    return {f"{k / 10:.1f}-{(k + 1) / 10:.1f}": tenths[k] for k in range(10)}
-
-
-def _calls(data: FieldData) -> dict[str, int]:
-    if data.values is None:
-        return tally(data, tuple(data.value.tolist()))
-    return tally(data, tuple(data.values[int(code)] for code in data.value))
-
-
-def _small_classes(data: FieldData) -> dict[str, int]:
-    if data.values is None:
-        return {}
-    counted = Counter(data.values[int(code)] for code in data.truth)
-    return {value: counted[value] for value in data.values if 0 < counted[value] < MIN_POSITIVES}
-
-
-def _confusion(data: FieldData) -> tuple[tuple[int, ...], ...]:
-    if data.values is None or not len(data):
-        return ()
-    truth, called = data.truth.astype(np.int64), data.value.astype(np.int64)
-    table = classes.confusion(truth, called, len(data.values), np.ones((1, len(data))))[0]
-    return tuple(tuple(int(cell) for cell in row) for row in table)
 
 
 def _class_rows(drawn: Drawn) -> Mapping[str, Floats]:

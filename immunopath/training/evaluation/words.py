@@ -5,10 +5,11 @@ from typing import Final
 
 from immunopath.training.evaluation.compare import Difference
 from immunopath.training.evaluation.compliance import Compliance
+from immunopath.training.evaluation.counts import MIN_POSITIVES
 from immunopath.training.evaluation.evaluate import EXPECTED, Evaluation, SetScore
 from immunopath.training.evaluation.groups import large_enough
 from immunopath.training.evaluation.resample import Estimate
-from immunopath.training.evaluation.score import MIN_POSITIVES, PRIMARY, FieldScore
+from immunopath.training.evaluation.score import PRIMARY, FieldScore
 
 SHOWN: Final = {
     "class": ("balanced_accuracy", "accuracy", "macro_f1", "auroc", "brier", "ece"),

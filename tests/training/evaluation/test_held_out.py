@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from evaluation_cases import cohort, of_split, seeing
+from typer.testing import CliRunner
 
+from immunopath.cli.main import app
 from immunopath.domain.errors import InputError, LeakageError
 from immunopath.models.calibration import Calibrator, write_calibrator
 from immunopath.models.validation import ValidationFile
-from immunopath.training.evaluation.held_out import require_held_out
+from immunopath.training.evaluation.held_out import on_their_word, require_held_out
 from immunopath.training.evaluation.request import Request
 from immunopath.training.evaluation.resample import Plan
 from immunopath.training.evaluation.run import run
@@ -87,3 +89,45 @@ def test_the_word_external_is_checked_against_the_record(tmp_path: Path) -> None
     cards = ValidationFile.model_validate_json(made.validation.read_bytes()).cards
     assert cards
     assert all(card.external for card in cards.values())
+
+
+def test_what_no_record_says_is_taken_on_somebodys_word_and_said_so(tmp_path: Path) -> None:
+    known = checkpoint(tmp_path / "a", of_split(SAMPLES_OF, "train"))
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    engines = (("mil", f"mil:{known}"), ("zero_shot", "medgemma:hub/base"))
+    assert on_their_word(asked(tmp_path, predictor=f"mil:{known}"), {}) == ()
+    assert on_their_word(asked(tmp_path, predictor="constant"), {}) == ()
+    assert on_their_word(asked(tmp_path, predictor="embedded"), {}) == ()
+    for text in (f"mil:{foreign}", f"medgemma:hub/base,adapter={foreign}", "medgemma:hub/base"):
+        said = on_their_word(asked(tmp_path, predictor=text, engines=engines), {})
+        assert [line.partition(":")[0] for line in said] == ["predictor", "zero_shot"]
+        assert "these test patients is taken on your word" in said[0]
+        assert str(tmp_path) not in said[0]
+
+
+def test_answers_from_a_file_say_nothing_of_their_checkpoint(tmp_path: Path) -> None:
+    own = checkpoint(tmp_path / "a", of_split(SAMPLES_OF, "train"))
+    made = seeing(of_split(SAMPLES_OF, "test"))
+    blank = made.model_copy(update={"control": "blank"})
+    files = {"predictor": made, "blank": blank}
+    said = on_their_word(asked(tmp_path), files)
+    assert len(said) == 1
+    assert said[0].startswith("predictor: answers from a file")
+    assert on_their_word(asked(tmp_path, checkpoint=own), files) == ()
+    constant = made.model_copy(update={"engine": "constant"})
+    assert on_their_word(asked(tmp_path), {"predictor": constant}) == ()
+
+
+def test_a_caution_is_in_the_figures_on_the_pages_and_on_the_terminal(tmp_path: Path) -> None:
+    write_samples(tmp_path / SAMPLES, SAMPLES_OF)
+    path = tmp_path / "answers.json"
+    write_predictions(path, seeing(of_split(SAMPLES_OF, "test")))
+    files = (("predictor", path),)
+    result = run(Request(tmp_path, tmp_path / "out", files=files, plan=Plan(draws=100)))
+    said = result.evaluation.cautions
+    assert len(said) == 1
+    for name in ("evaluation.json", "evaluation.md", "evaluation.html", "model-card.md"):
+        assert said[0] in (tmp_path / "out" / name).read_text()
+    again = ["evaluate", str(tmp_path), "--predictions", str(path), "-o", str(tmp_path / "o2")]
+    assert f"caution: {said[0]}" in CliRunner().invoke(app, again).output.replace("\n", "")
