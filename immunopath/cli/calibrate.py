@@ -58,6 +58,7 @@ def show(found: "Calibrator") -> None:
         f"coverage {found.coverage:g}; calibration errors on patients that the correction has not "
         "seen, at best: of tables that tell the truth"
     )
+    typer.echo(found.stop_text)
     show_table(
         ("field", "n", "table", "before", "after", "at best", "set"),
         [_row(entry) for entry in found.fields if entry.evaluable],

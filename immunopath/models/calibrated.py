@@ -120,6 +120,8 @@ def calibration_cautions(
     if others:
         return (_not_applied(others),)
     found = [] if SYNTHETIC not in calibrator.origins else [_ON_SYNTHETIC]
+    if calibrator.stopped_on:
+        found.append(_on_stop_patients(calibrator))
     least, most = calibrator.n_tiles
     if n_tiles is not None and most > 0 and not least <= n_tiles <= most:
         found.append(
@@ -140,6 +142,16 @@ _ON_SYNTHETIC: Final = EngineCaution(
     message="The predictor was calibrated on rendered images with set labels, not on patients.",
     action="Calibrate it on patients with 'immunopath calibrate' before any use.",
 )
+
+
+def _on_stop_patients(calibrator: Calibrator) -> EngineCaution:
+    return EngineCaution(
+        code="CALIBRATED_ON_STOP_PATIENTS",
+        severity="note",
+        message=calibrator.stop_text,
+        action="Judge the calibration on the split test, or calibrate on validation patients that "
+        "the training never read.",
+    )
 
 
 def _not_applied(others: tuple[str, ...]) -> EngineCaution:

@@ -170,7 +170,8 @@ class Calibrator(Frozen):
     of the patients. origins: of their labels (``synthetic`` never speaks for patients). n: patients
     with an answer; patients: their short digests (`immunopath.training.seen.key_of`). n_tiles:
     least and greatest number of tiles of a case. seed: of the division between correction and
-    sets.
+    sets. stopped_on: how many of the `n` patients also decided when the checkpoint's training
+    stopped; None when no record says it (rendered patients are in no record).
     """
 
     schema_version: Literal[1] = 1
@@ -188,6 +189,7 @@ class Calibrator(Frozen):
     n_tiles: tuple[int, int] = (0, 0)
     coverage: float = Field(gt=0, lt=1)
     seed: int = 0
+    stopped_on: int | None = Field(default=None, ge=0)
     fields: tuple[FieldCalibration, ...]
 
     @model_validator(mode="after")
@@ -199,8 +201,21 @@ class Calibrator(Frozen):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the whole calibration."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the whole calibration; that of a file from before `stopped_on` stays."""
+        left_out = {"stopped_on"} if self.stopped_on is None else None
+        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
+
+    @property
+    def stop_text(self) -> str:
+        """Return what the patients had to do with the training, as one sentence."""
+        if self.stopped_on is None:
+            return "No record says whether these patients also decided when training stopped."
+        if not self.stopped_on:
+            return "None of these patients decided when training stopped."
+        return (
+            f"{self.stopped_on} of these {self.n} patients also decided when training stopped, so "
+            "the tables may look slightly better on them than on new ones."
+        )
 
     def field(self, name: str) -> FieldCalibration:
         """Return the entry of a field; one that was not fitted is not evaluable."""

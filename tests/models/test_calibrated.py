@@ -169,3 +169,11 @@ def test_a_calibration_that_fits_or_has_nothing_to_do_needs_no_word() -> None:
     assert calibration_cautions(calibrator(origins=("rna",)), None, 5) == ()
     silent = result()
     assert calibrated_result(silent, calibrator(origins=("synthetic",))) is silent
+
+
+@pytest.mark.parametrize(("stopped", "told"), [(None, False), (0, False), (3, True)])
+def test_a_calibration_on_patients_who_chose_the_stop_is_noted(
+    stopped: int | None, told: bool
+) -> None:
+    found = calibration_cautions(calibrator(stopped_on=stopped), None)
+    assert [(c.code, c.severity) for c in found] == [("CALIBRATED_ON_STOP_PATIENTS", "note")] * told

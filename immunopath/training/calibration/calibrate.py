@@ -9,10 +9,12 @@ from immunopath import __version__
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError, InputError
 from immunopath.domain.files import MAX_TABLE, read_small
 from immunopath.models.calibration import Calibrator
+from immunopath.models.seen import Seen
+from immunopath.models.validation import SYNTHETIC
 from immunopath.training.calibration.fit import FitOptions, fit_fields
 from immunopath.training.predictions import PredictionSet, read_predictions
 from immunopath.training.samples import Sample, read_samples
-from immunopath.training.seen import keys_of, read_seen, require_unseen
+from immunopath.training.seen import key_of, keys_of, read_seen, require_unseen
 
 SPLIT: Final = "val"
 _REFUSED: Final = {
@@ -39,8 +41,10 @@ def fit_calibrator(
     found, table = read_predictions(predictions), read_samples(samples)
     _require_raw(found, predictions)
     chosen = _of_split(found, table, split, predictions, samples)
-    if checkpoint is not None:
-        _require_unseen(checkpoint, [sample for sample in table if sample.split == split])
+    seen = None if checkpoint is None else read_seen(checkpoint)
+    if checkpoint is not None and seen is not None:
+        held = [sample for sample in table if sample.split == split]
+        require_unseen(seen, held, "val", checkpoint)
     tiles = [a.n_tiles for a in found.answers if a.patient_id in chosen and a.n_tiles > 0] or [0]
     patients = [sample for sample in table if sample.patient_id in chosen]
     return Calibrator(
@@ -58,6 +62,7 @@ def fit_calibrator(
         n_tiles=(min(tiles), max(tiles)),
         coverage=asked.coverage,
         seed=asked.seed,
+        stopped_on=_stopped_on(seen, patients),
         fields=fit_fields(patients, found, asked),
     )
 
@@ -79,10 +84,13 @@ def require_checkpoint(calibrator: Calibrator, digest: str | None, where: Path) 
         )
 
 
-def _require_unseen(checkpoint: Path, patients: Sequence[Sample]) -> None:
-    seen = read_seen(checkpoint)
-    if seen is not None:
-        require_unseen(seen, patients, "val", checkpoint)
+def _stopped_on(seen: Seen | None, patients: Sequence[Sample]) -> int | None:
+    """Return how many patients decided when training stopped; None when no record can say it."""
+    real = [sample for sample in patients if sample.origin != SYNTHETIC]
+    if seen is None or len(real) < len(patients):
+        return None
+    stopped = set(seen.val)
+    return sum(key_of(sample.patient_id) in stopped for sample in real)
 
 
 def _require_raw(found: PredictionSet, path: Path) -> None:

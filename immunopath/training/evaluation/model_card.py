@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.files import read_small
+from immunopath.models.calibration import FILE as CALIBRATION
+from immunopath.models.calibration import load_calibrator
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.validation import ValidationFile
 from immunopath.training.evaluation.evaluate import Evaluation
@@ -67,7 +69,7 @@ def render_card(
     lines = [f"# Model card: {cell(engine_name(found.main.engine))}", ""]
     if found.origin == "synthetic":
         lines += [f"> **{SYNTHETIC}**", ""]
-    lines += ["## What it is", "", *_what(found, info), ""]
+    lines += ["## What it is", "", *_what(found, info), *_calibration(found, checkpoint), ""]
     lines += ["## How it was made", "", *_made(record), ""]
     lines += ["## Data of this evaluation", "", *_data(found), ""]
     lines += [
@@ -109,6 +111,17 @@ def _what(found: Evaluation, info: EngineInfo | None) -> list[str]:
         ]
     calibrated = "yes" if found.main.calibrated else "no: its probabilities are raw"
     return [*lines, f"- calibrated: {calibrated}"]
+
+
+def _calibration(found: Evaluation, checkpoint: Path | None) -> list[str]:
+    """Return on whom the calibration beside the checkpoint was fitted, if these answers used it."""
+    path = None if checkpoint is None else checkpoint / CALIBRATION
+    if path is None or not path.is_file() or not found.main.calibrated:
+        return []
+    fitted = load_calibrator(path)
+    if fitted.digest != found.main.calibrator:
+        return []
+    return [f"- calibrated on: {fitted.n} patients of {fitted.split}. {fitted.stop_text}"]
 
 
 def _made(record: Mapping[str, Any]) -> list[str]:

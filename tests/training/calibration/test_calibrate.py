@@ -1,5 +1,6 @@
 """`immunopath calibrate`: what it writes, what it refuses, and the law of its file."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -136,6 +137,34 @@ def test_patients_who_trained_the_checkpoint_are_refused(tmp_path: Path) -> None
     with pytest.raises(LeakageError, match="made from 3 of 60"):
         run(predictions, "--samples", samples, "--checkpoint", folder)
     assert not (folder / FILE).exists()
+
+
+def test_patients_who_chose_the_stop_are_counted_and_said(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 60)
+    folder = write_checkpoint(tmp_path / "checkpoint")
+    assert fit_calibrator(predictions, samples, checkpoint=folder).stopped_on is None
+    real = [s.model_copy(update={"origin": "rna"}) for s in read_samples(samples)]
+    seen = seen_of((), real[:7])
+    (folder / "immunopath.json").write_text(f'{{"training": {{"seen": {seen.model_dump_json()}}}}}')
+    drawn = fit_calibrator(predictions, samples, checkpoint=folder)
+    assert drawn.stopped_on is None, "rendered patients are in no record"
+    write_samples(samples, real)
+    assert fit_calibrator(predictions, samples).stopped_on is None
+    said = run(predictions, "--samples", samples, "--checkpoint", folder)
+    assert "7 of these 60 patients also decided when training stopped" in said.replace("\n", " ")
+    found = load_calibrator(folder / FILE)
+    assert found.stopped_on == 7
+    assert "None of these" in found.model_copy(update={"stopped_on": 0}).stop_text
+
+
+def test_a_file_from_before_the_count_keeps_its_digest(tmp_path: Path) -> None:
+    found = fit_calibrator(*write_case(tmp_path, 60))
+    old = json.loads(found.model_dump_json())
+    del old["stopped_on"]
+    assert found.stopped_on is None
+    before = json.dumps(old, separators=(",", ":")).encode()
+    assert found.digest == hashlib.sha256(before).hexdigest()
+    assert found.model_copy(update={"stopped_on": 0}).digest != found.digest
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

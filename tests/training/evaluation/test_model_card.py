@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from evaluation_cases import cohort, of_split, seeing
 
+from immunopath.models.calibration import Calibrator, write_calibrator
 from immunopath.models.protocols import EngineInfo
 from immunopath.training.evaluation.cards import validation_file
 from immunopath.training.evaluation.evaluate import Evaluation, evaluate_sets
@@ -48,3 +49,18 @@ def test_the_record_the_limits_and_the_licence_are_told(found: Evaluation, tmp_p
     assert "| til_fraction | spearman |" in text
     assert "None of it is external" in text
     assert "None of it" not in render_card(found, INFO, validation_file(found, external=True), None)
+
+
+def test_the_card_says_on_whom_these_answers_were_calibrated(
+    found: Evaluation, tmp_path: Path
+) -> None:
+    fitted = Calibrator(
+        version="1", engine="e", checkpoint="d", predictions="p", samples="s", split="val", n=40,
+        coverage=0.9, stopped_on=40, fields=(),
+    )  # fmt: skip
+    write_calibrator(fitted, tmp_path)
+    own = {"calibrated": True, "calibrator": fitted.digest}
+    used = found.model_copy(update={"main": found.main.model_copy(update=own)})
+    said = "calibrated on: 40 patients of val. 40 of these 40 patients also decided"
+    assert said in render_card(used, INFO, None, tmp_path)
+    assert "calibrated on" not in render_card(found, INFO, None, tmp_path)
