@@ -10,6 +10,8 @@ head trained on labels dealt out anew among the training (and among the validati
 times. The noise curve trains on labels of rising noise over the same images: `til_spearman` against
 the noisy labels of the test patients, `_clean` against those without noise, and `_of_clean_labels`
 what the noise-free labels reach against the noisy ones: about the most that an image can give.
+``in_the_large`` holds what the tables say of every class on average beside its share, over the test
+patients of four divisions of the cohort.
 """
 
 import os
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import synthetic_bench
 from benchmark_json import write_figures
+from in_the_large import in_the_large, splits_anew
 from synthetic_bench import COHORT, METRICS, MORE, Clock, working_folder
 
 from immunopath.models.registry import build_engine
@@ -43,6 +46,7 @@ from immunopath.training.synthetic.folder import write_cohort
 NOISE = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)
 SEED = 1
 DEALS = 5
+SPLITS = 4
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,16 @@ def noise_curve(bench: Bench) -> list[dict[str, Any]]:
     return rows
 
 
+def of_all_splits(bench: Bench, samples: tuple[Sample, ...]) -> dict[str, dict[str, Any]]:
+    """Return calibration in the large over the test patients of several divisions in splits."""
+    pairs: list[tuple[Sample, PatientAnswer]] = []
+    for deal in range(SPLITS):
+        dealt = splits_anew(samples, deal)
+        found = {a.patient_id: a for a in head_on(bench, dealt, f"splits-{deal}").answers}
+        pairs += [(s, found[s.patient_id]) for s in dealt if s.split == "test"]
+    return in_the_large(pairs)
+
+
 def measure(bench: Bench) -> dict[str, Any]:
     drawn = write_cohort(bench.data, bench.cohort, SEED)
     scored, train = test_patients(drawn.samples), [s for s in drawn.samples if s.split == "train"]
@@ -180,6 +194,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     ):
         report |= figures(other, scored, prefix)
     report |= shuffled_labels(bench, drawn.samples)
+    report["in_the_large"] = of_all_splits(bench, drawn.samples)
     return report | {
         "noise_curve": noise_curve(bench),
         "seconds": clock.wall_s | {f"{stage}_cpu": s for stage, s in clock.cpu_s.items()},
