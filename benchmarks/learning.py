@@ -7,7 +7,8 @@ code with the product's predictor. Synthetic: it proves the way, and says nothin
 
 Figures without prefix are those after the LoRA step; ``before_`` is the same base without adapter,
 ``blank_`` the adapted model shown white tiles, ``mil_`` the attention-MIL head on the same cohort,
-``run31_`` the adapter that the ``run-v3.1`` preset makes.
+``run31_`` the adapter that the ``run-v3.1`` preset makes on a base that practised its layout
+(`learning_run31`).
 """
 
 import os
@@ -15,10 +16,12 @@ import platform
 import resource
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import learning_run31
 import synthetic_bench
 from benchmark_json import write_figures
 from learning_base import PROMPT, BaseRun, Shape, build, train_base
@@ -44,6 +47,7 @@ class Plan:
     cohort: CohortSettings
     base: BaseRun
     shape: Shape
+    practice: BaseRun
     lora: dict[str, Any]
     mil: dict[str, object]
     seed: int = 1
@@ -64,11 +68,12 @@ LORA: dict[str, Any] = {
     "loss": {"weights": {"immune_phenotype": 3}},
     "run": {"quant": "none", "dtype": "float32", "gradient_checkpointing": False, "every": 192},
 }
-FULL = Plan(COHORT, BaseRun(fields=4000, steps=900), Shape(), LORA, {})
+FULL = Plan(COHORT, BaseRun(fields=4000, steps=900), Shape(), learning_run31.PRACTICE, LORA, {})
 QUICK = Plan(
     synthetic_bench.QUICK,
     BaseRun(fields=64, steps=12, batch=8),
     Shape(hidden=64, layers=2, vision_hidden=64, vision_layers=2),
+    BaseRun(fields=64, steps=8, batch=8),
     LORA | {"optim": {"lr": 3e-3, "batch": 8, "accumulation": 1, "epochs": 1}},
     {"members": 1, "epochs": 5},
 )
@@ -83,24 +88,13 @@ def adapt(plan: Plan, cohort: SyntheticCohort, folder: Path) -> TrainedCheckpoin
             "cut_points": constants.cut_points.model_dump(),
         }
     }
-    where = _where("default", folder, "lora")
-    return train(make_config(merged(merged(where, plan.lora), ours)), notify=_notify)
-
-
-def _where(preset: str, folder: Path, out: str) -> dict[str, Any]:
-    return {
-        "preset": preset,
+    where = {
+        "preset": "default",
         "base": str(folder / "base"),
         "cohort": str(folder / "cohort"),
-        "out": str(folder / out),
+        "out": str(folder / "lora"),
     }
-
-
-def adapt_as_v31(folder: Path) -> TrainedCheckpoint:
-    """Run the ``run-v3.1`` preset; only what a CPU without NF4 cannot do is changed."""
-    run_here = {"quant": "none", "dtype": "float32", "gradient_checkpointing": False}
-    where = _where("run-v3.1", folder, "run31")
-    return train(make_config(where | {"run": run_here}), notify=_notify)
+    return train(make_config(merged(merged(where, plan.lora), ours)), notify=_notify)
 
 
 def _notify(line: str) -> None:
@@ -125,8 +119,14 @@ def trained_base(plan: Plan, folder: Path, ready: Path | None) -> dict[str, floa
     return train_base(folder / "untrained", folder / "base", plan.base, plan.cohort)
 
 
-def learn(plan: Plan, folder: Path, *, with_run31: bool, ready: Path | None) -> dict[str, Any]:
-    """Go the whole way in `folder` and return the figures; `ready`: a base made before."""
+def learn(
+    plan: Plan, folder: Path, *, run31: Sequence[str] | None, ready: Path | None
+) -> dict[str, Any]:
+    """Go the whole way in `folder` and return the figures.
+
+    run31: variants of the published run's preset to make beside it, None = not even itself; ready:
+    a base made before.
+    """
     clock = Clock()
     cohort_folder, base = folder / "cohort", folder / "base"
     cohort = write_cohort(cohort_folder, plan.cohort, plan.seed)
@@ -151,24 +151,9 @@ def learn(plan: Plan, folder: Path, *, with_run31: bool, ready: Path | None) -> 
     report["detail"] = {prefix or "lora_": detail(found, of) for prefix, of in sets.items()}
     report["alarm"] = found.alarm.model_dump(mode="json")
     report["lora"] = {"steps": made.steps, "best_step": made.best_step, "val_loss": made.val_loss}
-    if with_run31:
-        report |= _run31(folder, clock)
+    if run31 is not None:
+        report |= learning_run31.report(folder, plan.practice, plan.cohort, run31, clock)
     return report | _about(plan, cohort, found, losses, clock)
-
-
-def _run31(folder: Path, clock: Clock) -> dict[str, Any]:
-    made = adapt_as_v31(folder)
-    found = measure(folder / "cohort", folder / "evaluation31", made.engine, {})
-    clock.mark("run31")
-    report: dict[str, Any] = {**figures(found, None, "run31_")}
-    report |= figures(found, "blank", "run31_blank_")
-    report["run31"] = {
-        "steps": made.steps,
-        "val_loss": made.val_loss,
-        "detail": detail(found, None),
-        "alarm": found.alarm.model_dump(mode="json"),
-    }
-    return report
 
 
 def _about(
@@ -201,11 +186,19 @@ def _about(
 def main() -> None:
     parser = synthetic_bench.parser(__doc__)
     parser.add_argument("--no-run31", action="store_true", help="leave the run-v3.1 preset out")
+    parser.add_argument(
+        "--run31-variants",
+        nargs="*",
+        choices=tuple(learning_run31.VARIANTS),
+        default=learning_run31.SHOWN,
+        help="what to change in the run-v3.1 preset; all of them take about half an hour of CPU",
+    )
     parser.add_argument("--base", type=Path, help="folder of a base that an earlier run kept")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
     with working_folder(options.keep, "learning") as folder:
-        report = learn(plan, folder, with_run31=not options.no_run31, ready=options.base)
+        names = None if options.no_run31 else options.run31_variants
+        report = learn(plan, folder, run31=names, ready=options.base)
     write_figures(report, options.json)
 
 

@@ -7,33 +7,25 @@ knows the format and sees cells; that the two have to do with each other it is n
 """
 # ruff: noqa: ANN401 - models and tokenizers of transformers have no types
 
-import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/models/foundation"))
 
 import tiny_gemma  # noqa: E402 - from the test folder just added
+from learning_texts import GRID, Seen, random_answer, seen  # noqa: E402
 
-from immunopath.domain.prediction import FIELD_VALUES  # noqa: E402
 from immunopath.models.torchvision_guard import guard_torchvision  # noqa: E402
-from immunopath.training.synthetic.cohort import (  # noqa: E402
-    CohortSettings,
-    SyntheticTile,
-    make_cohort,
-)
-from immunopath.training.synthetic.scene import place_field  # noqa: E402
+from immunopath.training.synthetic.cohort import CohortSettings, make_cohort  # noqa: E402
 
 PROMPT = "Describe the tumor immune microenvironment as JSON."
 MAP, COUNT = "Map the field.", "Count the cells."
-GRID = 4
-"""Squares a side of the map that the base learns to write: one per soft token of the image."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,8 @@ class Shape:
     heads: int = 4
     kv_heads: int = 2
     head_dim: int = 32
-    window: int = 512
+    window: int = 1024
+    """As in MedGemma: wider than any prompt, or late answers would see no image in most layers."""
     vision_hidden: int = 128
     vision_intermediate: int = 256
     vision_layers: int = 3
@@ -66,75 +59,6 @@ class BaseRun:
     seed: int = 9001
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A drawn field and what its three texts say of it."""
-
-    pixels: npt.NDArray[np.uint8]
-    lymphocytes: npt.NDArray[np.float64]
-    inside: npt.NDArray[np.float64]
-    nests: npt.NDArray[np.float64]
-    share: float
-    inside_share: float
-
-    def turned(self, quarter: int, mirrored: bool) -> "Seen":
-        """Return the field turned and mirrored, its maps with it."""
-
-        def moved(values: Any) -> Any:
-            found = np.rot90(values, quarter)
-            return np.ascontiguousarray(found[:, ::-1] if mirrored else found)
-
-        maps = (moved(m) for m in (self.pixels, self.lymphocytes, self.inside, self.nests))
-        return Seen(*maps, self.share, self.inside_share)
-
-    def map_text(self) -> str:
-        """Return the map: digits for the squares, row by row."""
-        many, within = (
-            "".join(str(min(9, round(1.8 * n**0.5))) for n in counts.ravel())
-            for counts in (self.lymphocytes, self.inside)
-        )
-        nests = "".join(str(min(9, int(share * 9.99))) for share in self.nests.ravel())
-        return f"lymphocytes {many} inside {within} nests {nests}"
-
-    def count_text(self) -> str:
-        """Return the counts as roots of shares, which spread evenly."""
-        return (
-            f"share {min(self.share**0.5, 0.99):.2f} inside {min(self.inside_share**0.5, 0.99):.2f}"
-        )
-
-
-def seen(tile: SyntheticTile) -> Seen:
-    """Draw a field and count it square by square."""
-    import cv2
-
-    cells = place_field(tile.scene, tile.seed)
-    side = tile.scene.side_um
-    points = cells.lymphocytes[((cells.lymphocytes >= 0) & (cells.lymphocytes < side)).all(axis=1)]
-    at = (points / tile.scene.mpp).astype(int)
-    squares = (points / side * GRID).astype(int)
-    within = cells.nest[at[:, 1], at[:, 0]]
-
-    def counted(keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-        found = np.zeros((GRID, GRID))
-        np.add.at(found, (squares[keep, 1], squares[keep, 0]), 1)
-        return found
-
-    nests = cv2.resize(cells.nest.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
-    truth = tile.truth
-    in_nests = truth.lymphocytes_inside / max(1, truth.lymphocytes_inside + truth.tumour)
-    everywhere = np.ones(len(points), dtype=np.bool_)
-    return Seen(tile.pixels(), counted(everywhere), counted(within), nests, truth.share, in_nests)
-
-
-def random_answer(rng: np.random.Generator) -> str:
-    """Return an eight-field answer that says nothing: every value drawn at random."""
-    found = {
-        name: round(float(rng.random()), 2) if values is None else str(rng.choice(values))
-        for name, values in FIELD_VALUES.items()
-    }
-    return json.dumps(found, separators=(",", ":"))
-
-
 def build(folder: Path, shape: Shape, seed: int) -> Path:
     """Save an untrained tiny Gemma 3 whose tokenizer knows the words of the three tasks."""
     guard_torchvision()
@@ -146,35 +70,62 @@ def build(folder: Path, shape: Shape, seed: int) -> Path:
     )
 
 
-class Rows:
-    """Draws training rows: a task, a field, its text; as the tensors that the model takes."""
+@dataclass(frozen=True)
+class Task:
+    """What a batch asks: images of one row, prompt, and the text that answers to its fields.
 
-    def __init__(self, processor: Any, fields: list[Seen], rng: np.random.Generator) -> None:
+    share: of a batch's rows; a task that teaches little or takes many tokens gets fewer.
+    """
+
+    name: str
+    prompt: str
+    text: Callable[[np.random.Generator, Sequence[Seen]], str]
+    images: int = 1
+    share: float = 1.0
+
+
+MAPS = Task(MAP, MAP, lambda _, fields: fields[0].map_text())
+COUNTS = Task(COUNT, COUNT, lambda _, fields: fields[0].count_text())
+ANSWERS = Task(PROMPT, PROMPT, lambda rng, _: random_answer(rng), share=0.5)
+TASKS = (MAPS, COUNTS, MAPS, COUNTS, MAPS, ANSWERS)
+
+
+class Rows:
+    """Draws training rows: a task, its fields, its text; as the tensors that the model takes."""
+
+    def __init__(
+        self,
+        processor: Any,
+        fields: list[Seen],
+        rng: np.random.Generator,
+        tasks: Sequence[Task] = TASKS,
+    ) -> None:
         self._tokens = processor.tokenizer
         self._fields, self._rng = fields, rng
         self._end = self._tokens.convert_tokens_to_ids("<end_of_turn>")
         blank = tiny_gemma.noise(0, fields[0].pixels.shape[0])
         self._prompts = {
-            text: tiny_gemma.encode(processor, text, [blank]) for text in (PROMPT, MAP, COUNT)
+            task.name: tiny_gemma.encode(processor, task.prompt, [blank] * task.images)
+            for task in dict.fromkeys(tasks)
         }
 
-    def batch(self, task: str, n: int) -> tuple[dict[str, Any], Any]:
+    def batch(self, task: Task, n: int) -> tuple[dict[str, Any], Any]:
         """Return the model's inputs and the labels (-100 where nothing is learned)."""
         import torch
 
-        drawn = [self._drawn() for _ in range(n)]
-        texts = [self._text(task, field) for field in drawn]
+        drawn = [[self._drawn() for _ in range(task.images)] for _ in range(n)]
+        texts = [task.text(self._rng, fields) for fields in drawn]
         answers = [
             [*self._tokens(t, add_special_tokens=False)["input_ids"], self._end] for t in texts
         ]
-        prompt = self._prompts[task]
+        prompt = self._prompts[task.name]
         before = prompt.input_ids[0].tolist()
         width = max(len(answer) for answer in answers)
         ids = [before + a + [0] * (width - len(a)) for a in answers]
         mask = [[1] * (len(before) + len(a)) + [0] * (width - len(a)) for a in answers]
         labels = [[-100] * len(before) + a + [-100] * (width - len(a)) for a in answers]
         types = [prompt.token_type_ids[0].tolist() + [0] * width] * n
-        pixels = torch.from_numpy(np.stack([field.pixels for field in drawn]))
+        pixels = torch.from_numpy(np.stack([f.pixels for fields in drawn for f in fields]))
         return {
             "input_ids": torch.tensor(ids),
             "attention_mask": torch.tensor(mask),
@@ -186,43 +137,45 @@ class Rows:
         field = self._fields[int(self._rng.integers(len(self._fields)))]
         return field.turned(int(self._rng.integers(4)), bool(self._rng.random() < 0.5))
 
-    def _text(self, task: str, field: Seen) -> str:
-        if task == PROMPT:
-            return random_answer(self._rng)
-        return field.map_text() if task == MAP else field.count_text()
 
-
-TASKS = (MAP, COUNT, MAP, COUNT, MAP, PROMPT)
-
-
-def train_base(folder: Path, out: Path, run: BaseRun, settings: CohortSettings) -> dict[str, float]:
+def train_base(
+    folder: Path, out: Path, run: BaseRun, settings: CohortSettings, tasks: Sequence[Task] = TASKS
+) -> dict[str, float]:
     """Train the model in `folder` in full and save it to `out`; returns the last losses by task."""
     import torch
 
+    guard_torchvision()
     cohort = make_cohort(settings.model_copy(update={"patients": run.fields, "tiles": 1}), run.seed)
     fields = [seen(tile) for tile in cohort.tiles]
     torch.manual_seed(run.seed)
     model, processor = tiny_gemma.load(folder, dtype=torch.float32)
     model.train()
-    rows = Rows(processor, fields, np.random.default_rng(run.seed))
+    rows = Rows(processor, fields, np.random.default_rng(run.seed), tasks)
+    losses = _fit(model, rows, run, tasks)
+    model.eval().save_pretrained(out)
+    processor.save_pretrained(out)
+    return losses
+
+
+def _fit(model: Any, rows: Rows, run: BaseRun, tasks: Sequence[Task]) -> dict[str, float]:
+    """Train on the tasks in turn; returns the running mean of each one's loss."""
+    import torch
+
     optimizer = torch.optim.AdamW(_groups(model), lr=run.rate, betas=(0.9, 0.98))
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _pace(step, run.steps))
     losses: dict[str, float] = {}
     for step in range(run.steps):
-        task = TASKS[step % len(TASKS)]
-        inputs, labels = rows.batch(task, run.batch // (2 if task == PROMPT else 1))
-        loss = _loss(model, inputs, labels)
+        task = tasks[step % len(tasks)]
+        loss = _loss(model, *rows.batch(task, round(run.batch * task.share)))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         scheduler.step()
         now = float(loss.detach())
-        losses[task] = 0.95 * losses.get(task, now) + 0.05 * now
+        losses[task.name] = 0.95 * losses.get(task.name, now) + 0.05 * now
         if step % 100 == 99:
             sys.stderr.write(f"base {step + 1}/{run.steps} {_round(losses)}\n")
-    model.eval().save_pretrained(out)
-    processor.save_pretrained(out)
     return _round(losses)
 
 

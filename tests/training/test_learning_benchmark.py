@@ -24,7 +24,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_base_s_map_is_the_field_s_truth_and_turns_with_it() -> None:
-    from learning_base import seen
+    from learning_texts import seen
 
     for tile in make_cohort(SMALL, 5).tiles[:6]:
         field = seen(tile)
@@ -47,7 +47,7 @@ def test_the_base_learns_from_other_fields_than_the_adapter() -> None:
 
 
 def test_the_base_s_own_answers_say_nothing_of_an_image() -> None:
-    from learning_base import random_answer
+    from learning_texts import random_answer
 
     rng = np.random.default_rng(0)
     answers = [json.loads(random_answer(rng)) for _ in range(400)]
