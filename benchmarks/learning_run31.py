@@ -206,7 +206,7 @@ class Variant:
             "best_step": self.made.best_step,
             "nats": nats(self.made),
             "readings": self.readings,
-            "answered": {name: found.n for name, found in fields.items()},
+            "answered": {name: found.answered for name, found in fields.items()},
             "calls": {name: found.calls for name, found in fields.items() if found.calls},
             "alarm": self.evaluation.alarm.model_dump(mode="json"),
             "detail": detail(self.evaluation, None),
