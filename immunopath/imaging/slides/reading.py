@@ -48,7 +48,8 @@ class OnSlide(Protocol):
         """The file of the slide."""
 
 
-J, R = TypeVar("J", bound=OnSlide), TypeVar("R")
+J = TypeVar("J", bound=OnSlide)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
