@@ -13,8 +13,14 @@ from immunopath.pipeline.slide_map import RgbColour, sized, viridis
 from immunopath.reporting.figures import FigureImage, Swatch
 from immunopath.reporting.heat_view import FULL_PER_MM2, PHENOTYPE_COLOURS
 
+UNCOLOURED: Final = (
+    "less than a quarter of the tile is tissue, quality control rejected it, or the border of the "
+    "slide cuts it"
+)
 _STEPS: Final = 7
-_OPACITY: Final = 0.72
+_OPACITY: Final = 0.8
+_PALE: Final = 235
+"""Grey of the tissue under the colours: the legend shows them as they come out on it."""
 _CONTRAST: Final = 0.55
 """What is left of the thumbnail's contrast, in grey: the heat carries the colours."""
 
@@ -39,7 +45,7 @@ def _density(slide: DenseSlide, max_px: int) -> FigureImage:
     return canvas.figure(
         f"{found.name}: lymphocyte-like nuclei per mm² of tissue",
         f"Every measured tile of {found.tile_um:g} µm ({found.measured:,} of {found.grid:,} "
-        f"places); no colour: glass, or rejected by quality control.{top}",
+        f"places). No colour: {UNCOLOURED}.{top}",
         tuple(_scale()),
     )
 
@@ -56,8 +62,8 @@ def _phenotype(slide: DenseSlide, max_px: int) -> FigureImage:
     without = sum(found.windows.without.values())
     return canvas.figure(
         f"{found.name}: phenotype by window of {WINDOW_UM:g} µm",
-        f"{said}, without a phenotype {without:,}; no colour: no phenotype, glass, or rejected.",
-        tuple(Swatch(colour, name) for name, colour in PHENOTYPE_COLOURS.items()),
+        f"{said}, without a phenotype {without:,}. No colour: no phenotype, or {UNCOLOURED}.",
+        tuple(Swatch(_shown(_rgb(code)), name) for name, code in PHENOTYPE_COLOURS.items()),
     )
 
 
@@ -65,8 +71,12 @@ def _scale() -> Iterator[Swatch]:
     for step in range(_STEPS):
         value = step / (_STEPS - 1)
         more = " and more per mm²" if step == _STEPS - 1 else ""
-        red, green, blue = viridis(value)
-        yield Swatch(f"#{red:02x}{green:02x}{blue:02x}", f"{value * FULL_PER_MM2:,.0f}{more}")
+        yield Swatch(_shown(viridis(value)), f"{value * FULL_PER_MM2:,.0f}{more}")
+
+
+def _shown(colour: RgbColour) -> str:
+    """Return a colour as it looks on the map, as ``#rrggbb``."""
+    return "#" + "".join(f"{round(_PALE + _OPACITY * (part - _PALE)):02x}" for part in colour)
 
 
 def _rgb(colour: str) -> RgbColour:

@@ -27,7 +27,7 @@ from immunopath.models.embedded.scale import Energy, coarse_to_fine
 from immunopath.models.embedded.shares import corrected
 
 ENGINE: Final = "embedded-predictor"
-PREPROCESS: Final = "dense pass; median white and gain of windows of the slide"
+PREPROCESS: Final = "dense pass, stain of full windows of the slide"
 LEAST_TISSUE: Final = 0.25
 """Of a tile for the densest one: a corner with one lymphocyte is not a hot spot."""
 
