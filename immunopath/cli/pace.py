@@ -19,17 +19,15 @@ class EventWords:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock`: seconds, for the pace of a slide."""
         self._clock = clock
-        self._slide, self._start = "", clock()
+        self._start = clock()
 
     def of(self, event: dict[str, Any]) -> str:
         """Return the line that an event puts on the screen."""
-        if event["event"] == "started":
-            self._slide, self._start = "", self._clock()
         if event["event"] != "progress":
             return f"{event['agent']} {event['event']}"
-        if self._slide and event["slide"] != self._slide:
+        place = f"{event['agent']} {event['slide']}: {event['done']}/{event['total']} tiles"
+        if not event["done"]:
             self._start = self._clock()
-        self._slide = event["slide"]
+            return place
         seconds = self._clock() - self._start
-        going = pace(event["done"], seconds, event["read_s"], event["work_s"])
-        return f"{event['agent']} {event['slide']}: {event['done']}/{event['total']} tiles, {going}"
+        return f"{place}, {pace(event['done'], seconds, event['read_s'], event['work_s'])}"

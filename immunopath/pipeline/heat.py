@@ -21,7 +21,7 @@ from immunopath.pipeline.settings import Settings
 
 Event = dict[str, Any]
 STEPS: Final = 200
-"""Progress events of a slide at most."""
+"""Progress events of a slide at most, after the first one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def run_heat(
     started, slides, notes = perf_counter(), list[DenseSlide](), list[str]()
     with _readers(workers) as readers:
         for plan in plans:
+            tell(_told(Progress(plan.name, 0, len(plan.plan.candidates), 0.0, 0.0)))
             try:
                 slides.append(run_dense(plan, readers, _steps(tell), perf_counter))
             except ImmunoPathError as error:
@@ -94,16 +95,18 @@ def _steps(tell: Callable[[Event], None]) -> Callable[[Progress], None]:
         step = seen.done * STEPS // max(seen.total, 1)
         if step > last:
             last = step
-            tell(
-                {
-                    "event": "progress",
-                    "agent": "heat",
-                    "slide": seen.slide,
-                    "done": seen.done,
-                    "total": seen.total,
-                    "read_s": seen.read_s,
-                    "work_s": seen.work_s,
-                }
-            )
+            tell(_told(seen))
 
     return watch
+
+
+def _told(seen: Progress) -> Event:
+    return {
+        "event": "progress",
+        "agent": "heat",
+        "slide": seen.slide,
+        "done": seen.done,
+        "total": seen.total,
+        "read_s": seen.read_s,
+        "work_s": seen.work_s,
+    }
