@@ -38,10 +38,10 @@ class FieldSummary(Frozen):
 class SlideSummary(Frozen):
     """One number about one whole slide of a case, as the tidy table shows it.
 
-    field: ``slide_til_share`` or ``slide_inflamed_share_1mm2`` and its kin; value, low, high:
-    shares from 0 to 1, None when there is none and `reason` says why; interval_of: what the
-    interval covers; first_round: the value from the regions of the first round alone, which no
-    result has chosen; n_regions: how many regions have a value.
+    field: ``slide_til_share``, ``slide_inflamed_share_1mm2`` or kin, with ``_all_tiles`` when a
+    dense pass counted it; value, low, high: in `unit`, None when there is none and `reason` says
+    why; interval_of: what the interval covers; first_round: the value from the regions of the first
+    round alone, which no result has chosen; n_places: regions, tiles or cells it rests on.
     """
 
     slide: str
@@ -55,9 +55,10 @@ class SlideSummary(Frozen):
     coverage: float | None = None
     interval_of: str = ""
     first_round: float | None = None
-    n_regions: int | None = None
+    n_places: int | None = None
+    unit: str = "share from 0 to 1"
     engine: str
-    """Name and revision of the predictor whose answers by region it rests on."""
+    """Name and revision of the predictor whose counts or answers it rests on."""
     reason: str = ""
 
 

@@ -33,10 +33,9 @@ FIELD_COLUMNS: Final = tuple(
 )
 """Those of `FieldSummary`; the case has a reason of its own."""
 SLIDE_COLUMNS: Final = (
-    "unit", "slide", "slide_sha256", "n_regions", "interval_of", "first_round", "engine",
+    "unit", "slide", "slide_sha256", "n_places", "interval_of", "first_round", "engine",
 )  # fmt: skip
 """Those that rows of slides add; of a field of the case only `unit` is filled."""
-SHARE_UNIT: Final = "share from 0 to 1"
 NUMBER_UNIT: Final = "number from 0 to 1, see quantity"
 WORK_COLUMNS: Final = (
     "rank", "case_id", "patient_id", "triage_level", "why", "category", "tests", "waiting_days",
@@ -137,7 +136,6 @@ def _slide_cells(slide: SlideSummary) -> dict[str, Any]:
     cells: dict[str, Any] = dict.fromkeys(FIELD_COLUMNS) | slide.model_dump()
     return cells | {
         "field_reason": cells.pop("reason"),
-        "unit": SHARE_UNIT,
         "calibrated": False,
         "informative": False,
         "abstained": slide.value is None,
@@ -194,7 +192,7 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence
         "n_tiles_case": pa.int64(), "n_tiles": pa.int64(), "probability": pa.float64(),
         "low": pa.float64(), "high": pa.float64(), "coverage": pa.float64(),
         "tile_disagreement": pa.float64(), "calibrated": pa.bool_(), "informative": pa.bool_(),
-        "abstained": pa.bool_(), "number": pa.float64(), "n_regions": pa.int64(),
+        "abstained": pa.bool_(), "number": pa.float64(), "n_places": pa.int64(),
         "first_round": pa.float64(),
     }  # fmt: skip
     names = [*columns, "number"]

@@ -23,7 +23,6 @@ from immunopath.reporting.cohort_tables import (
     FIELD_COLUMNS,
     NUMBER_UNIT,
     OPEN,
-    SHARE_UNIT,
     SLIDE_COLUMNS,
     tidy,
     worklist,
@@ -163,7 +162,7 @@ def with_slides() -> CaseRecord:
     base = {"slide": "=S.svs", "slide_sha256": "ab" * 32, "quantity": "q", "engine": "e 1"}
     share = SlideSummary(
         **base, field="slide_til_share", value=0.21, low=0.16, high=0.26, coverage=0.9,
-        interval_of="other regions", first_round=0.27, n_regions=5,
+        interval_of="other regions", first_round=0.27, n_places=5,
     )  # fmt: skip
     none = SlideSummary(**base, field="slide_inflamed_share_1mm2", value=None, reason="3 cells")
     return record("a").model_copy(update={"slides": (share, none)})
@@ -181,7 +180,11 @@ def test_a_slide_is_a_row_per_number_beside_the_fields(tmp_path: Path) -> None:
     share, none = pq.read_table(tmp_path / "cohort.parquet").to_pylist()[8:]
     assert (share["field"], share["value"], share["number"]) == ("slide_til_share", "0.21", 0.21)
     assert (share["low"], share["high"], share["coverage"]) == (0.16, 0.26, 0.9)
-    assert (share["unit"], share["first_round"], share["n_regions"]) == (SHARE_UNIT, 0.27, 5)
+    assert (share["unit"], share["first_round"], share["n_places"]) == (
+        "share from 0 to 1",
+        0.27,
+        5,
+    )
     assert (share["slide"], share["engine"]) == ("=S.svs", "e 1")
     assert (share["interval_of"], share["n_tiles"]) == ("other regions", None)
     assert not share["calibrated"]
