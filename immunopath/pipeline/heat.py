@@ -23,6 +23,9 @@ Event = dict[str, Any]
 STEPS: Final = 200
 """Progress events of a slide at most, after the first one."""
 
+WORTH_PROCESSES: Final = 200
+"""With fewer tiles the start of the processes takes longer than the counting."""
+
 
 @dataclass(frozen=True)
 class CaseHeat:
@@ -55,15 +58,16 @@ def run_heat(
 ) -> CaseHeat | None:
     """Read and count every slide; None without plans. A slide that breaks off is a note.
 
-    workers: processes that do it, 0 = this thread. sink: gets start, progress and end, with the
-    seconds that went to reading and to computing.
+    workers: processes that do it, 0 = this thread, which also does what is small. sink: gets start,
+    progress and end, with the seconds that went to reading and to computing.
     """
     if not plans:
         return None
     tell = sink or (lambda _: None)
     tell({"event": "started", "agent": "heat"})
     started, slides, notes = perf_counter(), list[DenseSlide](), list[str]()
-    with _readers(workers) as readers:
+    total = sum(len(plan.plan.candidates) for plan in plans)
+    with _readers(workers if total >= WORTH_PROCESSES else 0) as readers:
         for plan in plans:
             tell(_told(Progress(plan.name, 0, len(plan.plan.candidates), 0.0, 0.0)))
             try:

@@ -60,12 +60,13 @@ def _blocks(report: CaseReport, found: HeatReport) -> list[Block]:
 
 def _rows(slide: SlideHeat) -> tuple[Pair, ...]:
     rejected = tuple(f"{count:,} {reason}" for reason, count in slide.rejected.items())
+    rest = f"of {slide.grid:,} on the grid; not measured: {listed(rejected)}"
     return (
         Pair(
             f"Measured of {slide.name}",
             f"{slide.measured:,} tiles of {slide.tile_um:g} µm with {slide.tissue_mm2:.3g} mm² of "
             "tissue",
-            f"of {slide.grid:,} on the grid; not measured: {listed(rejected)}",
+            rest if slide.grid else "the image is smaller than one tile",
         ),
         _density(slide),
         _share(slide),

@@ -59,6 +59,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "fewer than ten nuclei" in text
     assert "none has one" in text
     assert "does not fit the stated resolution" in text
+    assert "smaller than one tile" in said(heated(grid=0, measured=0, rejected={}))
 
 
 def test_without_a_pass_there_is_no_section() -> None:
