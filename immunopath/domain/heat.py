@@ -46,6 +46,9 @@ class SlideHeat(Frozen):
     sha256: str
     source: Provenance
     tile_um: float
+    gain: float = Field(gt=0)
+    """Of the stain, by which the engine reads the slide: it rests on the nuclei that the slide has,
+    so densities of slides with unlike gains compare with care."""
     grid: int
     """Places of the grid; those without tissue are glass."""
     measured: int

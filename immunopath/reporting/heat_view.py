@@ -52,7 +52,8 @@ def _blocks(report: CaseReport, found: HeatReport) -> list[Block]:
         if slide.mpp_plausible is False:
             blocks.append(Para(_IMPLAUSIBLE))
         blocks += [Para(f"{slide.name}: {warning}") for warning in slide.warnings]
-        blocks.append(Para(source_text(slide.source), "quiet"))
+        said = f"{source_text(slide.source)}; gain of the stain {slide.gain:.2f}"
+        blocks.append(Para(said, "quiet"))
     if found.slides:
         blocks += [Para(_NO_INTERVAL, "quiet"), Para(_CELLS, "quiet")]
     return [*blocks, *(Para(note) for note in found.notes)]

@@ -12,6 +12,7 @@ def block(name: str = "S.svs", **change: object) -> HeatReport:
             engine="embedded-predictor", revision="nuclei-2", weights_digest="5e" * 32
         ),
         tile_um=250,
+        gain=1.25,
         grid=2000,
         measured=1234,
         rejected={"blur": 3, "glass": 763},

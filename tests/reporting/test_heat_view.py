@@ -32,6 +32,7 @@ def test_every_form_names_engine_counts_shares_and_what_they_are_not() -> None:
         assert "1,234 tiles of 250 µm with 75.1 mm² of tissue" in flat
         assert "763 glass" in flat
         assert "embedded-predictor nuclei-2" in flat
+        assert "gain of the stain 1.25" in flat
         assert "densest tile 7,654 at x 9000, y 5000 px" in flat
         assert "inflamed 0.20 (8), excluded 0.30 (12), desert 0.50 (20)" in flat
         assert "33 less than half of it measured" in flat

@@ -53,7 +53,7 @@ def run_dense(
         sums.add(found)
         if watch is not None:
             watch(Progress(plan.name, len(sums.tiles), total, sums.read_s, sums.work_s))
-    return sums.slide(plan)
+    return sums.slide(plan, gain)
 
 
 def _here(plan: DensePlan, jobs: Sequence[CellJob]) -> Iterator[CellCounts]:

@@ -57,6 +57,7 @@ class Sums:
         self.energies: list[Energy] = []
         self.spots: I64 = np.zeros(4, np.int64)
         self.read_s = self.work_s = 0.0
+        self.gain = 1.0
 
     def add(self, found: CellCounts) -> None:
         """Add one cell."""
@@ -69,16 +70,16 @@ class Sums:
         self.read_s += found.read_s
         self.work_s += found.work_s
 
-    def slide(self, plan: DensePlan) -> DenseSlide:
-        """Return the slide."""
+    def slide(self, plan: DensePlan, gain: float) -> DenseSlide:
+        """Return the slide, read with this gain."""
+        self.gain = gain
         fits = fits_resolution(int(self.areas.sum()), self._median(), coarse_to_fine(self.energies))
         windows, cells = (
             [_withheld(call) for call in calls] if fits is False else calls
             for calls in (self.windows, self.cells)
         )
-        return DenseSlide(
-            plan, tuple(self.tiles), tuple(windows), _summary(plan, self, (windows, cells), fits)
-        )
+        summary = _summary(plan, self, (windows, cells), fits)
+        return DenseSlide(plan, tuple(self.tiles), tuple(windows), summary)
 
     def _median(self) -> float | None:
         """Return the median area, to half a pixel."""
@@ -132,6 +133,7 @@ def _summary(
             preprocess=PREPROCESS,
         ),
         tile_um=TILE_UM,
+        gain=sums.gain,
         grid=len(plan.plan.places),
         measured=len(measured),
         rejected=dict(sorted(rejected.items())),

@@ -95,7 +95,8 @@ def _dense(slide: SlideHeat) -> Iterator[SlideSummary]:
     """Yield share, density and shares of cells over all tissue tiles: no interval, no sample."""
     engine = f"{slide.source.engine} {slide.source.revision}"
     base = {"slide": slide.name, "slide_sha256": slide.sha256, "engine": engine}
-    share, density, cells = slide.corrected_share, slide.lymphocytes_per_mm2, slide.cells.shares
+    share, density = slide.corrected_share, slide.lymphocytes_per_mm2
+    cells: dict[str, float | None] = {**slide.cells.shares}
     yield SlideSummary(
         **base, field=f"{TIL}{ALL_TILES}", quantity=LYMPHOCYTE_SHARE, value=share,
         n_places=slide.measured, reason="" if share is not None else "fewer than ten nuclei",

@@ -72,7 +72,7 @@ def made(
     )
     sums = Sums()
     sums.add(_cell(candidates, area_um2))
-    return sums.slide(plan)
+    return sums.slide(plan, 1.25)
 
 
 def _cell(places: tuple[GridTile, ...], area_um2: float) -> CellCounts:

@@ -62,6 +62,7 @@ def test_every_place_is_measured_once_or_says_why_not(found: DenseSlide) -> None
     assert said.lymphocytes_per_mm2 == pytest.approx(said.n_lymphocytes / said.tissue_mm2)
     assert said.source.engine == "embedded-predictor"
     assert said.source.weights_digest == shipped().digest
+    assert said.gain == look_at_slide(found.plan)[1]
 
 
 def test_borders_of_tiles_and_cells_neither_lose_nor_double_nuclei(
