@@ -40,8 +40,8 @@ class SlideSummary(Frozen):
 
     field: ``slide_til_share``, ``slide_inflamed_share_1mm2`` or kin, with ``_all_tiles`` when a
     dense pass counted it; value, low, high: in `unit`, None when there is none and `reason` says
-    why; interval_of: what the interval covers; first_round: the value from the regions of the first
-    round alone, which no result has chosen; n_places: regions, tiles or cells it rests on.
+    why; interval_of: what the interval covers; first_round: the value from the evenly spread
+    regions of the first round alone; n_places: regions, tiles or cells it rests on.
     """
 
     slide: str

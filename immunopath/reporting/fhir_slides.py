@@ -27,7 +27,8 @@ UNVALIDATED = "Estimated from H&E, unvalidated, research use only; descriptive o
 TIL, CELLS = "slide_til_share", "slide_phenotype_share_1mm2"
 _OTHER_REGIONS = (
     "The interval is that of having read other regions of the slide; the engine's own error is not "
-    "in it. Regions are spread by a fixed rule, not drawn at random."
+    "in it. Regions are spread by a fixed rule, some chosen by darkness or by what others showed; "
+    "none is drawn at random."
 )
 _NO_IIP = (
     "In the form of Lunit SCOPE IO (share of 1 mm² tiles), but by this engine's phenotype of the "
@@ -58,7 +59,8 @@ def _estimate(draft: Draft, number: int, found: SlideEstimate) -> None:
     )
     said = (
         _OTHER_REGIONS,
-        f"Rests on {counted(found.n_regions, 'region')}; the regions of the first round alone "
+        f"Rests on {counted(found.n_regions, 'region')}; the evenly spread ones of the first "
+        f"round alone "
         f"give {'no value' if first is None else share(first)}.",
     )
     title = f"Lymphocyte share of a slide, estimated from H&E: {found.name}"
