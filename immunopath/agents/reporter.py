@@ -54,7 +54,7 @@ _OF_LANGUAGE_MODELS = (
 
 _OF_SLIDES = (
     "Of a slide a few regions of about half a millimetre are read, spread over its tissue by a "
-    "fixed rule and not drawn at random; what none of them meets is not in the report.",
+    "fixed rule and not drawn at random; what none of them meets is in no predicted field.",
     "A few more are read because they look dark on the thumbnail, and regions of further rounds "
     "are chosen by what earlier ones showed: only the share weighted by area allows for that, and "
     "its interval leaves the error of the engine out.",

@@ -12,6 +12,9 @@ from immunopath.cli.options import (
     Config,
     Device,
     Engine,
+    Heat,
+    HeatTiles,
+    HeatWorkers,
     Profile,
     SamplingRegions,
     SamplingRounds,
@@ -40,6 +43,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     config: Config = None,
     sampling_rounds: SamplingRounds = None,
     sampling_regions: SamplingRegions = None,
+    heat: Heat = None,
+    heat_tiles: HeatTiles = None,
+    heat_workers: HeatWorkers = None,
     as_of: AsOf = None,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH|-", help="Write the report as JSON.")
@@ -51,6 +57,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     tiles: Annotated[Path | None, typer.Option(help="Write tiles as QuPath GeoJSON.")] = None,
     anndata: Annotated[
         Path | None, typer.Option(help="Write tiles and embeddings as AnnData (.h5ad).")
+    ] = None,
+    heat_geojson: Annotated[
+        Path | None, typer.Option(help="Write the heat as QuPath GeoJSON; asks for --heat.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No report on the terminal.")] = False,
 ) -> None:
@@ -68,9 +77,12 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         "device": device,
         "sampling_rounds": sampling_rounds,
         "sampling_regions": sampling_regions,
+        "heat": True if heat is None and heat_geojson is not None else heat,
+        "heat_tiles": heat_tiles,
     }
     facts = (clinical, case_id, patient_id, config)
-    request = Request(tuple(images), mpp, *facts, engines, tuple(region or ()))
-    beside = SideFiles(nuclei=nuclei, tiles=tiles, anndata=anndata)
+    regions = tuple(region or ())
+    request = Request(tuple(images), mpp, *facts, engines, regions, heat_workers)
+    beside = SideFiles(nuclei=nuclei, tiles=tiles, anndata=anndata, heat=heat_geojson)
     outputs = Outputs(json_path, html, md, fhir, beside, quiet)
     raise typer.Exit(analyze_case(request, outputs, as_of_date(as_of)))

@@ -1,21 +1,25 @@
 """``immunopath analyze``: one case from files to reports."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
+from rich.text import Text
 
 from immunopath.cli.exits import EXIT_REFUSED
 from immunopath.cli.options import settings_of
+from immunopath.cli.pace import EventWords
 from immunopath.domain.base import fault_of
 from immunopath.domain.case import Case, named_after
 from immunopath.domain.clinical import ClinicalContext
-from immunopath.domain.errors import CaseFileError, OutputError
+from immunopath.domain.errors import CaseFileError, InputError, OutputError
 from immunopath.domain.region import region_of
 from immunopath.domain.report import CaseStatus
 from immunopath.domain.units import checked_mpp
@@ -38,6 +42,8 @@ class Request:
     config: Path | None
     engines: Mapping[str, object]
     regions: tuple[str, ...] = ()
+    heat_workers: int | None = None
+    """Processes of a dense pass; None = one per core."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,17 @@ def analyze_case(request: Request, outputs: Outputs, as_of: date) -> int:
 
         require_fhir()
     settings = settings_of(request.config, **request.engines)
+    if outputs.files.heat is not None and not settings.heat:
+        raise InputError(f"{outputs.files.heat}: --no-heat leaves nothing to write there")
     case = _case(request)
-    with ImmunoPath(settings=settings) as engines:
+    with ImmunoPath(settings=settings, heat_workers=_workers(request)) as engines:
         report = _with_progress(engines, case, outputs, as_of)
     _write(report, outputs)
     return EXIT_REFUSED if report.status is CaseStatus.refused else 0
+
+
+def _workers(request: Request) -> int:
+    return (os.cpu_count() or 1) if request.heat_workers is None else request.heat_workers
 
 
 def _case(request: Request) -> Case:
@@ -104,9 +116,10 @@ def _with_progress(
     if outputs.quiet or not console.is_terminal:
         return engines.analyze(case, as_of=as_of, files=outputs.files)
     with console.status("intake") as status:
+        words = EventWords(perf_counter)
 
         def show(event: dict[str, Any]) -> None:
-            status.update(f"{event['agent']} {event['event']}")
+            status.update(Text(visible(words.of(event))))
 
         return engines.analyze(case, as_of=as_of, on_event=show, files=outputs.files)
 

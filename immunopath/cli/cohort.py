@@ -12,6 +12,8 @@ from immunopath.cli.options import (
     Config,
     Device,
     Engine,
+    Heat,
+    HeatTiles,
     Profile,
     SamplingRegions,
     SamplingRounds,
@@ -37,6 +39,8 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     config: Config = None,
     sampling_rounds: SamplingRounds = None,
     sampling_regions: SamplingRegions = None,
+    heat: Heat = None,
+    heat_tiles: HeatTiles = None,
     as_of: AsOf = None,
     html: Annotated[bool, typer.Option(help="Write one page per case.")] = True,
     fhir: Annotated[
@@ -69,6 +73,8 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
         device=device,
         sampling_rounds=sampling_rounds,
         sampling_regions=sampling_regions,
+        heat=heat,
+        heat_tiles=heat_tiles,
     )
     asked = Asked(
         manifest=manifest,

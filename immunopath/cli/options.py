@@ -26,6 +26,16 @@ SamplingRounds = Annotated[
 SamplingRegions = Annotated[
     int | None, typer.Option(help="Regions of all further rounds of a case. Default: 12.")
 ]
+Heat = Annotated[
+    bool | None,
+    typer.Option("--heat/--no-heat", help="Count every tissue tile, for whole-slide maps."),
+]
+HeatTiles = Annotated[
+    int | None, typer.Option(help="Most tissue tiles of a case for --heat. Default: 20000.")
+]
+HeatWorkers = Annotated[
+    int | None, typer.Option(min=0, help="Processes for --heat. Default: one per core.")
+]
 AsOf = Annotated[str | None, typer.Option(help="Date of the question, YYYY-MM-DD.")]
 Mpp = Annotated[float | None, typer.Option(help="Micrometres per pixel.")]
 Tissue = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="H&E with tissue.")]

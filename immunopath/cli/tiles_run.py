@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from immunopath.cli.exits import EXIT_ERROR, EXIT_REFUSED
+from immunopath.cli.pace import pace
 from immunopath.imaging.slides.reading import Batch
 from immunopath.reporting.text import visible
 from immunopath.training.tiles.inputs import collect
@@ -80,14 +81,9 @@ class Progress:
 
     def line(self, slide_id: str, done: int, total: int) -> str:
         """Return the progress line."""
-        rate = self._tiles / max(time.perf_counter() - self._start, 1e-9)
-        spent = self._read + self._work
-        share = self._read / spent if spent > 0 else 0.0
-        waits = "reading" if share >= 0.5 else "computing"
-        return (
-            f"slide {len(self._seen)}/{self._slides} {slide_id}: {done}/{total} tiles, "
-            f"{rate:.0f} tiles/s, waits on {waits} (reading {share:.0%} of the time)"
-        )
+        going = pace(self._tiles, time.perf_counter() - self._start, self._read, self._work)
+        place = f"slide {len(self._seen)}/{self._slides} {slide_id}"
+        return f"{place}: {done}/{total} tiles, {going}"
 
 
 def _show(record: TilingRecord, out: Path) -> None:

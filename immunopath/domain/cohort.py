@@ -35,6 +35,33 @@ class FieldSummary(Frozen):
     """``agree``, ``disagree``, ``single`` or ``none``; empty when the field is not compared."""
 
 
+class SlideSummary(Frozen):
+    """One number about one whole slide of a case, as the tidy table shows it.
+
+    field: ``slide_til_share``, ``slide_inflamed_share_1mm2`` or kin, with ``_all_tiles`` when a
+    dense pass counted it; value, low, high: in `unit`, None when there is none and `reason` says
+    why; interval_of: what the interval covers; first_round: the value from the evenly spread
+    regions of the first round alone; n_places: regions, tiles or cells it rests on.
+    """
+
+    slide: str
+    """File name of the slide."""
+    slide_sha256: str
+    field: str
+    quantity: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    coverage: float | None = None
+    interval_of: str = ""
+    first_round: float | None = None
+    n_places: int | None = None
+    unit: str = "share from 0 to 1"
+    engine: str
+    """Name and revision of the predictor whose counts or answers it rests on."""
+    reason: str = ""
+
+
 class QueueFacts(Frozen):
     """What the place of a case in the laboratory queue depends on (`guidelines.md` 3.3).
 
@@ -59,7 +86,8 @@ class CaseRecord(Frozen):
     ``partial``, ``refused`` or ``failed``.
     """
 
-    version: Literal["1"] = "1"
+    version: Literal["1", "2"] = "2"
+    """Records of version 1 know nothing of slides: they are read, and a resumed run redoes them."""
     case_id: str
     patient_id: str | None = None
     row: int = Field(ge=0)
@@ -73,6 +101,8 @@ class CaseRecord(Frozen):
     """Laboratory tests that the guideline asks for, most urgent first."""
     queue: QueueFacts | None = None
     fields: tuple[FieldSummary, ...] = ()
+    slides: tuple[SlideSummary, ...] = ()
+    """What is estimated of each slide of which regions were read; empty for other images."""
     findings: tuple[str, ...] = ()
     """Codes of the findings."""
     quality: tuple[str, ...] = ()

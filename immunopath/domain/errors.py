@@ -7,6 +7,7 @@
     │   ├── ImageReadError      missing, empty, truncated, mislabelled, too large, unsupported mode
     │   ├── ResolutionError     mpp is not a number of micrometres per pixel, or out of range
     │   ├── RegionError         a picked region is no box, lies outside its slide or on another one
+    │   ├── HeatTooLarge        a slide has more tissue tiles than a dense pass may read
     │   ├── CaseFileError       a clinical YAML or configuration file is invalid
     │   ├── EngineSpecError     an engine string cannot be understood
     │   ├── CohortError         a manifest, a barcode or the choice of samples cannot be used
@@ -86,6 +87,10 @@ class ResolutionError(InputError):
 
 class RegionError(InputError):
     """A picked region is no box of whole pixels, lies outside its slide or on another region."""
+
+
+class HeatTooLarge(InputError):
+    """The slides of a case have more tissue tiles than a dense pass may read."""
 
 
 class CaseFileError(InputError):

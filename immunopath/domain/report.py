@@ -10,6 +10,7 @@ from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.drug import DrugProfile
 from immunopath.domain.finding import Agreement, Finding, TrustRow
 from immunopath.domain.guidance import Guidance
+from immunopath.domain.heat import HeatReport
 from immunopath.domain.outcome import Outcome
 from immunopath.domain.prediction import (
     BiomarkerProfile,
@@ -93,3 +94,5 @@ class CaseReport(Frozen):
     provenance: ReportProvenance
     sampling: SamplingReport | None = Field(default=None, exclude_if=lambda found: found is None)
     """How the slides of the case were sampled; absent from the JSON of a case without slides."""
+    heat: HeatReport | None = Field(default=None, exclude_if=lambda found: found is None)
+    """What a dense pass over the slides counted; absent from the JSON unless it was asked for."""

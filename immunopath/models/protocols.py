@@ -14,12 +14,8 @@ RGB = npt.NDArray[np.uint8]
 """An image, shape (height, width, 3), sRGB, uint8."""
 
 
-class TileSource(Protocol):
-    """The accepted tiles of one case, decoded once, resampled on demand."""
-
-    @property
-    def tiles(self) -> Sequence[TileSummary]:
-        """Accepted tiles in reading order, image by image."""
+class TilePixels(Protocol):
+    """The pixels of tiles that are known by their ids."""
 
     def pixels(self, tile_id: str, mpp: float, halo_um: float = 0.0) -> RGB:
         """Return a tile at `mpp` (µm per pixel), shape (h, w, 3) uint8.
@@ -30,6 +26,14 @@ class TileSource(Protocol):
 
     def halo(self, tile_id: str, halo_um: float) -> tuple[float, float, float, float]:
         """Return the halo really available, in µm: left, top, right, bottom."""
+
+
+class TileSource(TilePixels, Protocol):
+    """The accepted tiles of one case, decoded once, resampled on demand."""
+
+    @property
+    def tiles(self) -> Sequence[TileSummary]:
+        """Accepted tiles in reading order, image by image."""
 
     def image(self, image_index: int, max_px: int) -> RGB:
         """Return a whole image reduced to at most `max_px` on its longer side."""

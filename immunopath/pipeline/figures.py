@@ -6,7 +6,9 @@ import numpy as np
 from immunopath.agents.context import Workspace
 from immunopath.domain.outcome import Ok
 from immunopath.domain.report import CaseReport
+from immunopath.models.embedded.dense_sums import DenseSlide
 from immunopath.models.protocols import NucleiTable
+from immunopath.pipeline.heat_map import heat_figures
 from immunopath.pipeline.slide_map import slide_maps
 from immunopath.reporting.figures import FigureImage, Figures
 
@@ -20,14 +22,23 @@ def neighbour_ids(report: CaseReport) -> frozenset[str]:
     return frozenset(n.neighbour_id for n in shown)
 
 
-def make_figures(report: CaseReport, workspace: Workspace, neighbours: dict[str, bytes]) -> Figures:
-    """Return the display images with their nuclei; `neighbours` are thumbnails by id."""
+def make_figures(
+    report: CaseReport,
+    workspace: Workspace,
+    neighbours: dict[str, bytes],
+    heat: tuple[DenseSlide, ...] = (),
+) -> Figures:
+    """Return the display images with their nuclei; `neighbours` are thumbnails by id.
+
+    heat: slides of a dense pass, which get maps of their own.
+    """
     images = tuple(
         _figure(report, workspace, index, MAX_SIDE_PX) for index in range(len(report.images))
     )
     wanted = neighbour_ids(report)
     return Figures(
         images=(*slide_maps(report, workspace, MAX_SIDE_PX), *images),
+        heat=heat_figures(heat, MAX_SIDE_PX),
         neighbour_jpegs={key: jpeg for key, jpeg in neighbours.items() if key in wanted},
     )
 

@@ -16,7 +16,7 @@ from immunopath.domain.case import Case
 from immunopath.domain.outcome import Failed, Ok, why_not
 from immunopath.domain.quality import ImageSummary
 from immunopath.domain.region import region_text
-from immunopath.domain.report import ReportProvenance
+from immunopath.domain.report import CaseReport, CaseStatus, ReportProvenance
 from immunopath.domain.sampling import SamplingBudget
 from immunopath.models.foundation.sources import judge
 from immunopath.models.lazy import LazyAtlas, LazyEngine
@@ -27,6 +27,7 @@ from immunopath.pipeline.cohort.cohort import CohortResult, Machines, run_cohort
 from immunopath.pipeline.cohort.manifest import rows_of
 from immunopath.pipeline.figures import make_figures, neighbour_ids
 from immunopath.pipeline.graph import build_graph
+from immunopath.pipeline.heat import CaseHeat, plan_heat, run_heat
 from immunopath.pipeline.settings import ProfileName, Settings
 from immunopath.pipeline.side_files import SideFiles
 from immunopath.reporting.rendered import RenderedReport
@@ -45,7 +46,8 @@ class ImmunoPath:
             report = path.analyze(Case(case_id="P-17", images="core.tif", mpp=0.5))
 
     Raises `EngineSpecError` at once for an engine string that cannot be understood, options
-    included; loading an engine waits until a case needs it.
+    included; loading an engine waits until a case needs it. heat_workers: processes that count a
+    slide when the settings ask for its heat; 0 = the calling thread. The result is the same.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per role, as users type them
@@ -59,6 +61,7 @@ class ImmunoPath:
         device: str = "cpu",
         settings: Settings | None = None,
         checkpoints: str | Path | None = None,
+        heat_workers: int = 0,
     ) -> None:
         values: dict[str, object] = {
             "profile": profile,
@@ -75,6 +78,7 @@ class ImmunoPath:
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }
         self._atlas = LazyAtlas(self.settings.atlas)
+        self._heat_workers = heat_workers
         self._checkpoints = None if checkpoints is None else Checkpoints(checkpoints)
         self._graph = build_graph(self._checkpoints.saver if self._checkpoints else None)
 
@@ -108,6 +112,7 @@ class ImmunoPath:
         Raises `ImageReadError` and its kin for input that cannot be read at all; unusable input
         (not H&E, no tissue) is a report with ``status: refused``. Works inside a running loop.
         """
+        planned = plan_heat(case, self.settings)
         context = self._context(case, as_of)
         given, config = self._input(case, context)
         state: CaseState = {}
@@ -117,7 +122,10 @@ class ImmunoPath:
         with closing(stream):  # before anything else closes the file that its threads write to
             for mode, payload in stream:
                 state = _take(mode, payload, state, on_event)
-        return self._finish(state, context, files, figures=figures)
+        report = self._report(state)
+        refused = report.status is CaseStatus.refused
+        heat = None if refused else run_heat(planned, self._heat_workers, on_event)
+        return self._finish(report, context, files, heat, figures=figures)
 
     async def aanalyze(
         self,
@@ -187,19 +195,32 @@ class ImmunoPath:
             checkpointed=self._checkpoints is not None,
         )
 
-    def _finish(
-        self, state: CaseState, context: RunContext, files: SideFiles, *, figures: bool
-    ) -> RenderedReport:
+    def _report(self, state: CaseState) -> CaseReport:
+        """Return the graph's report; raises intake's failure, or that there is none."""
         _raise_if_unreadable(state)
         outcome = REPORT.read(state)
         if not isinstance(outcome, Ok):
             raise errors.ImmunoPathError(f"no report could be made: {why_not(outcome)}")
-        report = RenderedReport.of(outcome.value, _stamped(outcome.value))
-        files.write(report, context.workspace)
+        return outcome.value
+
+    def _finish(
+        self,
+        found: CaseReport,
+        context: RunContext,
+        files: SideFiles,
+        heat: CaseHeat | None,
+        *,
+        figures: bool,
+    ) -> RenderedReport:
+        if heat is not None:
+            found = found.model_copy(update={"heat": heat.report})
+        report = RenderedReport.of(found, _stamped(found))
+        slides = heat.slides if heat else ()
+        files.write(report, context.workspace, slides)
         if not figures:
             return report
         thumbnails = self._atlas.thumbnails(neighbour_ids(report))
-        pictures = make_figures(report, context.workspace, thumbnails)
+        pictures = make_figures(report, context.workspace, thumbnails, slides)
         return report.with_figures(pictures)
 
 

@@ -37,6 +37,10 @@ class Settings(Frozen):
     """How often a slide may be read further when the evidence is thin; 0 = never."""
     sampling_regions: int = Field(default=12, ge=0, le=200)
     """How many regions all further rounds of a case may read."""
+    heat: bool = False
+    """Whether every tissue tile of the images is counted as well, for the maps of the report."""
+    heat_tiles: int = Field(default=20_000, ge=1, le=1_000_000)
+    """Most tissue tiles of 250 µm that a case may have for it; more are refused, never skipped."""
 
     @field_validator("atlas", mode="before")
     @classmethod

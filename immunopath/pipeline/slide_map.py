@@ -14,6 +14,8 @@ from immunopath.reporting.text import counted
 
 FULL_SHARE = 0.5
 """Share of lymphocyte-like nuclei at which the colour scale ends."""
+RgbColour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 _LINE_PX, _FONT = 2, cv2.FONT_HERSHEY_SIMPLEX
 _MIN_SIDE_PX = 800
 
@@ -59,7 +61,7 @@ def _shares(nuclei: NucleiTable | None, regions: dict[int, Box]) -> dict[int, fl
 def _map(
     picture: SlidePicture, regions: dict[int, Box], shares: dict[int, float], max_px: int
 ) -> FigureImage:
-    rgb = _sized(picture.pixels, max_px)
+    rgb = sized(picture.pixels, max_px)
     height, width = rgb.shape[:2]
     scale = (width / picture.box[2], height / picture.box[3])
     for number, (index, box) in enumerate(regions.items(), 1):
@@ -99,15 +101,18 @@ def _caption(regions: dict[int, Box], shares: dict[int, float]) -> str:
     )
 
 
-def _colour(share: float | None) -> tuple[int, int, int]:
-    if share is None:
-        return (90, 90, 90)
-    level = np.full((1, 1), round(255 * min(share / FULL_SHARE, 1.0)), np.uint8)
-    blue, green, red = np.asarray(cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS))[0, 0].tolist()
+def _colour(share: float | None) -> RgbColour:
+    return (90, 90, 90) if share is None else viridis(share / FULL_SHARE)
+
+
+def viridis(level: float) -> RgbColour:
+    """Return the colour of a level from 0 (violet) to 1 and more (yellow)."""
+    step = np.full((1, 1), round(255 * min(level, 1.0)), np.uint8)
+    blue, green, red = np.asarray(cv2.applyColorMap(step, cv2.COLORMAP_VIRIDIS))[0, 0].tolist()
     return int(red), int(green), int(blue)
 
 
-def _sized(rgb: RGB, max_px: int) -> RGB:
+def sized(rgb: RGB, max_px: int) -> RGB:
     """Return a copy whose longer side lies between 800 px and `max_px`, to draw on."""
     longest = max(rgb.shape[:2])
     factor = min(max_px, max(_MIN_SIDE_PX, longest)) / longest

@@ -1,4 +1,4 @@
-"""The tables of a cohort: one row per case and field, and the laboratory's worklist."""
+"""The tables of a cohort: a row per case and field and per slide and number, and the worklist."""
 
 import csv
 import io
@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
+from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts, SlideSummary
 from immunopath.domain.files import writing
+from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.guidelines.review import defused
 from immunopath.guidelines.triage import order_cohort
 
@@ -31,6 +32,11 @@ FIELD_COLUMNS: Final = tuple(
     "field_reason" if name == "reason" else name for name in FieldSummary.model_fields
 )
 """Those of `FieldSummary`; the case has a reason of its own."""
+SLIDE_COLUMNS: Final = (
+    "unit", "slide", "slide_sha256", "n_places", "interval_of", "first_round", "engine",
+)  # fmt: skip
+"""Those that rows of slides add; of a field of the case only `unit` is filled."""
+NUMBER_UNIT: Final = "number from 0 to 1, see quantity"
 WORK_COLUMNS: Final = (
     "rank", "case_id", "patient_id", "triage_level", "why", "category", "tests", "waiting_days",
     "tissue_at_risk", "exploratory_order", "exploratory_basis", "file",
@@ -90,7 +96,10 @@ def _exploratory(queue: Sequence[QueueFacts]) -> tuple[str, dict[str, int]]:
 def tidy(
     records: Iterable[CaseRecord], lines: Iterable[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield one row per case and field; a case without a report is one row without a field.
+    """Yield one row per case and field, then one per slide of the case and number.
+
+    A case without a report is one row without a field. No number of a slide is a field of the case:
+    it is neither calibrated nor validated, and has no part in the worklist.
 
     lines: the `worklist` of the records.
     """
@@ -112,13 +121,25 @@ def tidy(
             "findings": " ".join(record.findings),
         }
         fields = [_field_cells(field) for field in record.fields]
-        empty: dict[str, Any] = dict.fromkeys(FIELD_COLUMNS)
+        fields += [_slide_cells(slide) for slide in record.slides]
+        empty: dict[str, Any] = dict.fromkeys((*FIELD_COLUMNS, *SLIDE_COLUMNS))
         yield from (case | field for field in fields or [empty])
 
 
 def _field_cells(field: FieldSummary) -> dict[str, Any]:
-    cells = field.model_dump()
-    return cells | {"field_reason": cells.pop("reason")}
+    cells = field.model_dump() | dict.fromkeys(SLIDE_COLUMNS)
+    unit = NUMBER_UNIT if FIELD_VALUES.get(field.field, ()) is None else None
+    return cells | {"field_reason": cells.pop("reason"), "unit": unit}
+
+
+def _slide_cells(slide: SlideSummary) -> dict[str, Any]:
+    cells: dict[str, Any] = dict.fromkeys(FIELD_COLUMNS) | slide.model_dump()
+    return cells | {
+        "field_reason": cells.pop("reason"),
+        "calibrated": False,
+        "informative": False,
+        "abstained": slide.value is None,
+    }
 
 
 def write_csv(
@@ -151,7 +172,7 @@ def write_tables(
 
     lines: the `worklist` of the records.
     """
-    columns = (*CASE_COLUMNS, *FIELD_COLUMNS)
+    columns = (*CASE_COLUMNS, *FIELD_COLUMNS, *SLIDE_COLUMNS)
     write_csv(out / "cohort.csv", tidy(records, lines), columns)
     write_csv(out / "worklist.csv", lines, WORK_COLUMNS, worklist_head(records))
     names = ["cohort.csv", "worklist.csv"]
@@ -171,7 +192,8 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence
         "n_tiles_case": pa.int64(), "n_tiles": pa.int64(), "probability": pa.float64(),
         "low": pa.float64(), "high": pa.float64(), "coverage": pa.float64(),
         "tile_disagreement": pa.float64(), "calibrated": pa.bool_(), "informative": pa.bool_(),
-        "abstained": pa.bool_(), "number": pa.float64(),
+        "abstained": pa.bool_(), "number": pa.float64(), "n_places": pa.int64(),
+        "first_round": pa.float64(),
     }  # fmt: skip
     names = [*columns, "number"]
     schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in names])

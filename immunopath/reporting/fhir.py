@@ -1,7 +1,8 @@
 """One report as a FHIR R4B bundle, for research systems that read FHIR (`guidelines.md` 5.3).
 
 * measured or stated facts: Observation, Condition, Specimen (`fhir_measured`, `fhir_clinical`)
-* predictions from H&E: RiskAssessment only, never an Observation (`fhir_predicted`)
+* predictions from H&E: RiskAssessment only, never an Observation (`fhir_predicted`), those of a
+  whole slide too (`fhir_slides`)
 * tests, options, findings: ServiceRequest, CarePlan in a RequestGroup, DetectedIssue; all
   ``proposal`` and ``draft``. There is no medication resource of any kind (`fhir_guidance`)
 * the answer, the report, who made them: GuidanceResponse, DiagnosticReport, Device, Provenance
@@ -25,6 +26,7 @@ from immunopath.reporting.fhir_engine import add_provenance, add_software
 from immunopath.reporting.fhir_guidance import add_guidance
 from immunopath.reporting.fhir_measured import add_measured
 from immunopath.reporting.fhir_predicted import add_predicted
+from immunopath.reporting.fhir_slides import add_slides
 
 
 def fhir_bundle(report: CaseReport) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def fhir_bundle(report: CaseReport) -> dict[str, Any]:
         add_measured(draft)
         add_clinical(draft)
         add_predicted(draft)
+        add_slides(draft)
         add_guidance(draft)
     add_answer(draft)
     add_report(draft)

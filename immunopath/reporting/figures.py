@@ -8,10 +8,18 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
+class Swatch:
+    """A colour of a map, ``#rrggbb``, and what it stands for."""
+
+    colour: str
+    label: str
+
+
+@dataclass(frozen=True)
 class FigureImage:
     """One input image, reduced for display, with what was found on it.
 
-    jpeg: encoded sRGB bytes; width, height: displayed pixels; um_per_px: displayed scale.
+    jpeg: encoded sRGB bytes, JPEG or PNG; width, height: displayed pixels; um_per_px: their scale.
     x, y: nuclei in displayed pixels (float32, length n); is_lymphocyte, in_nest: bool, length n.
     """
 
@@ -26,6 +34,8 @@ class FigureImage:
     in_nest: npt.NDArray[np.bool_]
     caption: str = ""
     """What is seen, when it is not the nuclei."""
+    legend: tuple[Swatch, ...] = ()
+    """The colours of a map, in order."""
 
 
 @dataclass(frozen=True)
@@ -33,5 +43,7 @@ class Figures:
     """All pictures of one report."""
 
     images: tuple[FigureImage, ...] = ()
+    heat: tuple[FigureImage, ...] = ()
+    """Maps of a dense pass, two for each slide."""
     neighbour_jpegs: Mapping[str, bytes] = field(default_factory=dict)
     """Thumbnail bytes by `Neighbour.neighbour_id`."""

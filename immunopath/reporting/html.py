@@ -24,6 +24,7 @@ def render_html(report: CaseReport, figures: Figures | None = None) -> str:
         page=document(report),
         refused=report.status is CaseStatus.refused,
         figures=[overlay(image, assumed=image.name in assumed) for image in shown],
+        heat=[overlay(image) for image in figures.heat] if figures else [],
         thumbnails={key: data_address(data) for key, data in thumbnails.items()},
         no_figure=_NO_PIXELS if figures is None else _NO_FIGURE,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from immunopath.reporting.figures import FigureImage
+from immunopath.reporting.figures import FigureImage, Swatch
 from immunopath.reporting.text import counted, visible
 
 _SCALE_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -41,6 +41,7 @@ class Overlay:
     bar_label: str
     caption: str
     scale_note: str
+    legend: tuple[Swatch, ...] = ()
 
 
 def overlay(image: FigureImage, *, assumed: bool = False) -> Overlay:
@@ -70,6 +71,7 @@ def overlay(image: FigureImage, *, assumed: bool = False) -> Overlay:
         caption=image.caption or _caption(image, lymphocyte, other, nested),
         scale_note=f"Shown at {image.um_per_px:.3g} µm per pixel"
         + (", assumed: nobody stated the resolution." if assumed else "."),
+        legend=image.legend,
     )
 
 

@@ -26,6 +26,7 @@ from immunopath.reporting.document import (
     Tone,
 )
 from immunopath.reporting.drug_view import drugs_section
+from immunopath.reporting.heat_view import heat_sections
 from immunopath.reporting.missing_view import missing_section
 from immunopath.reporting.option_words import with_regimen_names
 from immunopath.reporting.provenance_view import provenance_section
@@ -86,6 +87,7 @@ def _full(report: CaseReport) -> tuple[Section, ...]:
         predicted.prediction_section(report),
         _counts(report),
         *sampling_sections(report),
+        *heat_sections(report),
         image.neighbours_section(report),
         drugs_section(report),
         *(_why(guidance) if guidance else ()),

@@ -30,6 +30,7 @@ QUANTITIES = {
     "lymphocyte_share_of_nuclei": "share of all nuclei that look like lymphocytes",
     "lymphocyte_layout_against_nests": "where lymphocyte-like nuclei lie against the nests",
     "hint_equal_to_lymphocyte_share": "the TIL fraction, shown again",
+    "share_of_1mm2_cells_by_engine_phenotype": "share of 1 mm² cells by the engine's phenotype",
     "undeclared": "not declared by the engine",
 }
 _FEATURES = {

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import samples_guidance as guidance
+import samples_heat
+import samples_sampling
 from PIL import Image
 
 from immunopath.domain.clinical import ClinicalContext
@@ -488,6 +490,8 @@ def hostile(text: str) -> RenderedReport:
                 )
             ),
             "drugs": Failed(error_id=text, message=text),
+            "sampling": samples_sampling.block(name=text),
+            "heat": samples_heat.block(name=text),
         }
     )
 
@@ -499,6 +503,8 @@ def every_sample() -> dict[str, RenderedReport]:
         "test_first": test_first(),
         "partial": partial(),
         "refused": refused(),
+        "sampled": full().model_copy(update={"sampling": samples_sampling.block()}),
+        "heated": full().model_copy(update={"heat": samples_heat.block()}),
         "long_id": full().model_copy(update={"case_id": "A" * 200}),
         "long_wide": test_first().model_copy(update={"case_id": "肺" * 100}),
         "long_strings": hostile("x" * 200),

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts
+from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts, SlideSummary
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.reporting import cohort_tables
 from immunopath.reporting.cohort_page import summary_page, worklist_page
@@ -21,7 +21,9 @@ from immunopath.reporting.cohort_tables import (
     CASE_COLUMNS,
     CLOSED,
     FIELD_COLUMNS,
+    NUMBER_UNIT,
     OPEN,
+    SLIDE_COLUMNS,
     tidy,
     worklist,
     worklist_head,
@@ -72,7 +74,7 @@ def test_a_case_is_a_row_per_field_and_a_failed_one_a_row_without() -> None:
     assert {row["rank"] for row in rows[:8]} == {1}
     assert (rows[8]["field"], rows[8]["reason"], rows[8]["rank"]) == (None, "<b>cut off</b>", None)
     assert rows[0]["field_reason"] == "cannot be seen"
-    assert set(rows[0]) == {*CASE_COLUMNS, *FIELD_COLUMNS}
+    assert set(rows[0]) == set(rows[8]) == {*CASE_COLUMNS, *FIELD_COLUMNS, *SLIDE_COLUMNS}
 
 
 def test_the_exploratory_order_goes_by_one_quantity_and_changes_no_rank() -> None:
@@ -154,6 +156,49 @@ def test_a_table_is_written_without_holding_its_rows(tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv", rows(), ("x",))
     assert most <= 2
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 51
+
+
+def with_slides() -> CaseRecord:
+    base = {"slide": "=S.svs", "slide_sha256": "ab" * 32, "quantity": "q", "engine": "e 1"}
+    share = SlideSummary(
+        **base, field="slide_til_share", value=0.21, low=0.16, high=0.26, coverage=0.9,
+        interval_of="other regions", first_round=0.27, n_places=5,
+    )  # fmt: skip
+    none = SlideSummary(**base, field="slide_inflamed_share_1mm2", value=None, reason="3 cells")
+    return record("a").model_copy(update={"slides": (share, none)})
+
+
+def test_a_slide_is_a_row_per_number_beside_the_fields(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    records = [with_slides()]
+    lines = worklist(records, AS_OF)
+    assert lines == worklist([record("a")], AS_OF)
+    rows = list(tidy(records, lines))
+    assert rows[:8] == list(tidy([record("a")], lines))
+    assert {row["rank"] for row in rows} == {1}
+    write_tables(tmp_path, records, lines)
+    share, none = pq.read_table(tmp_path / "cohort.parquet").to_pylist()[8:]
+    assert (share["field"], share["value"], share["number"]) == ("slide_til_share", "0.21", 0.21)
+    assert (share["low"], share["high"], share["coverage"]) == (0.16, 0.26, 0.9)
+    assert (share["unit"], share["first_round"], share["n_places"]) == (
+        "share from 0 to 1",
+        0.27,
+        5,
+    )
+    assert (share["slide"], share["engine"]) == ("=S.svs", "e 1")
+    assert (share["interval_of"], share["n_tiles"]) == ("other regions", None)
+    assert not share["calibrated"]
+    assert not share["informative"]
+    assert (none["abstained"], none["field_reason"], none["number"]) == (True, "3 cells", None)
+    with (tmp_path / "cohort.csv").open(newline="") as stream:
+        shown = list(csv.DictReader(stream))[8]
+    assert (shown["slide"], shown["field"]) == ("'=S.svs", "slide_til_share")
+
+
+def test_a_number_of_the_case_has_a_unit_and_a_word_has_none() -> None:
+    rows = {row["field"]: row for row in tidy([record("a")], [])}
+    assert rows["til_fraction"]["unit"] == NUMBER_UNIT
+    assert rows["immune_phenotype"]["unit"] is None
 
 
 def test_the_pages_escape_and_say_what_is_missing() -> None:

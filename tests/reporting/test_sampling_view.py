@@ -1,66 +1,18 @@
 """How slides were sampled, in every form of the report."""
 
 import samples
+import samples_sampling
 from rich.console import Console
 
 from immunopath.domain.report import CaseReport
-from immunopath.domain.sampling import (
-    PhenotypeShares,
-    SamplingBudget,
-    SamplingReport,
-    SamplingRound,
-    SlideEstimate,
-    SlideSampling,
-    Stratum,
-)
 from immunopath.reporting.html import render_html
 from immunopath.reporting.markdown import render_markdown
 from immunopath.reporting.sampling_view import sampling_sections
 from immunopath.reporting.terminal import render_terminal
 
-SHA = "ab" * 32
-STRATA = tuple(Stratum(image=i, places=4) for i in range(5))
-
 
 def sampled(first_alone: float | None = 0.27) -> CaseReport:
-    estimate = SlideEstimate(
-        name="S.svs",
-        sha256=SHA,
-        quantity="lymphocyte_share_of_nuclei",
-        value=0.21,
-        interval=(0.16, 0.26),
-        coverage=0.9,
-        n_regions=5,
-        first_round_value=first_alone,
-    )
-    shares = PhenotypeShares(
-        name="S.svs",
-        sha256=SHA,
-        quantity="share_of_1mm2_cells_by_engine_phenotype",
-        n_cells=9,
-        n_unjudged=1,
-        seen_mm2=0.262,
-        shares={"inflamed": 0.2, "excluded": 0.3, "desert": 0.5},
-        inflamed_interval=(0.1, 0.4),
-        coverage=0.9,
-    )
-    slide = SlideSampling(
-        name="S.svs", sha256=SHA, candidates=20, side_um=512, strata=STRATA, first=STRATA[:4]
-    )
-    block = SamplingReport(
-        rounds=(
-            SamplingRound(images=(0, 1, 2, 3), because="spread over the tissue"),
-            SamplingRound(images=(4,), because="the engines differ", width_before=0.3),
-        ),
-        slides=(slide,),
-        budget=SamplingBudget(rounds=2, regions=1),
-        stop="budget",
-        stop_reason="1 further regions, as many as allowed",
-        estimates=(estimate,),
-        phenotypes=(shares,),
-        notes=("T.svs: <few> cells.",),
-    )
-    return samples.full().model_copy(update={"sampling": block})
+    return samples.full().model_copy(update={"sampling": samples_sampling.block(first_alone)})
 
 
 def test_every_form_shows_rounds_reason_estimate_and_cells() -> None:

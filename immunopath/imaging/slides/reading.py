@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -37,6 +38,18 @@ _JPEG = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 ]
 """Colour at full resolution: stain detail is what the tiles are for."""
+
+
+class OnSlide(Protocol):
+    """A job that says of which slide it is."""
+
+    @property
+    def path(self) -> Path:
+        """The file of the slide."""
+
+
+J = TypeVar("J", bound=OnSlide)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Batch:
 def run_job(job: Job) -> Batch:
     """Read, judge, normalise, describe and write the tiles of a job."""
     clock = job.clock or (lambda: 0.0)
-    slide = _opened(job.path, job.stated_mpp)
+    slide = opened_slide(job.path, job.stated_mpp)
     read_s, start = 0.0, clock()
     tiles = []
     for number, place in enumerate(job.places):
@@ -97,7 +110,9 @@ def run_job(job: Job) -> Batch:
 
 
 def _seen(job: Job, number: int, place: GridTile, rgb: RGB) -> SeenTile:
-    reason, tissue, pen = _judged(job, place, rgb) if job.check else ("", place.tissue, place.pen)
+    reason, tissue, pen = "", place.tissue, place.pen
+    if job.check:
+        reason, tissue, pen = judge_tile(job.rules, job.mask, place, rgb)
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     blur = float(cv2.Laplacian(grey, cv2.CV_32F).var())
     if reason:
@@ -109,10 +124,12 @@ def _seen(job: Job, number: int, place: GridTile, rgb: RGB) -> SeenTile:
     return SeenTile(place, "", tissue, blur, pen, vector, digest)
 
 
-def _judged(job: Job, place: GridTile, rgb: RGB) -> tuple[str, float, float]:
-    """Return the reason of a rejection, and the shares of tissue and pen."""
-    tissue = round(tissue_share(rgb, job.mask), 4)
-    if tissue < job.rules.min_tissue:
+def judge_tile(
+    rules: TileRules, mask: TissueMask, place: GridTile, rgb: RGB
+) -> tuple[str, float, float]:
+    """Return the reason of a rejection, empty for none, and the shares of tissue and pen."""
+    tissue = round(tissue_share(rgb, mask), 4)
+    if tissue < rules.min_tissue:
         return "glass", tissue, place.pen
     report = assess_quality(rgb)
     ink = next((check.measured for check in report.checks if check.code == "ink"), 0.0)
@@ -120,7 +137,7 @@ def _judged(job: Job, place: GridTile, rgb: RGB) -> tuple[str, float, float]:
     if report.verdict is Verdict.refuse:
         worst = next(check for check in report.checks if check.verdict is Verdict.refuse)
         return _CODES.get(worst.code, worst.code), tissue, pen
-    return ("pen" if pen > job.rules.max_pen else ""), tissue, pen
+    return ("pen" if pen > rules.max_pen else ""), tissue, pen
 
 
 def _written(path: Path, rgb: RGB) -> str:
@@ -135,7 +152,7 @@ def _written(path: Path, rgb: RGB) -> str:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path, stated_mpp: float | None) -> Slide:
+def opened_slide(path: Path, stated_mpp: float | None) -> Slide:
     """Keep the slide of the last job open: a process reads one slide at a time."""
     return open_slide(path, stated_mpp)
 
@@ -159,24 +176,27 @@ class Readers:
             )
 
     def __exit__(self, *_: object) -> None:
-        _opened.cache_clear()
+        opened_slide.cache_clear()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Batch]:
-        """Yield the batches in the order of the jobs, whatever process is done first.
+        """Yield the batches in the order of the jobs; see `each`."""
+        return self.each(run_job, jobs)
 
-        Raises `ImageReadError` for a damaged slide, and when a process dies; the next call starts
-        new ones.
+    def each(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
+        """Yield what `work` makes of each job, in their order, whatever process is done first.
+
+        A few jobs per process are ahead of the caller. Raises `ImageReadError` for a damaged slide,
+        and when a process dies; the next call starts new ones.
         """
         if self._pool is None:
-            yield from map(run_job, jobs)
+            yield from map(work, jobs)
             return
-        waiting: deque[Future[Batch]] = deque()
-        todo = iter(jobs)
+        waiting: deque[Future[R]] = deque()
         try:
-            for job in todo:
-                waiting.append(self._pool.submit(run_job, job))
+            for job in jobs:
+                waiting.append(self._pool.submit(work, job))
                 if len(waiting) >= AHEAD * self._workers:
                     yield waiting.popleft().result()
             while waiting:

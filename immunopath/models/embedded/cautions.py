@@ -30,12 +30,16 @@ def median_area(case: CaseNuclei) -> float | None:
 
 def mpp_plausible(case: CaseNuclei) -> bool | None:
     """Return whether nuclear size and structure fit the resolution; None below 30 nuclei."""
-    area = median_area(case)
-    if area is None or len(case.nuclei) < MIN_NUCLEI:
+    return fits_resolution(len(case.nuclei), median_area(case), case.coarse_to_fine)
+
+
+def fits_resolution(n: int, area_um2: float | None, ratio: float | None) -> bool | None:
+    """Return whether a median area and coarse over fine structure fit; None below 30 nuclei."""
+    if area_um2 is None or n < MIN_NUCLEI:
         return None
-    if case.coarse_to_fine is not None and case.coarse_to_fine > COARSE_TO_FINE:
+    if ratio is not None and ratio > COARSE_TO_FINE:
         return False
-    return PLAUSIBLE_AREA_UM2[0] <= area <= PLAUSIBLE_AREA_UM2[1]
+    return PLAUSIBLE_AREA_UM2[0] <= area_um2 <= PLAUSIBLE_AREA_UM2[1]
 
 
 def crowded_windows(case: CaseNuclei) -> tuple[int, int]:
@@ -78,20 +82,29 @@ def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> t
             f"Pixels of {coarsest_mpp:.2f} µm are coarser than this engine works at: the share "
             "moved by 0.04 on average at 1.0 µm in the fit's own patches."
         )
-    if case.n_candidates and case.n_pigment / case.n_candidates > PIGMENT_SHARE:
+    out += spot_warnings(case.n_pigment, case.n_candidates, *crowded_windows(case))
+    if share is not None and len(case.nuclei) < FEW_NUCLEI:
         out.append(
-            f"{case.n_pigment} dark spots look like pigment and were left out; pigment beside "
+            f"Only {len(case.nuclei)} nuclei: the sampling error of the share alone is large."
+        )
+    return tuple(out)
+
+
+def spot_warnings(n_pigment: int, n_candidates: int, crowded: int, judged: int) -> tuple[str, ...]:
+    """Return what pigment and windows of touching small nuclei say against a count.
+
+    n_pigment: dropped spots of `n_candidates`; crowded, judged: see `crowded_windows`.
+    """
+    out = []
+    if n_candidates and n_pigment / n_candidates > PIGMENT_SHARE:
+        out.append(
+            f"{n_pigment} dark spots look like pigment and were left out; pigment beside "
             "nuclei can still be counted as lymphocytes."
         )
-    crowded, judged = crowded_windows(case)
     if crowded and crowded >= CROWDED_WINDOWS * judged:
         out.append(
             f"In {crowded} of {judged} dense windows of 50 µm small dark nuclei touch: debris in "
             "necrosis or in glands, neutrophils and crowded small epithelium are counted as "
             "lymphocytes too, look at the field."
-        )
-    if share is not None and len(case.nuclei) < FEW_NUCLEI:
-        out.append(
-            f"Only {len(case.nuclei)} nuclei: the sampling error of the share alone is large."
         )
     return tuple(out)

@@ -26,7 +26,7 @@ from immunopath.models.embedded.density import (
     optical_density,
     white_point,
 )
-from immunopath.models.protocols import RGB, TileSource
+from immunopath.models.protocols import RGB, TilePixels, TileSource
 
 HALO_UM = 32.0
 """Covers every stage but the last of the 20 µm neighbour count (its weight there is < 1 %)."""
@@ -87,7 +87,7 @@ def box_of(tile: TileSummary) -> TileBox:
     return TileBox(tile.tile_id, tile.image_index, x, y, width, height)
 
 
-def look_at(source: TileSource, box: TileBox) -> Look:
+def look_at(source: TilePixels, box: TileBox) -> Look:
     """Return a tile with its halo, the left and top halo cut to a multiple of 2 µm."""
     rgb = source.pixels(box.tile_id, WORK_MPP, HALO_UM)
     left, top, _, _ = source.halo(box.tile_id, HALO_UM)
@@ -123,7 +123,7 @@ def look_at_stain(source: TileSource, work: Workspace) -> Stain:
         white[image_index] = white_point(np.sum(histograms, axis=0))
         for look in reversed(looks):
             ready = make_ready(look, white[image_index], work)
-            values.append(_candidate_density(ready))
+            values.append(candidate_density(ready))
     return Stain(white, gain_from(np.concatenate(values)), ready)
 
 
@@ -133,7 +133,7 @@ def _spaced(tiles: Sequence[TileSummary], most: int) -> list[TileSummary]:
     return [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, most)]
 
 
-def _candidate_density(ready: Ready) -> F32:
+def candidate_density(ready: Ready) -> F32:
     """Return the blurred red density of the candidates inside a tile."""
     found, (rows, columns) = ready.found, ready.look.core
     inside = (found.y >= rows.start) & (found.y < rows.stop)

@@ -14,6 +14,7 @@ from immunopath.models.embedded.density import BOOL, I64, Workspace
 from immunopath.models.embedded.features import measure
 from immunopath.models.embedded.looks import (
     Ready,
+    Stain,
     TileBox,
     box_of,
     look_at,
@@ -23,7 +24,7 @@ from immunopath.models.embedded.looks import (
 from immunopath.models.embedded.merge import Nuclei, call_nuclei, merge_nuclei
 from immunopath.models.embedded.scale import Energy, coarse_to_fine, energy
 from immunopath.models.embedded.tissue import TissueGrid, tissue_grid, tissue_mask
-from immunopath.models.protocols import TileSource
+from immunopath.models.protocols import TilePixels, TileSource
 
 BORDER_UM = 1.0
 """A tile also reports nuclei this far beyond its border; twins are dropped afterwards."""
@@ -39,7 +40,7 @@ class CaseNuclei:
     `boxes`): int64, one per nucleus; tissue: tissue area of each tile on the 10 µm grid, from its
     pixels;
     n_pigment, n_candidates: what the colour gate dropped as pigment, of how many peaks;
-    coarse_to_fine: see `scale`, None without structure.
+    energies: structure of each tile, see `scale`.
     """
 
     nuclei: Nuclei
@@ -50,7 +51,12 @@ class CaseNuclei:
     gain: float
     n_pigment: int
     n_candidates: int
-    coarse_to_fine: float | None = None
+    energies: tuple[Energy, ...] = ()
+
+    @property
+    def coarse_to_fine(self) -> float | None:
+        """Coarse over fine structure of all tiles; None without structure."""
+        return coarse_to_fine(self.energies)
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,18 @@ def detect_nuclei(
     `work` holds buffers for reuse from case to case; nothing in the answer lies in them.
     """
     work = work or Workspace()
-    stain = look_at_stain(source, work)
     boxes = tuple(box_of(t) for t in source.tiles)
+    return nuclei_of(source, boxes, look_at_stain(source, work), classifier, work)
+
+
+def nuclei_of(
+    source: TilePixels,
+    boxes: tuple[TileBox, ...],
+    stain: Stain,
+    classifier: NucleiClassifier,
+    work: Workspace,
+) -> CaseNuclei:
+    """Return every nucleus of these tiles, read by a stain that was looked at before."""
     tiles: list[_Tile] = []
     ready = stain.ready
     for box in boxes:
@@ -104,7 +120,7 @@ def detect_nuclei(
         gain=stain.gain,
         n_pigment=sum(tile.field.n_pigment for tile in tiles),
         n_candidates=sum(tile.field.n_candidates for tile in tiles),
-        coarse_to_fine=coarse_to_fine([tile.energy for tile in tiles]),
+        energies=tuple(tile.energy for tile in tiles),
     )
 
 

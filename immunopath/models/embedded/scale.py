@@ -5,6 +5,7 @@ sought at one size and found at it. The energy of the whole field does move.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,7 @@ def energy(maps: BaseMaps, core: tuple[slice, slice]) -> Energy:
     return Energy(pixels, fine * pixels, coarse * pixels)
 
 
-def coarse_to_fine(energies: list[Energy]) -> float | None:
+def coarse_to_fine(energies: Sequence[Energy]) -> float | None:
     """Return the ratio of the standard deviations over all tiles; None without structure."""
     fine = sum(e.fine for e in energies)
     return math.sqrt(sum(e.coarse for e in energies) / fine) if fine > 0 else None

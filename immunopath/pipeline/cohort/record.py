@@ -10,6 +10,7 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import CaseReport
 from immunopath.guidelines.loader import load_knowledge
 from immunopath.guidelines.triage import queue_facts
+from immunopath.pipeline.cohort.slide_rows import slide_summaries
 
 EXPLORATORY: Final = (("cd274_expression", "high"), ("immune_phenotype", "inflamed"))
 """Probabilities that come first among what `exploratory_order` may rank by."""
@@ -30,6 +31,7 @@ def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) 
         tests=_laboratory_tests(guidance),
         queue=_queue(report, guidance),
         fields=_fields(report),
+        slides=slide_summaries(report),
         findings=tuple(finding.code for finding in report.findings),
         quality=tuple(image.quality.verdict.value for image in report.images),
         n_tiles=len(report.tiles),

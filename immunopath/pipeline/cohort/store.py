@@ -30,6 +30,7 @@ MAX_IMAGE_BYTES = 256 * 1024**3
 _BLOCK = 1 << 20
 FHIR: Final = ".fhir.json"
 NOTHING_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
+RECORD_VERSION: Final = CaseRecord.model_fields["version"].default
 
 
 class ResultStore:
@@ -41,7 +42,7 @@ class ResultStore:
     def valid(self, case: Case, key: str) -> CaseRecord | None:
         """Return the case's record if it is of this key and every file is as it was written."""
         record = self.record(case.case_id)
-        if record is None or record.key != key or not key:
+        if record is None or record.key != key or not key or record.version != RECORD_VERSION:
             return None
         stem = f"cases/{safe_name(case.case_id)}"
         own = {f"{stem}{suffix}" for suffix in (".json", ".html", FHIR)}

@@ -6,6 +6,7 @@ import pytest
 from immunopath.models.embedded.cautions import crowded_windows, mpp_plausible, warnings_of
 from immunopath.models.embedded.merge import Nuclei
 from immunopath.models.embedded.nuclei import CaseNuclei
+from immunopath.models.embedded.scale import Energy
 from immunopath.models.embedded.shares import Share
 
 
@@ -34,10 +35,11 @@ def test_the_nuclear_size_speaks_for_or_against_the_resolution(area: float, fits
     assert warnings_of(_case(200, area), None, 0.5) == ()
 
 
-@pytest.mark.parametrize(("ratio", "fits"), [(None, True), (1.15, True), (1.16, False)])
+@pytest.mark.parametrize(("ratio", "fits"), [(None, True), (1.149, True), (1.16, False)])
 def test_structure_speaks_for_or_against_the_resolution(ratio: float | None, fits: bool) -> None:
-    assert mpp_plausible(replace(_case(40), coarse_to_fine=ratio)) is fits
-    assert mpp_plausible(replace(_case(29), coarse_to_fine=ratio)) is None
+    seen = () if ratio is None else (Energy(1, 1.0, ratio**2),)
+    assert mpp_plausible(replace(_case(40), energies=seen)) is fits
+    assert mpp_plausible(replace(_case(29), energies=seen)) is None
 
 
 def test_too_few_nuclei_say_nothing_about_the_resolution() -> None:
