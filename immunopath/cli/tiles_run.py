@@ -95,6 +95,11 @@ def _show(record: TilingRecord, out: Path) -> None:
         typer.echo(visible(_line(slide)))
     total = sum(slide.selected for slide in record.slides)
     rules = record.settings.rules
+    if not any(slide.accepted for slide in record.slides):
+        seen = any(slide.status != "refused" for slide in record.slides)
+        kept = f"{out} holds only the record and thumbnails" if seen else "nothing was written"
+        typer.echo(visible(f"no tile of any slide is usable; {kept}"))
+        return
     typer.echo(
         visible(
             f"{total} tiles of {rules.size_px} px at {rules.target_mpp:g} µm/px in {out}; "
