@@ -11,7 +11,7 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
-from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
+from immunopath.models.foundation.fetch import FileState, fetch, pinned_repos, verify
 from immunopath.models.foundation.medgemma.probe import Estimate, ProbeResult
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.sources import patterns_for, sources_of
@@ -40,17 +40,27 @@ def fetch_all(wanted: Sequence[str], revision: str | None) -> None:
 
 
 def verify_all(wanted: Sequence[str]) -> bool:
-    """Read every file again; returns whether all are as pinned (folders: whole)."""
+    """Read every file again; returns whether all are as pinned (folders: whole).
+
+    Raises `InputError` where there is no file to read: nothing was verified then.
+    """
     named = [(s.name, s.revision) for text in wanted for s in _sources(text)]
     asked = named if wanted else [(repo, None) for repo in pinned_repos()]
-    states = [state for source in dict.fromkeys(asked) for state in verify(*source)]
+    states = [state for source in dict.fromkeys(asked) for state in _verified(*source)]
+    if not states:
+        raise InputError("nothing was fetched here; see 'immunopath models fetch --help'")
     show_table(
         ("source", "file", "state", "SHA-256"),
         [(s.source, s.name, s.state, s.sha256[:16]) for s in states],
     )
-    if not states:
-        typer.echo("nothing was fetched here")
     return all(state.state in {"ok", "not pinned"} for state in states)
+
+
+def _verified(source: str, revision: str | None) -> list[FileState]:
+    states = verify(source, revision)
+    if not states:
+        raise InputError(f"{source}: holds no file of a checkpoint; name the folder of one")
+    return states
 
 
 def probe_engine(
