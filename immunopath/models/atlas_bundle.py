@@ -75,7 +75,7 @@ def write_bundle(
 def read_bundle(path: Path) -> tuple[AtlasHeader, tuple[AtlasEntry, ...], bytes]:
     """Return header, entries and vector bytes; raises `EngineUnavailable` naming the file."""
     target = bundle_path(path)
-    if not target.is_file():
+    if not target.is_file() or not target.stat().st_size:
         raise EngineUnavailable(f"{target}: no atlas here; make one with 'immunopath atlas build'")
     try:
         with zipfile.ZipFile(target) as archive:

@@ -20,6 +20,7 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
     first_line,
 )
+from immunopath.domain.files import open_regular
 from immunopath.models.foundation.hub_errors import (
     hub_failures,
     is_offline,
@@ -216,7 +217,7 @@ def sha256_of(path: Path) -> str:
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
         if key not in _known:
             digest = hashlib.sha256()
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 while block := stream.read(_BLOCK):
                     digest.update(block)
             _known[key] = digest.hexdigest()

@@ -24,7 +24,7 @@ from immunopath.domain.base import first_fault
 from immunopath.domain.case import Case
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, InputError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import require_content, require_file
 from immunopath.domain.units import checked_mpp
 from immunopath.guidelines.casefile import StrictLoader, clinical_of, load_clinical
 from immunopath.guidelines.vocabulary import KEYS
@@ -94,7 +94,7 @@ def _looks(case_id: str) -> str:
 
 def _tables(path: Path) -> Iterator[Mapping[str, Any]]:
     """Return the cells of every row by column, empty ones left out."""
-    require_file(path, "a manifest (.csv, .tsv, .jsonl or .parquet)")
+    require_content(path, "a manifest (.csv, .tsv, .jsonl or .parquet)")
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineMismatch, OutputError
-from immunopath.domain.files import write_bytes
+from immunopath.domain.files import MAX_TABLE, read_small, write_bytes
 from immunopath.domain.units import MppSource
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.models.atlas_entry import Encoder
@@ -226,6 +226,6 @@ def _write(cohort: Path, out: Path, rows: Sequence[TileRow], found: Features) ->
     if out.resolve() != cohort.resolve():
         for name, path in tables.items():
             if path.is_file():
-                write_bytes(out / name, path.read_bytes())
+                write_bytes(out / name, read_small(path, "a table of the cohort", MAX_TABLE))
     write_features(out / FEATURES, found)
     write_tiles(out / TILES, rows)

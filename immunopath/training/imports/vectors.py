@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import open_regular
 from immunopath.models.mil.network import F32
 
 I64 = npt.NDArray[np.int64]
@@ -107,5 +108,5 @@ def require_readable_size(path: Path, shape: tuple[int, ...]) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
