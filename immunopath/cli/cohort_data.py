@@ -9,6 +9,7 @@ import typer
 from immunopath.cli.options import value_of
 from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
+from immunopath.domain.files import require_place
 
 if TYPE_CHECKING:
     from immunopath.training.cohort.manifest import ManifestRow
@@ -59,6 +60,7 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
         "diagnostic_only": diagnostic_only, "all_slides": all_slides,
     }  # fmt: skip
     rules = value_of(Rules, chosen)
+    require_place(out)
     found = resolve(read_gdc(lists), rules, None if areas is None else read_areas(areas))
     write_manifest(out, found.rows)
     listed = out.with_name(f"{out.stem}.dropped.csv")
@@ -119,6 +121,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     from immunopath.training.labels.expression import read_matrix
     from immunopath.training.labels.recipe import read_recipe
     from immunopath.training.labels.ssgsea import read_gmt
+    from immunopath.training.samples import SAMPLES
     from immunopath.training.splits import read_split
 
     chosen = {
@@ -127,6 +130,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         "skip_unreadable": skip_unreadable, "classifier": classifier, "unit": unit,
     }  # fmt: skip
     options = value_of(BuildOptions, chosen)
+    require_place(out / SAMPLES)
     rows = read_manifest(manifest)
     if splits is not None:
         rows = with_split(rows, read_split(splits))
@@ -214,6 +218,8 @@ def agreement(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     from immunopath.cli.inspect import show_table
     from immunopath.training.labels.compare import compare_table
 
+    if json_path not in {None, "-"}:
+        require_place(Path(str(json_path)))
     found = compare_table(table, scores, bootstraps=bootstraps, seed=seed, by_site=by_site)
     if json_path is not None:
         write_json(found.model_dump(mode="json"), json_path)

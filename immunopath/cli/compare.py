@@ -24,11 +24,13 @@ def compare(
     Of two cohorts: changed calls and recommendations. Of two evaluations: every metric.
     """
     from immunopath.cli.evaluate import compare_evaluations
-    from immunopath.domain.files import write_text
+    from immunopath.domain.files import require_place, write_text
     from immunopath.training.evaluation.cohort_runs import compare_runs, read_run
     from immunopath.training.evaluation.resample import Plan
 
     plan = Plan(draws, seed)
+    if out is not None:
+        require_place(out)
     if not (run_a / "records").is_dir() and not (run_b / "records").is_dir():
         compare_evaluations(run_a, run_b, out, plan)
         return

@@ -48,9 +48,11 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     ] = "centre",
 ) -> None:
     """Import vectors for 'train-mil --features'; the encoder is recorded as declared."""
+    from immunopath.domain.files import require_file
     from immunopath.domain.units import checked_mpp
     from immunopath.training.imports.reading import Reading, read_all
-    from immunopath.training.imports.store import Declared, import_features
+    from immunopath.training.imports.store import Declared, import_features, require_free
+    from immunopath.training.samples import SAMPLES
 
     if spatial not in {"centre", "corner"}:
         raise InputError(f"--spatial {spatial}: choose centre or corner")
@@ -62,6 +64,8 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         spatial="corner" if spatial == "corner" else "centre",
         level0_px=level0_px,
     )
+    require_free(out or cohort)
+    require_file(cohort / SAMPLES, f"a table of samples ({SAMPLES})")
     done = import_features(cohort, read_all(files, how), declared, out or cohort)
     typer.echo(
         f"{done.slides} slides, {done.tiles} vectors of {done.patients} patients, patches of "
@@ -87,10 +91,12 @@ def predict(
 ) -> None:
     """Ask a head about stored vectors: for 'evaluate --predictions' and 'calibrate'."""
     from immunopath.cli.evaluate import split_of
+    from immunopath.domain.files import require_place
     from immunopath.training.mil.features import FILE
     from immunopath.training.mil.predict import predict_cohort
     from immunopath.training.predictions import write_predictions
 
+    require_place(out)
     found = predict_cohort(head, cohort, split_of(split), features=features or cohort / FILE)
     write_predictions(out, found)
     typer.echo(f"{len(found.answers)} patients answered, written to {out}")

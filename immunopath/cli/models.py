@@ -7,6 +7,7 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.files import require_place
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
 from immunopath.imaging.intake import take_in
@@ -69,6 +70,8 @@ def probe_engine(
     """Probe a predictor on images, print the table and keep the result; returns its file."""
     spec = EngineSpec.parse(engine)
     check_spec("predictor", spec)
+    if out is not None:
+        require_place(out)
     stores = []
     for image in images:
         store = TileStore()

@@ -224,7 +224,7 @@ def test_a_place_that_cannot_be_written_is_refused_as_writing_would(tmp_path: Pa
         tmp_path / ("n" * 400) / "r",
         Path("/dev/null"),
     ):
-        with pytest.raises(OutputError, match="cannot be written|not a regular file"):
+        with pytest.raises(OutputError, match=r"cannot be written|not a regular file"):
             require_place(path)
-        with pytest.raises(OutputError, match="cannot be written|not a regular file"):
+        with pytest.raises(OutputError, match=r"cannot be written|not a regular file"):
             write_bytes(path, b"x")

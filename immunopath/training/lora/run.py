@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
+from immunopath.domain.files import require_place
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
@@ -130,6 +131,7 @@ def _check_place(config: TrainConfig, *, resume: bool) -> None:
         raise OutputError(f"{out}: holds no run to resume; start it without --resume")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: is not empty; add --resume to go on, or name another folder")
+    require_place(out / FILE)
 
 
 def _device(config: TrainConfig) -> str:

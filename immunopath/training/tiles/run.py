@@ -8,7 +8,7 @@ from pathlib import Path
 
 from immunopath import __version__
 from immunopath.domain.errors import EngineUnavailable, InputError, OutputError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import require_place, write_text
 from immunopath.imaging.slides.reading import Readers
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
@@ -38,6 +38,7 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
     _require_packages(settings)
     if (folder / TILES).exists() or (folder / "tiles").exists():
         raise OutputError(f"{folder}: already holds tiles; name another folder")
+    require_place(folder / RECORD)
     records: list[SlideRecord] = []
     rows: list[TileRow] = []
     with Readers(workers) as readers:
