@@ -10,6 +10,7 @@ from immunopath.cli.options import settings_of
 from immunopath.domain.files import require_file, require_place
 from immunopath.domain.prediction import RetrievalResult
 from immunopath.domain.units import checked_mpp
+from immunopath.domain.words import counted
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.atlas import LeaveOut, load_atlas
@@ -31,10 +32,16 @@ def build(manifest: Path, out: Path, embedder: str | None, index: str | None = N
     require_file(manifest, "a CSV or TSV file")
     require_place(bundle_path(out))
     made = build_atlas(manifest, _embedder(embedder), out, index=index)
-    typer.echo(f"{len(made.atlas)} patches of {made.n_images} images: {made.atlas.atlas_id}")
+    typer.echo(
+        f"{counted(len(made.atlas), 'patch', 'patches')} of "
+        f"{counted(made.n_images, 'image')}: {made.atlas.atlas_id}"
+    )
     if made.recall is not None:
         share, queries = made.recall
-        typer.echo(f"index {index}: recall at 8 against flat {share:.3f} ({queries} queries)")
+        typer.echo(
+            f"index {index}: recall at 8 against flat {share:.3f} "
+            f"({counted(queries, 'query', 'queries')})"
+        )
     if made.skipped:
         show_table(("left out", "why"), made.skipped)
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from immunopath.domain.words import counted
+
 if TYPE_CHECKING:
     from immunopath.models.calibration import Calibrator, FieldCalibration
 
@@ -56,7 +58,7 @@ def show(found: "Calibrator") -> None:
     from immunopath.cli.inspect import show_table
 
     typer.echo(
-        f"{found.n} patients of {found.split} ({', '.join(found.origins)}), "
+        f"{counted(found.n, 'patient')} of {found.split} ({', '.join(found.origins)}), "
         f"coverage {found.coverage:g}; calibration errors on patients that the correction has not "
         "seen, at best: of tables that tell the truth"
     )

@@ -10,6 +10,7 @@ from immunopath.cli.options import value_of
 from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
 from immunopath.domain.files import require_place
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.training.cohort.manifest import ManifestRow
@@ -66,8 +67,8 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     listed = out.with_name(f"{out.stem}.dropped.csv")
     write_csv(listed, tuple(Dropped.model_fields), (d.model_dump() for d in found.dropped))
     typer.echo(
-        f"{found.files} files: {len(found.rows)} patients in {out.name}, "
-        f"{len(found.dropped)} files left out, listed in {listed.name}"
+        f"{counted(found.files, 'file')}: {counted(len(found.rows), 'patient')} in {out.name}, "
+        f"{counted(len(found.dropped), 'file')} left out, listed in {listed.name}"
     )
     if found.dropped:
         show_table(("left out", "files"), ((r, str(n)) for r, n in found.counts.items()))
@@ -163,7 +164,10 @@ def _build(
         )
     summary = write_cohort(out, built, sources.calls)
     splits = ", ".join(f"{name} {n}" for name, n in summary["splits"].items())
-    typer.echo(f"{summary['patients']} patients in {out}: {splits}; {summary['dropped']} left out")
+    typer.echo(
+        f"{counted(summary['patients'], 'patient')} in {out}: {splits}; "
+        f"{summary['dropped']} left out"
+    )
     titles = (f"labels ({summary['labels_of']})", "known", "unknown", "values")
     show_table(titles, _field_rows(summary))
     msi = summary["msi"]
@@ -196,7 +200,10 @@ def check(
     if (folder / LABELS).exists():
         read_recipe(folder / LABELS).require_held_out({s.patient_id: s.split for s in samples})
     require_classes(s.labels for s in samples if s.split == "train")
-    what = f"{len(rows)} of {len(samples)} patients in a split, {len(tiles)} tiles"
+    what = (
+        f"{len(rows)} of {counted(len(samples), 'patient')} in a split, "
+        f"{counted(len(tiles), 'tile')}"
+    )
     typer.echo(f"no leak between splits ({what}{', by site' if by_site else ''})")
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from immunopath.domain.words import counted
+
 if TYPE_CHECKING:
     from immunopath.training.evaluation.cohort_runs import RunComparison
     from immunopath.training.evaluation.resample import Estimate
@@ -49,7 +51,9 @@ def _show(found: "RunComparison") -> None:
     from immunopath.reporting.words import FIELD_NAMES
 
     console = Console()
-    table = Table(title=f"{found.n} cases with a report in both runs", title_justify="left")
+    table = Table(
+        title=f"{counted(found.n, 'case')} with a report in both runs", title_justify="left"
+    )
     for head in ("field", "changed (95 %)", "mean B - A (95 %)"):
         table.add_column(head)
     for row in found.fields:
@@ -62,7 +66,9 @@ def _show(found: "RunComparison") -> None:
         changes = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in case.changes.items())
         console.print(Text(visible(f"{case.case_id}: {changes}")))
     if len(found.cases) > SHOWN:
-        console.print(f"… and {len(found.cases) - SHOWN} more changed cases (--out has all)")
+        console.print(
+            f"… and {counted(len(found.cases) - SHOWN, 'more changed case')} (--out has all)"
+        )
     for name, cases in (("A", found.only_a), ("B", found.only_b)):
         if cases:
             console.print(f"not compared, in {name} only or without a report: {len(cases)}")

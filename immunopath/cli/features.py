@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from immunopath.domain.errors import EngineSpecError, InputError, first_few
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.training.imports.vectors import Maker
@@ -68,13 +69,18 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     require_file(cohort / SAMPLES, f"a table of samples ({SAMPLES})")
     done = import_features(cohort, read_all(files, how), declared, out or cohort)
     typer.echo(
-        f"{done.slides} slides, {done.tiles} vectors of {done.patients} patients, patches of "
+        f"{counted(done.slides, 'slide')}, {counted(done.tiles, 'vector')} of "
+        f"{counted(done.patients, 'patient')}, patches of "
         f"{done.px} px at {done.mpp:g} µm/px; encoder as declared: {done.encoder}"
     )
     if done.empty:
-        typer.echo(f"{len(done.empty)} slides without a patch: {_some(done.empty)}", err=True)
+        typer.echo(
+            f"{counted(len(done.empty), 'slide')} without a patch: {_some(done.empty)}", err=True
+        )
     if done.bare:
-        typer.echo(f"{len(done.bare)} patients without a vector: {_some(done.bare)}", err=True)
+        typer.echo(
+            f"{counted(len(done.bare), 'patient')} without a vector: {_some(done.bare)}", err=True
+        )
     folder = done.folder
     typer.echo(f"use: immunopath train-mil {folder} --features {folder}/features.safetensors")
 
@@ -99,7 +105,7 @@ def predict(
     require_place(out)
     found = predict_cohort(head, cohort, split_of(split), features=features or cohort / FILE)
     write_predictions(out, found)
-    typer.echo(f"{len(found.answers)} patients answered, written to {out}")
+    typer.echo(f"{counted(len(found.answers), 'patient')} answered, written to {out}")
 
 
 def _maker(encoder: str | None, revision: str | None, engine: str | None) -> "Maker | None":

@@ -10,6 +10,7 @@ from immunopath.domain.errors import EngineSpecError, InputError
 from immunopath.domain.files import require_place
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
+from immunopath.domain.words import counted
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.foundation.fetch import FileState, fetch, pinned_repos, verify
@@ -35,7 +36,9 @@ def fetch_all(wanted: Sequence[str], revision: str | None) -> None:
             continue
         got = fetch(name, source.revision, source.patterns)
         size = f"{got.size / MIB:.1f} MiB"
-        rows.append((name, got.pin.revision, f"{len(got.pin.files)} files, {size}", "pinned"))
+        rows.append(
+            (name, got.pin.revision, f"{counted(len(got.pin.files), 'file')}, {size}", "pinned")
+        )
     show_table(("repository", "commit", "what", "state"), rows)
     typer.echo(f"To work offline elsewhere carry {state_folder().parent} and set HF_HOME to it.")
 
@@ -114,7 +117,8 @@ def _show(result: ProbeResult) -> None:
     if silent:
         typer.echo(f"without any answer, so not compared: {', '.join(silent)}")
     typer.echo(
-        f"{result.n_units} prompts or tiles; total variation with 95 % interval; below "
+        f"{counted(result.n_units, 'prompt or tile', 'prompts or tiles')}; total "
+        "variation with 95 % interval; below "
         f"{result.limit:g} counts as unchanged. The predictor as a whole: {result.verdict}"
     )
 

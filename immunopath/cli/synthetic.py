@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.words import counted
 
 
 def synthetic(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -50,6 +51,8 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     require_place(folder / SAMPLES)
     cohort = write_cohort(folder, settings, seed)
     counts = ", ".join(f"{name} {sum(s.split == name for s in cohort.samples)}" for name in SPLITS)
-    typer.echo(visible(f"{folder}: {len(cohort.samples)} patients ({counts})"))
-    typer.echo(f"{len(cohort.tiles)} fields of {settings.size_px} px at {settings.mpp:g} µm/px")
+    typer.echo(visible(f"{folder}: {counted(len(cohort.samples), 'patient')} ({counts})"))
+    typer.echo(
+        f"{counted(len(cohort.tiles), 'field')} of {settings.size_px} px at {settings.mpp:g} µm/px"
+    )
     typer.echo(CAPTION)

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from immunopath.cli.exits import EXIT_ERROR, EXIT_REFUSED
+from immunopath.domain.words import counted
 from immunopath.imaging.slides.reading import Batch
 from immunopath.reporting.text import visible
 from immunopath.training.tiles.inputs import collect
@@ -102,7 +103,8 @@ def _show(record: TilingRecord, out: Path) -> None:
         return
     typer.echo(
         visible(
-            f"{total} tiles of {rules.size_px} px at {rules.target_mpp:g} µm/px in {out}; "
+            f"{counted(total, 'tile')} of {rules.size_px} px at {rules.target_mpp:g} "
+            f"µm/px in {out}; "
             f"stain normalisation: {record.settings.normalise.value}"
         )
     )

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from immunopath.domain.words import counted
 from immunopath.models.embedded.nuclei import CaseNuclei
 from immunopath.models.embedded.shares import Share
 
@@ -92,6 +93,7 @@ def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> t
         )
     if share is not None and len(case.nuclei) < FEW_NUCLEI:
         out.append(
-            f"Only {len(case.nuclei)} nuclei: the sampling error of the share alone is large."
+            f"Only {counted(len(case.nuclei), 'nucleus', 'nuclei')}: the sampling error "
+            "of the share alone is large."
         )
     return tuple(out)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.files import read_small
+from immunopath.domain.words import counted
 from immunopath.models.protocols import EngineInfo
 from immunopath.models.validation import ValidationFile
 from immunopath.training.evaluation.evaluate import Evaluation
@@ -184,7 +185,9 @@ def _limits(found: Evaluation) -> list[str]:
     for name, field in found.main.fields.items():
         if field.evaluable and field.abstained + field.missing:
             silent = field.abstained + field.missing
-            lines.append(f"{name}: {silent} of {field.n} patients without a value do not count.")
+            lines.append(
+                f"{name}: {silent} of {counted(field.n, 'patient')} without a value do not count."
+            )
     if found.compliance is not None:
         lines.append(compliance_text(found.compliance))
     lines.append("Intervals hold for patients like these; other laboratories can differ more.")

@@ -12,6 +12,7 @@ from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
 from immunopath.domain.files import read_bounded, require_file, write_text
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
+from immunopath.domain.words import counted
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.fields import (
     QUANTITIES,
@@ -89,7 +90,8 @@ class LabelRecipe(Frozen):
         seen = [i for i, split in of.items() if split in HELD_OUT and self.trained_on(i)]
         if seen:
             raise LeakageError(
-                f"{len(seen)} held-out patients are training patients of the stored constants "
+                f"{counted(len(seen), 'held-out patient is a', 'held-out patients are')} training "
+                f"patient{'s' if len(seen) > 1 else ''} of the stored constants "
                 f"({', '.join(seen[:5])}); put them into train or fit constants anew"
             )
 

@@ -12,6 +12,7 @@ from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
 from immunopath.domain.files import require_content, require_place, write_bytes, write_text
 from immunopath.domain.packages import versions_of
+from immunopath.domain.words import counted
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
@@ -88,7 +89,8 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
     for name, split in (("train", train), ("val", val)):
         if len(split) < LEAST_PATIENTS:
             raise CaseFileError(
-                f"{folder / SAMPLES}: {len(split)} patients in split {name!r}, {LEAST_PATIENTS} "
+                f"{folder / SAMPLES}: {counted(len(split), 'patient')} in split "
+                f"{name!r}, {LEAST_PATIENTS} "
                 "are needed (val decides when to stop); assign splits first"
             )
     both = (*train, *val)
