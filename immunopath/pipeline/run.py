@@ -18,7 +18,6 @@ from immunopath.domain.quality import ImageSummary
 from immunopath.domain.region import region_text
 from immunopath.domain.report import ReportProvenance
 from immunopath.domain.sampling import SamplingBudget
-from immunopath.models.foundation.sources import judge
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.checkpoints import Checkpoints
@@ -29,6 +28,7 @@ from immunopath.pipeline.figures import make_figures, neighbour_ids
 from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.settings import ProfileName, Settings
 from immunopath.pipeline.side_files import SideFiles
+from immunopath.pipeline.usable import require_usable
 from immunopath.reporting.rendered import RenderedReport
 
 NO_FILES = SideFiles()
@@ -45,7 +45,8 @@ class ImmunoPath:
             report = path.analyze(Case(case_id="P-17", images="core.tif", mpp=0.5))
 
     Raises `EngineSpecError` at once for an engine string that cannot be understood, options
-    included; loading an engine waits until a case needs it.
+    included, and `EngineUnavailable` or `CaseFileError` for a folder, file or atlas that is named
+    and is not there or not what it must be; loading an engine waits until a case needs it.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per role, as users type them
@@ -69,8 +70,7 @@ class ImmunoPath:
             "device": device,
         }
         self.settings = settings.checked() if settings else Settings.make(values)
-        for role in ROLES:
-            judge(role, self.settings.spec(role), self.settings.device)
+        require_usable(self.settings)
         self._engines = {
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }

@@ -226,6 +226,12 @@ def sha256_of(path: Path) -> str:
         raise WeightsCorrupted(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def require_weights(path: Path) -> None:
+    """Raise `WeightsCorrupted` unless `path` is a regular file with something in it."""
+    if not path.is_file() or not path.stat().st_size:
+        raise WeightsCorrupted(f"{path}: no such file, or an empty one; name a file of weights")
+
+
 def stored_numbers(weights: Weights) -> int:
     """Return how many numbers the safetensors files hold; reads no more than their headers.
 
