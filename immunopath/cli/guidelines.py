@@ -71,7 +71,9 @@ def check(
     for aspect in ASPECTS:
         typer.echo(_total(results, aspect))
     failed = sum(not result.passed for result in results)
-    typer.echo(f"{len(results) - failed} of {counted(len(results), 'vignette')} pass")
+    typer.echo(
+        f"{len(results) - failed} of {counted(len(results), 'vignette passes', 'vignettes pass')}"
+    )
     raise typer.Exit(1 if failed else 0)
 
 
