@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from immunopath.domain.errors import InputError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import read_bounded, require_file
 
 PASSWORD_VARIABLE: Final = "IMMUNOPATH_APP_PASSWORD"  # noqa: S105 - a name, no password
 MIN_PASSWORD: Final = 12
@@ -79,7 +79,7 @@ def _first_line_of(file: Path) -> str:
     try:
         if file.stat().st_size > MAX_PASSWORD_BYTES:
             raise BindError(f"{file}: larger than a password can be")
-        lines = file.read_text("utf-8").splitlines()
+        lines = read_bounded(file, MAX_PASSWORD_BYTES).decode("utf-8").splitlines()
     except OSError as error:
         raise BindError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -20,6 +20,7 @@ from immunopath.domain.base import fault_of
 from immunopath.domain.case import Case, named_after
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, InputError, OutputError
+from immunopath.domain.files import require_place
 from immunopath.domain.region import region_of
 from immunopath.domain.report import CaseStatus
 from immunopath.domain.units import checked_mpp
@@ -60,7 +61,7 @@ class Outputs:
 
 def analyze_case(request: Request, outputs: Outputs, as_of: date) -> int:
     """Run one case and write its reports; returns the exit code (0, or 3 when refused)."""
-    _refuse_overwriting(request, outputs)
+    _check_outputs(request, outputs)
     if outputs.fhir is not None:
         from immunopath.reporting.fhir import require_fhir
 
@@ -96,8 +97,8 @@ def _case(request: Request) -> Case:
         raise CaseFileError(fault_of(error, "case")) from error
 
 
-def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
-    """No output may name an input, and no two outputs the same file."""
+def _check_outputs(request: Request, outputs: Outputs) -> None:
+    """No output may name an input or another output, and each can be written."""
     json_file = None if outputs.json_path in (None, "-") else Path(str(outputs.json_path))
     asked = (json_file, outputs.html, outputs.md, outputs.fhir, *outputs.files.paths)
     targets = [p for p in asked if p is not None]
@@ -107,6 +108,7 @@ def _refuse_overwriting(request: Request, outputs: Outputs) -> None:
         if target.resolve() in taken:
             raise OutputError(f"{target}: is named twice; give every output a file of its own")
         taken.append(target.resolve())
+        require_place(target)
 
 
 def _with_progress(

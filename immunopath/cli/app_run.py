@@ -17,6 +17,7 @@ from immunopath.cli.options import settings_of
 from immunopath.models.foundation.sources import judge
 from immunopath.models.registry import ROLES, Role, check_spec
 from immunopath.models.spec import EngineSpec
+from immunopath.pipeline.usable import require_usable
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def _menu(
     """Return what may be chosen; raises `EngineSpecError` for an engine string that is wrong."""
     first = {role: given[0] for role, given in engines.items() if given}
     settings = settings_of(config, **others, **first)
+    require_usable(settings)
     for role in ROLES:
         for text in (str(settings.spec(role)), *engines.get(role, ())):
             spec = EngineSpec.parse(text)

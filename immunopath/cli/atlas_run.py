@@ -7,12 +7,15 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.cli.options import settings_of
+from immunopath.domain.files import require_file, require_place
 from immunopath.domain.prediction import RetrievalResult
 from immunopath.domain.units import checked_mpp
+from immunopath.domain.words import counted
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
 from immunopath.models.atlas import LeaveOut, load_atlas
 from immunopath.models.atlas_build import build_atlas
+from immunopath.models.atlas_bundle import bundle_path
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.retrieval import retrieve
@@ -26,11 +29,19 @@ def _embedder(text: str | None) -> Embedder:
 
 def build(manifest: Path, out: Path, embedder: str | None, index: str | None = None) -> None:
     """Build an atlas and say what it holds, what was left out and how good its index is."""
+    require_file(manifest, "a CSV or TSV file")
+    require_place(bundle_path(out))
     made = build_atlas(manifest, _embedder(embedder), out, index=index)
-    typer.echo(f"{len(made.atlas)} patches of {made.n_images} images: {made.atlas.atlas_id}")
+    typer.echo(
+        f"{counted(len(made.atlas), 'patch', 'patches')} of "
+        f"{counted(made.n_images, 'image')}: {made.atlas.atlas_id}"
+    )
     if made.recall is not None:
         share, queries = made.recall
-        typer.echo(f"index {index}: recall at 8 against flat {share:.3f} ({queries} queries)")
+        typer.echo(
+            f"index {index}: recall at 8 against flat {share:.3f} "
+            f"({counted(queries, 'query', 'queries')})"
+        )
     if made.skipped:
         show_table(("left out", "why"), made.skipped)
 

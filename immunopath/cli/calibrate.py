@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from immunopath.domain.words import counted
+
 if TYPE_CHECKING:
     from immunopath.models.calibration import Calibrator, FieldCalibration
 
@@ -26,7 +28,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     seed: Annotated[int, typer.Option(help="Of the division of the patients.")] = 0,
 ) -> None:
     """Calibrate a checkpoint on its answers to validation patients."""
-    from immunopath.models.calibration import write_calibrator
+    from immunopath.domain.files import require_place
+    from immunopath.models.calibration import FILE, write_calibrator
     from immunopath.training.calibration.calibrate import fit_calibrator, require_checkpoint
     from immunopath.training.calibration.checkpoint import digest_of, require_folder
     from immunopath.training.calibration.fit import options_of
@@ -40,6 +43,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
         "seed": seed,
     }
     require_folder(checkpoint)
+    require_place(checkpoint / FILE)
     found = fit_calibrator(predictions, samples, split, options_of(asked), checkpoint)
     digest = digest_of(checkpoint)
     require_checkpoint(found, digest, checkpoint)
@@ -54,7 +58,7 @@ def show(found: "Calibrator") -> None:
     from immunopath.cli.inspect import show_table
 
     typer.echo(
-        f"{found.n} patients of {found.split} ({', '.join(found.origins)}), "
+        f"{counted(found.n, 'patient')} of {found.split} ({', '.join(found.origins)}), "
         f"coverage {found.coverage:g}; calibration errors on patients that the correction has not "
         "seen, at best: of tables that tell the truth"
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from immunopath.cli.options import Mpp, OneDevice, Tissue
+from immunopath.domain.words import counted
 
 
 def compare(
@@ -37,7 +38,8 @@ def compare(
     saved = saved_model_encoder(Path(folder), folder, "cpu")
     found = compared(saved, onnx_encoder(onnx, "cpu", PX, SIZE), np.stack(patches))
     typer.echo(
-        f"{found.n} patches: lowest cosine {found.min_cosine:.6f}, largest difference "
+        f"{counted(found.n, 'patch', 'patches')}: lowest cosine {found.min_cosine:.6f}, "
+        "largest difference "
         f"{found.max_difference:.2g}"
     )
     found.check()

@@ -9,6 +9,8 @@ import typer
 from immunopath.cli.options import value_of
 from immunopath.cli.output import write_json
 from immunopath.domain.errors import InputError, SplitError
+from immunopath.domain.files import require_place
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.training.cohort.manifest import ManifestRow
@@ -59,13 +61,14 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
         "diagnostic_only": diagnostic_only, "all_slides": all_slides,
     }  # fmt: skip
     rules = value_of(Rules, chosen)
+    require_place(out)
     found = resolve(read_gdc(lists), rules, None if areas is None else read_areas(areas))
     write_manifest(out, found.rows)
     listed = out.with_name(f"{out.stem}.dropped.csv")
     write_csv(listed, tuple(Dropped.model_fields), (d.model_dump() for d in found.dropped))
     typer.echo(
-        f"{found.files} files: {len(found.rows)} patients in {out.name}, "
-        f"{len(found.dropped)} files left out, listed in {listed.name}"
+        f"{counted(found.files, 'file')}: {counted(len(found.rows), 'patient')} in {out.name}, "
+        f"{counted(len(found.dropped), 'file')} left out, listed in {listed.name}"
     )
     if found.dropped:
         show_table(("left out", "files"), ((r, str(n)) for r, n in found.counts.items()))
@@ -119,6 +122,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     from immunopath.training.labels.expression import read_matrix
     from immunopath.training.labels.recipe import read_recipe
     from immunopath.training.labels.ssgsea import read_gmt
+    from immunopath.training.samples import SAMPLES
     from immunopath.training.splits import read_split
 
     chosen = {
@@ -127,6 +131,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         "skip_unreadable": skip_unreadable, "classifier": classifier, "unit": unit,
     }  # fmt: skip
     options = value_of(BuildOptions, chosen)
+    require_place(out / SAMPLES)
     rows = read_manifest(manifest)
     if splits is not None:
         rows = with_split(rows, read_split(splits))
@@ -159,7 +164,10 @@ def _build(
         )
     summary = write_cohort(out, built, sources.calls)
     splits = ", ".join(f"{name} {n}" for name, n in summary["splits"].items())
-    typer.echo(f"{summary['patients']} patients in {out}: {splits}; {summary['dropped']} left out")
+    typer.echo(
+        f"{counted(summary['patients'], 'patient')} in {out}: {splits}; "
+        f"{summary['dropped']} left out"
+    )
     titles = (f"labels ({summary['labels_of']})", "known", "unknown", "values")
     show_table(titles, _field_rows(summary))
     msi = summary["msi"]
@@ -192,7 +200,10 @@ def check(
     if (folder / LABELS).exists():
         read_recipe(folder / LABELS).require_held_out({s.patient_id: s.split for s in samples})
     require_classes(s.labels for s in samples if s.split == "train")
-    what = f"{len(rows)} of {len(samples)} patients in a split, {len(tiles)} tiles"
+    what = (
+        f"{len(rows)} of {counted(len(samples), 'patient')} in a split, "
+        f"{counted(len(tiles), 'tile')}"
+    )
     typer.echo(f"no leak between splits ({what}{', by site' if by_site else ''})")
 
 
@@ -214,6 +225,8 @@ def agreement(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     from immunopath.cli.inspect import show_table
     from immunopath.training.labels.compare import compare_table
 
+    if json_path not in {None, "-"}:
+        require_place(Path(str(json_path)))
     found = compare_table(table, scores, bootstraps=bootstraps, seed=seed, by_site=by_site)
     if json_path is not None:
         write_json(found.model_dump(mode="json"), json_path)

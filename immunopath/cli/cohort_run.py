@@ -11,6 +11,7 @@ import typer
 from immunopath.cli.exits import EXIT_SOME_FAILED
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError
+from immunopath.domain.words import counted
 from immunopath.pipeline.cohort.case_run import CasePlan, Done
 from immunopath.pipeline.cohort.cohort import CohortResult, Machines, run_cohort
 from immunopath.pipeline.cohort.manifest import ManifestRow, read_manifest
@@ -78,8 +79,8 @@ def _say_bad(bad: list[ManifestRow], n: int) -> None:
     for row in bad[:SHOWN]:
         typer.echo(f"row {row.number}: {visible(row.problem)}", err=True)
     if len(bad) > SHOWN:
-        typer.echo(f"… and {len(bad) - SHOWN} more bad rows", err=True)
-    typer.echo(f"{n} rows, {len(bad)} of them bad", err=True)
+        typer.echo(f"… and {counted(len(bad) - SHOWN, 'more bad row')}", err=True)
+    typer.echo(f"{counted(n, 'row')}, {len(bad)} of them bad", err=True)
 
 
 def _say_end(result: CohortResult, asked: Asked) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from immunopath.domain.words import counted
+
 if TYPE_CHECKING:
     from immunopath.training.evaluation.cohort_runs import RunComparison
     from immunopath.training.evaluation.resample import Estimate
@@ -28,11 +30,13 @@ def compare(
     Of two cohorts: changed calls and recommendations. Of two evaluations: every metric.
     """
     from immunopath.cli.evaluate import compare_evaluations
-    from immunopath.domain.files import write_text
+    from immunopath.domain.files import require_place, write_text
     from immunopath.training.evaluation.cohort_runs import compare_runs, read_run
     from immunopath.training.evaluation.resample import Plan
 
     plan = Plan(draws, seed)
+    if out is not None:
+        require_place(out)
     if not (run_a / "records").is_dir() and not (run_b / "records").is_dir():
         compare_evaluations(run_a, run_b, out, plan)
         return
@@ -51,7 +55,9 @@ def _show(found: "RunComparison") -> None:
     from immunopath.reporting.words import FIELD_NAMES
 
     console = Console()
-    table = Table(title=f"{found.n} cases with a report in both runs", title_justify="left")
+    table = Table(
+        title=f"{counted(found.n, 'case')} with a report in both runs", title_justify="left"
+    )
     for head in ("field", "changed (95 %)", "mean B - A (95 %)"):
         table.add_column(head)
     for row in found.fields:
@@ -65,7 +71,9 @@ def _show(found: "RunComparison") -> None:
         changes = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in case.changes.items())
         console.print(Text(visible(f"{case.case_id}: {changes}")))
     if len(found.cases) > SHOWN:
-        console.print(f"… and {len(found.cases) - SHOWN} more changed cases (--out has all)")
+        console.print(
+            f"… and {counted(len(found.cases) - SHOWN, 'more changed case')} (--out has all)"
+        )
     for name, cases in (("A", found.only_a), ("B", found.only_b)):
         if cases:
             console.print(f"not compared, in {name} only or without a report: {len(cases)}")

@@ -7,6 +7,7 @@ import typer
 
 from immunopath.cli.options import OneDevice
 from immunopath.domain.errors import InputError
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.training.evaluation.evaluate import Evaluation
@@ -94,7 +95,7 @@ def compare_evaluations(one: Path, other: Path, out: Path | None, plan: "Plan") 
         typer.echo(SYNTHETIC)
     typer.echo(visible(f"first: {found.one}"))
     typer.echo(visible(f"second: {found.other}"))
-    typer.echo(f"{found.n} patients of both, {found.left_out} of one alone left out")
+    typer.echo(f"{counted(found.n, 'patient')} of both, {found.left_out} of one alone left out")
     show_table(
         ("field", "metric", "n", "first", "second", "difference", "p", "p (Holm)", "better"),
         [(*comparison_row(d), verdict(d)) for d in found.differences],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from immunopath.domain.errors import EngineSpecError, InputError, first_few
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.training.imports.vectors import Maker
@@ -48,9 +49,11 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
     ] = "centre",
 ) -> None:
     """Import vectors for 'train-mil --features'; the encoder is recorded as declared."""
+    from immunopath.domain.files import require_file
     from immunopath.domain.units import checked_mpp
     from immunopath.training.imports.reading import Reading, read_all
-    from immunopath.training.imports.store import Declared, import_features
+    from immunopath.training.imports.store import Declared, import_features, require_free
+    from immunopath.training.samples import SAMPLES
 
     if spatial not in {"centre", "corner"}:
         raise InputError(f"--spatial {spatial}: choose centre or corner")
@@ -62,15 +65,22 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         spatial="corner" if spatial == "corner" else "centre",
         level0_px=level0_px,
     )
+    require_free(out or cohort)
+    require_file(cohort / SAMPLES, f"a table of samples ({SAMPLES})")
     done = import_features(cohort, read_all(files, how), declared, out or cohort)
     typer.echo(
-        f"{done.slides} slides, {done.tiles} vectors of {done.patients} patients, patches of "
+        f"{counted(done.slides, 'slide')}, {counted(done.tiles, 'vector')} of "
+        f"{counted(done.patients, 'patient')}, patches of "
         f"{done.px} px at {done.mpp:g} µm/px; encoder as declared: {done.encoder}"
     )
     if done.empty:
-        typer.echo(f"{len(done.empty)} slides without a patch: {_some(done.empty)}", err=True)
+        typer.echo(
+            f"{counted(len(done.empty), 'slide')} without a patch: {_some(done.empty)}", err=True
+        )
     if done.bare:
-        typer.echo(f"{len(done.bare)} patients without a vector: {_some(done.bare)}", err=True)
+        typer.echo(
+            f"{counted(len(done.bare), 'patient')} without a vector: {_some(done.bare)}", err=True
+        )
     folder = done.folder
     typer.echo(f"use: immunopath train-mil {folder} --features {folder}/features.safetensors")
 
@@ -87,13 +97,15 @@ def predict(
 ) -> None:
     """Ask a head about stored vectors: for 'evaluate --predictions' and 'calibrate'."""
     from immunopath.cli.evaluate import split_of
+    from immunopath.domain.files import require_place
     from immunopath.training.mil.features import FILE
     from immunopath.training.mil.predict import predict_cohort
     from immunopath.training.predictions import write_predictions
 
+    require_place(out)
     found = predict_cohort(head, cohort, split_of(split), features=features or cohort / FILE)
     write_predictions(out, found)
-    typer.echo(f"{len(found.answers)} patients answered, written to {out}")
+    typer.echo(f"{counted(len(found.answers), 'patient')} answered, written to {out}")
 
 
 def _maker(encoder: str | None, revision: str | None, engine: str | None) -> "Maker | None":

@@ -10,6 +10,7 @@ import typer
 from immunopath.cli.dates import as_of_date
 from immunopath.cli.options import AsOf
 from immunopath.cli.output import write_json, write_out
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     from immunopath.guidelines.check import Aspect, VignetteResult
@@ -70,7 +71,9 @@ def check(
     for aspect in ASPECTS:
         typer.echo(_total(results, aspect))
     failed = sum(not result.passed for result in results)
-    typer.echo(f"{len(results) - failed} of {len(results)} vignettes pass")
+    typer.echo(
+        f"{len(results) - failed} of {counted(len(results), 'vignette passes', 'vignettes pass')}"
+    )
     raise typer.Exit(1 if failed else 0)
 
 

@@ -79,6 +79,8 @@ def run() -> None:
     except OSError as error:
         _lost_output(error)
     else:
+        if code == EXIT_INTERRUPTED:  # typer makes a number of Ctrl+C within a command
+            _fail("interrupted", EXIT_INTERRUPTED)
         sys.exit(code or 0)
 
 

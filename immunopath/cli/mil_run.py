@@ -10,6 +10,7 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.domain.errors import EngineSpecError, EngineUnavailable
+from immunopath.domain.words import counted
 from immunopath.models.mil.record import EXTERNAL
 from immunopath.models.registry import EMBEDDED, check_spec
 from immunopath.models.spec import EngineSpec
@@ -58,7 +59,8 @@ def run(request: Request) -> None:
         ) from error
     _show_fields(plan)
     typer.echo(
-        f"{len(plan.train)} patients trained on in {perf_counter() - started:.0f} s; use it with "
+        f"{counted(len(plan.train), 'patient')} trained on in "
+        f"{perf_counter() - started:.0f} s; use it with "
         f"--predictor mil:{request.out}"
     )
 
@@ -88,7 +90,7 @@ class _Tiles:
         percent = 100 * done // total
         if percent >= self._said + _EVERY or done == total:
             self._said = percent
-            typer.echo(f"embedded {done} of {total} tiles", err=True)
+            typer.echo(f"embedded {done} of {counted(total, 'tile')}", err=True)
 
 
 def _show_epoch(epoch: "Epoch") -> None:

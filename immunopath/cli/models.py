@@ -7,11 +7,13 @@ import typer
 
 from immunopath.cli.inspect import show_table
 from immunopath.domain.errors import EngineSpecError, InputError
+from immunopath.domain.files import require_place
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.units import checked_mpp
+from immunopath.domain.words import counted
 from immunopath.imaging.intake import take_in
 from immunopath.imaging.tiles import TileStore
-from immunopath.models.foundation.fetch import fetch, pinned_repos, verify
+from immunopath.models.foundation.fetch import FileState, fetch, pinned_repos, verify
 from immunopath.models.foundation.medgemma.probe import Estimate, ProbeResult
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.sources import patterns_for, sources_of
@@ -34,23 +36,35 @@ def fetch_all(wanted: Sequence[str], revision: str | None) -> None:
             continue
         got = fetch(name, source.revision, source.patterns)
         size = f"{got.size / MIB:.1f} MiB"
-        rows.append((name, got.pin.revision, f"{len(got.pin.files)} files, {size}", "pinned"))
+        rows.append(
+            (name, got.pin.revision, f"{counted(len(got.pin.files), 'file')}, {size}", "pinned")
+        )
     show_table(("repository", "commit", "what", "state"), rows)
     typer.echo(f"To work offline elsewhere carry {state_folder().parent} and set HF_HOME to it.")
 
 
 def verify_all(wanted: Sequence[str]) -> bool:
-    """Read every file again; returns whether all are as pinned (folders: whole)."""
+    """Read every file again; returns whether all are as pinned (folders: whole).
+
+    Raises `InputError` where there is no file to read: nothing was verified then.
+    """
     named = [(s.name, s.revision) for text in wanted for s in _sources(text)]
     asked = named if wanted else [(repo, None) for repo in pinned_repos()]
-    states = [state for source in dict.fromkeys(asked) for state in verify(*source)]
+    states = [state for source in dict.fromkeys(asked) for state in _verified(*source)]
+    if not states:
+        raise InputError("nothing was fetched here; see 'immunopath models fetch --help'")
     show_table(
         ("source", "file", "state", "SHA-256"),
         [(s.source, s.name, s.state, s.sha256[:16]) for s in states],
     )
-    if not states:
-        typer.echo("nothing was fetched here")
     return all(state.state in {"ok", "not pinned"} for state in states)
+
+
+def _verified(source: str, revision: str | None) -> list[FileState]:
+    states = verify(source, revision)
+    if not states:
+        raise InputError(f"{source}: holds no file of a checkpoint; name the folder of one")
+    return states
 
 
 def probe_engine(
@@ -59,6 +73,8 @@ def probe_engine(
     """Probe a predictor on images, print the table and keep the result; returns its file."""
     spec = EngineSpec.parse(engine)
     check_spec("predictor", spec)
+    if out is not None:
+        require_place(out)
     stores = []
     for image in images:
         store = TileStore()
@@ -101,7 +117,8 @@ def _show(result: ProbeResult) -> None:
     if silent:
         typer.echo(f"without any answer, so not compared: {', '.join(silent)}")
     typer.echo(
-        f"{result.n_units} prompts or tiles; total variation with 95 % interval; below "
+        f"{counted(result.n_units, 'prompt or tile', 'prompts or tiles')}; total "
+        "variation with 95 % interval; below "
         f"{result.limit:g} counts as unchanged. The predictor as a whole: {result.verdict}"
     )
 

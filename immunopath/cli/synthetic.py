@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.words import counted
 
 
 def synthetic(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants it
@@ -34,8 +35,9 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
     from pydantic import ValidationError
 
     from immunopath.domain.base import fault_of
+    from immunopath.domain.files import require_place
     from immunopath.reporting.text import visible
-    from immunopath.training.samples import SPLITS
+    from immunopath.training.samples import SAMPLES, SPLITS
     from immunopath.training.synthetic import CAPTION
     from immunopath.training.synthetic.cohort import CohortSettings
     from immunopath.training.synthetic.folder import write_cohort
@@ -46,8 +48,11 @@ def write(folder: Path, values: Mapping[str, object], seed: int) -> None:
         raise CaseFileError(f"synthetic cohort: {fault_of(error, 'settings')}") from error
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CaseFileError(f"{folder}: is not an empty folder; name a new one for the cohort")
+    require_place(folder / SAMPLES)
     cohort = write_cohort(folder, settings, seed)
     counts = ", ".join(f"{name} {sum(s.split == name for s in cohort.samples)}" for name in SPLITS)
-    typer.echo(visible(f"{folder}: {len(cohort.samples)} patients ({counts})"))
-    typer.echo(f"{len(cohort.tiles)} fields of {settings.size_px} px at {settings.mpp:g} µm/px")
+    typer.echo(visible(f"{folder}: {counted(len(cohort.samples), 'patient')} ({counts})"))
+    typer.echo(
+        f"{counted(len(cohort.tiles), 'field')} of {settings.size_px} px at {settings.mpp:g} µm/px"
+    )
     typer.echo(CAPTION)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from immunopath.cli.exits import EXIT_ERROR, EXIT_REFUSED
 from immunopath.cli.pace import pace
+from immunopath.domain.words import counted
 from immunopath.imaging.slides.reading import Batch
 from immunopath.reporting.text import visible
 from immunopath.training.tiles.inputs import collect
@@ -91,9 +92,15 @@ def _show(record: TilingRecord, out: Path) -> None:
         typer.echo(visible(_line(slide)))
     total = sum(slide.selected for slide in record.slides)
     rules = record.settings.rules
+    if not any(slide.accepted for slide in record.slides):
+        seen = any(slide.status != "refused" for slide in record.slides)
+        kept = f"{out} holds only the record and thumbnails" if seen else "nothing was written"
+        typer.echo(visible(f"no tile of any slide is usable; {kept}"))
+        return
     typer.echo(
         visible(
-            f"{total} tiles of {rules.size_px} px at {rules.target_mpp:g} µm/px in {out}; "
+            f"{counted(total, 'tile')} of {rules.size_px} px at {rules.target_mpp:g} "
+            f"µm/px in {out}; "
             f"stain normalisation: {record.settings.normalise.value}"
         )
     )

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from immunopath.domain.words import counted
+
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or TOML file.")],
@@ -35,7 +37,7 @@ def train(
 
     made = run_training(chosen, resume=resume, notify=_say)
     if made.best_step is None:
-        kept = f"after {made.steps} steps; no validation patients"
+        kept = f"after {counted(made.steps, 'step')}; no validation patients"
     else:
         early = ", stopped early" if made.stopped_early else ""
         kept = f"of step {made.best_step} of {made.steps}{early}; validation {made.val_loss:.4f}"

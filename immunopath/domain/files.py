@@ -27,11 +27,30 @@ def require_file(path: Path, what: str) -> None:
 
     A pipe would be waited on for ever, a device might never end.
     """
-    if not path.exists():
-        raise CaseFileError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no regular file"
+    _size_of(path, what)
+
+
+def require_content(path: Path, what: str) -> None:
+    """Raise `CaseFileError` unless `path` is a regular file with something in it.
+
+    For what a library opens by its name. The kernel's own files (``/proc/kmsg``) call themselves
+    regular, hold 0 bytes, and are waited on for ever.
+    """
+    if _size_of(path, what) == 0:
+        raise CaseFileError(f"{path}: is empty (0 bytes); name {what}")
+
+
+def _size_of(path: Path, what: str) -> int:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise CaseFileError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError) as error:  # a loop of links, NUL, too long a name, no permission
+        raise CaseFileError(f"{path}: cannot be read ({_reason(error)}); check the path") from None
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
         raise CaseFileError(f"{path}: is {kind}; name {what}")
+    return found.st_size
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -123,6 +142,26 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         with temporary.open("xb") as stream:
             yield stream
         temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
+    finally:
+        if os.path.lexists(temporary):
+            temporary.unlink()
+
+
+def require_place(path: Path) -> None:
+    """Raise `OutputError` unless a file could be written at `path` now; nothing is left there.
+
+    For a result that long work comes before: what `write_bytes` would say at its end.
+    """
+    folder = path.parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    temporary = folder / f"{_HALF}{uuid.uuid4().hex}.tmp"
+    try:
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path}: is not a regular file; name a file to write to")
+        temporary.open("xb").close()
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
     finally:

@@ -18,6 +18,7 @@ from immunopath.domain.prediction import (
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import IntakeResult, Verdict
 from immunopath.domain.sampling import SlideEstimate
+from immunopath.domain.words import counted
 from immunopath.guidelines.agreement import agreements, compare_nests, on_disagreement
 from immunopath.guidelines.consistency import (
     check_density_label,
@@ -168,7 +169,7 @@ def _image_findings(intake: IntakeResult) -> Iterable[Finding]:
         if bad:
             counts = Counter(t.quality.reason.rstrip(".") for t in bad)
             shown = "; ".join(reason for reason, _ in counts.most_common(2))
-            yield table.finding(rule, n=len(bad), total=total, reasons=shown)
+            yield table.finding(rule, n=len(bad), tiles=counted(total, "tile"), reasons=shown)
 
 
 def _field_findings(
@@ -187,7 +188,9 @@ def _field_findings(
             images=_resolutions(intake),
         )
     if seen.n_nuclei < SMALL_NUCLEI or seen.tissue_mm2 < SMALL_MM2:
-        yield table.finding("IMG-5", area=seen.tissue_mm2, nuclei=seen.n_nuclei)
+        yield table.finding(
+            "IMG-5", area=seen.tissue_mm2, nuclei=counted(seen.n_nuclei, "nucleus", "nuclei")
+        )
     for warning in seen.warnings:
         yield Finding(
             code="MORPHOMETRY_WARNING",

@@ -17,6 +17,7 @@ from immunopath.domain.prediction import (
     CutPoints,
     FieldPrediction,
 )
+from immunopath.domain.words import counted
 
 V = TypeVar("V", str, float)
 
@@ -155,7 +156,10 @@ def check_tiles(profile: BiomarkerProfile) -> tuple[BiomarkerProfile, list[Findi
         if split is not None and split > table.limits["tile_disagreement"]:
             detail = f"{name}: {split:.0%} of {field.n_tiles} tiles call another class."
         elif field.scope == "slide" and field.n_tiles < table.limits["slide_min_tiles"]:
-            detail = f"{name}: {field.n_tiles} tiles are too few for a slide-level value."
+            detail = (
+                f"{name}: {counted(field.n_tiles, 'tile is', 'tiles are')} too few for a "
+                "slide-level value."
+            )
         else:
             continue
         finding = table.finding("D-11", name, detail=detail)

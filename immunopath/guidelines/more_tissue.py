@@ -13,6 +13,7 @@ from immunopath.domain.sampling import (
     Stratum,
     Wanted,
 )
+from immunopath.domain.words import counted
 
 WIDTH_LIMIT = 0.12
 """Interval of the slide's lymphocyte share that is narrow enough: as wide as the lowest density
@@ -94,7 +95,11 @@ def _stop(
         (not budget.rounds or not budget.regions, "off", "further rounds are switched off"),
         (bool(late), "late_engine", f"{', '.join(late)} ran out of time"),
         (further >= budget.rounds, "rounds", f"{_rounds(further)}, as many as allowed"),
-        (added >= budget.regions, "budget", f"{added} further regions, as many as allowed"),
+        (
+            added >= budget.regions,
+            "budget",
+            f"{counted(added, 'further region')}, as many as allowed",
+        ),
         (not left, "no_tissue_left", "all tissue was read"),
         (not gained, "no_gain", f"the last round changed the width by less than {LEAST_GAIN:.0%}"),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from immunopath.domain.quality import ImageSummary, IntakeResult, TileSummary, Verdict
 from immunopath.domain.region import Region
+from immunopath.domain.words import counted
 from immunopath.imaging.decode import MAX_PIXELS, decode_image, pixels_digest
 from immunopath.imaging.more import first_look
 from immunopath.imaging.quality import assess_quality
@@ -95,7 +96,7 @@ def _regions(sample: SlideSample, store: TileStore) -> list[Entering]:
     for number, region in enumerate(sample.regions, 1):
         note = (
             f"region {number} of {count} of a slide of {sample.size[0]} x {sample.size[1]} px; "
-            f"{count} of {sample.of} regions with tissue were read"
+            f"read: {count} of {counted(sample.of, 'region')} with tissue"
         )
         if region.box in sample.picture.dark:
             note += "; this one because it looks dark on the thumbnail"

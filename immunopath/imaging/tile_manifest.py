@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import require_file, write_bytes
+from immunopath.domain.files import require_content, write_bytes
 
 VERSION: Final = "1"
 
@@ -64,7 +64,7 @@ def read_tiles(path: Path) -> tuple[TileRow, ...]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    require_file(path, "a tile manifest (Parquet)")
+    require_content(path, "a tile manifest (Parquet)")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:

@@ -8,7 +8,8 @@ import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -72,19 +73,31 @@ def write_bundle(
     return target
 
 
+def read_header(path: Path) -> AtlasHeader:
+    """Return the header alone; raises `EngineUnavailable` naming the file."""
+    with _opened(path) as archive:
+        return AtlasHeader.model_validate_json(archive.read(_HEADER))
+
+
 def read_bundle(path: Path) -> tuple[AtlasHeader, tuple[AtlasEntry, ...], bytes]:
     """Return header, entries and vector bytes; raises `EngineUnavailable` naming the file."""
+    with _opened(path) as archive:
+        header = AtlasHeader.model_validate_json(archive.read(_HEADER))
+        lines = archive.read(_ENTRIES).decode("utf-8").splitlines()
+        entries = tuple(AtlasEntry.model_validate_json(line) for line in lines)
+        return header, entries, archive.read(_VECTORS)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     target = bundle_path(path)
-    if not target.is_file():
+    if not target.is_file() or not target.stat().st_size:
         raise EngineUnavailable(f"{target}: no atlas here; make one with 'immunopath atlas build'")
     try:
         with zipfile.ZipFile(target) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
                 raise EngineUnavailable(f"{target}: larger than an atlas can be")
-            header = AtlasHeader.model_validate_json(archive.read(_HEADER))
-            lines = archive.read(_ENTRIES).decode("utf-8").splitlines()
-            entries = tuple(AtlasEntry.model_validate_json(line) for line in lines)
-            return header, entries, archive.read(_VECTORS)
+            yield archive
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         raise EngineUnavailable(f"{target}: damaged or no atlas; build it again") from error
     except (ValidationError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from immunopath.domain.prediction import (
     FieldPrediction,
     PredictorResult,
 )
+from immunopath.domain.words import counted
 from immunopath.models.calibration import CalibratedTable, Calibrator
 from immunopath.models.validation import SYNTHETIC
 
@@ -128,8 +129,8 @@ def calibration_cautions(
             EngineCaution(
                 code="CALIBRATED_ON_OTHER_TILE_COUNTS",
                 severity="caution",
-                message=f"The case has {n_tiles} tiles; the calibration saw cases of {least} to "
-                f"{most}, so its coverage is not known here.",
+                message=f"The case has {counted(n_tiles, 'tile')}; the calibration saw cases of "
+                f"{least} to {most}, so its coverage is not known here.",
                 action="Give the predictor as many tiles as in its calibration.",
             )
         )

@@ -12,11 +12,12 @@ from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen, fault_of
-from immunopath.domain.errors import CalibratorMismatch, CaseFileError
-from immunopath.domain.files import read_small, write_text
+from immunopath.domain.base import Frozen
+from immunopath.domain.errors import CalibratorMismatch
+from immunopath.domain.files import write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES, GRID
 from immunopath.models.calibration_math import (
     Knots,
@@ -252,14 +253,17 @@ def chosen_calibrator(
     return found
 
 
+_FILE = JsonFile(
+    Calibrator,
+    "a calibration",
+    whole="calibrator",
+    remedy="write one with 'immunopath calibrate'",
+)
+
+
 def load_calibrator(path: Path) -> Calibrator:
     """Return the calibrator in a file; raises `CaseFileError` naming the file and the key."""
-    try:
-        return Calibrator.model_validate_json(read_small(path, "a calibration"))
-    except ValidationError as error:
-        raise CaseFileError(
-            f"{path}: {fault_of(error, 'calibrator')}; write one with 'immunopath calibrate'"
-        ) from error
+    return _FILE.read(path)
 
 
 def write_calibrator(calibrator: Calibrator, folder: Path) -> Path:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen, fault_of
-from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import read_small, write_text
+from immunopath.domain.base import Frozen
+from immunopath.domain.files import write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import (
     FIELD_VALUES,
     BiomarkerProfile,
@@ -69,16 +69,19 @@ def write_validation(found: ValidationFile, path: Path) -> None:
     write_text(path, found.model_dump_json(indent=2) + "\n")
 
 
+_FILE = JsonFile(
+    ValidationFile,
+    "a file of cards",
+    whole="cards",
+    remedy="evaluate the checkpoint again or remove the file",
+)
+
+
 def read_validation(path: Path) -> ValidationFile | None:
     """Return the file, None when there is none; raises `CaseFileError` for one that is damaged."""
     if not path.is_file():
         return None
-    try:
-        return ValidationFile.model_validate_json(read_small(path, "a file of cards"))
-    except ValidationError as error:
-        raise CaseFileError(
-            f"{path}: {fault_of(error, 'cards')}; evaluate the checkpoint again or remove the file"
-        ) from error
+    return _FILE.read(path)
 
 
 def evidence_of(

@@ -13,6 +13,7 @@ from immunopath.agents.pixels import tiles_of
 from immunopath.agents.state import DRUGS, INTAKE, PHENOTYPE, PREDICTION, RETRIEVAL, CaseState
 from immunopath.domain.case import Case
 from immunopath.domain.errors import OutputError
+from immunopath.domain.files import open_regular
 from immunopath.domain.outcome import Failed, Unavailable
 from immunopath.models.protocols import Predictor
 
@@ -92,7 +93,7 @@ def _restore(state: CaseState, context: RunContext) -> None:
 def _digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, or nothing: a file that cannot be read is intake's to name."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""

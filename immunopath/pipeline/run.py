@@ -18,7 +18,6 @@ from immunopath.domain.quality import ImageSummary
 from immunopath.domain.region import region_text
 from immunopath.domain.report import CaseReport, CaseStatus, ReportProvenance
 from immunopath.domain.sampling import SamplingBudget
-from immunopath.models.foundation.sources import judge
 from immunopath.models.lazy import LazyAtlas, LazyEngine
 from immunopath.models.registry import ROLES
 from immunopath.pipeline.checkpoints import Checkpoints
@@ -30,6 +29,7 @@ from immunopath.pipeline.graph import build_graph
 from immunopath.pipeline.heat import CaseHeat, plan_heat, run_heat
 from immunopath.pipeline.settings import ProfileName, Settings
 from immunopath.pipeline.side_files import SideFiles
+from immunopath.pipeline.usable import require_usable
 from immunopath.reporting.rendered import RenderedReport
 
 NO_FILES = SideFiles()
@@ -46,8 +46,10 @@ class ImmunoPath:
             report = path.analyze(Case(case_id="P-17", images="core.tif", mpp=0.5))
 
     Raises `EngineSpecError` at once for an engine string that cannot be understood, options
-    included; loading an engine waits until a case needs it. heat_workers: processes that count a
-    slide when the settings ask for its heat; 0 = the calling thread. The result is the same.
+    included, and `EngineUnavailable` or `CaseFileError` for a folder, file or atlas that is named
+    and is not there or not what it must be; loading an engine waits until a case needs it.
+    heat_workers: processes that count a slide when the settings ask for its heat; 0 = the calling
+    thread. The result is the same.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per role, as users type them
@@ -72,8 +74,7 @@ class ImmunoPath:
             "device": device,
         }
         self.settings = settings.checked() if settings else Settings.make(values)
-        for role in ROLES:
-            judge(role, self.settings.spec(role), self.settings.device)
+        require_usable(self.settings)
         self._engines = {
             role: LazyEngine(role, self.settings.spec(role), self.settings.device) for role in ROLES
         }

@@ -7,10 +7,10 @@ import numpy as np
 
 from immunopath.agents.context import Workspace
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.imaging.tiles import Box, SlidePicture
 from immunopath.models.protocols import RGB, NucleiTable
 from immunopath.reporting.figures import FigureImage
-from immunopath.reporting.text import counted
 
 FULL_SHARE = 0.5
 """Share of lymphocyte-like nuclei at which the colour scale ends."""

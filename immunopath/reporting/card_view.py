@@ -10,8 +10,9 @@ from immunopath.domain.prediction import (
 )
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.reporting.document import Bar, Card, Pair
-from immunopath.reporting.text import counted, number, plain_name, scale_origin, share
+from immunopath.reporting.text import number, plain_name, scale_origin, share
 from immunopath.reporting.words import feature_text, field_name, quantity_name
 
 AnyField = FieldPrediction[str] | FieldPrediction[float]

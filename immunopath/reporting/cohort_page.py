@@ -11,6 +11,7 @@ from immunopath.domain.cohort import CaseRecord, FieldSummary
 from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import RESEARCH_USE
+from immunopath.domain.words import counted
 from immunopath.reporting.cohort_tables import worklist_head
 from immunopath.reporting.page import self_contained
 from immunopath.reporting.words import FIELD_NAMES
@@ -60,7 +61,7 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
         "cohort.html.j2",
         banner=RESEARCH_USE,
         as_of=as_of.isoformat(),
-        n=len(records),
+        n=counted(len(records), "case"),
         statuses=sorted(Counter(record.status for record in records).items()),
         fields=[_block(name, seen) for name in FIELD_VALUES],
         agreement=_agreement(seen),
@@ -119,7 +120,8 @@ def _note(fields: Sequence[FieldSummary]) -> str:
     calibrated = sum(field.calibrated for field in fields)
     informative = sum(field.informative for field in fields)
     return (
-        f"calibrated in {calibrated} of {len(fields)} cases, informative (trust gate) in "
+        f"calibrated in {calibrated} of {counted(len(fields), 'case')}, informative "
+        "(trust gate) in "
         f"{informative}"
     )
 

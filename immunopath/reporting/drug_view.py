@@ -3,9 +3,10 @@
 from immunopath.domain.drug import DrugProfile, InSilicoFact, InSilicoPanel
 from immunopath.domain.outcome import Ok, why_not
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Entries, Entry, Pair, Para, Section
-from immunopath.reporting.text import counted, plain_name, share
+from immunopath.reporting.text import plain_name, share
 from immunopath.reporting.words import label_status, system_name, topic_name
 
 IN_SILICO = "In silico"

@@ -15,6 +15,7 @@ from immunopath.domain.finding import TrustRow
 from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import PhenotypeScores
 from immunopath.domain.provenance import Provenance
+from immunopath.domain.words import counted
 from immunopath.reporting.card_view import (
     MEASUREMENT,
     RESAMPLES,
@@ -90,7 +91,7 @@ def _field(draft: Draft, key: str, field: AnyField, trust: TrustRow | None) -> N
         "" if field.qc_pass else "Quality control did not pass.",
         _validation(field),
         _trust(trust, field),
-        f"Seen on {field.n_tiles} tiles ({field.scope}). {source_text(field.source)}",
+        f"Seen on {counted(field.n_tiles, 'tile')} ({field.scope}). {source_text(field.source)}",
     ]
     _assessment(
         draft, role, f"{field_name(key)} predicted from H&E", key, field.abstained,

@@ -9,6 +9,7 @@ pool what was read. The basis are the regions of that slide that the number rest
 from collections.abc import Iterable
 
 from immunopath.domain.sampling import PhenotypeShares, SlideEstimate, SlideSampling
+from immunopath.domain.words import counted
 from immunopath.reporting.fhir_base import (
     Draft,
     Json,
@@ -20,7 +21,7 @@ from immunopath.reporting.fhir_base import (
     quantity,
 )
 from immunopath.reporting.fhir_engine import add_engine
-from immunopath.reporting.text import counted, share
+from immunopath.reporting.text import share
 from immunopath.reporting.words import quantity_name
 
 UNVALIDATED = "Estimated from H&E, unvalidated, research use only; descriptive of the slide."

@@ -4,9 +4,10 @@ from typing import Final
 
 from immunopath.domain.heat import HeatReport, SlideHeat, SquareCounts
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Pair, Pairs, Para, Section
-from immunopath.reporting.text import counted, listed, share
+from immunopath.reporting.text import listed, share
 
 FULL_PER_MM2: Final = 6000.0
 """Density at which the colour scale ends; it is the same for every slide, so that maps compare."""

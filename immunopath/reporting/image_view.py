@@ -10,9 +10,10 @@ from immunopath.domain.quality import (
     Verdict,
 )
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Entries, Entry, Grid, Pair, Para, Section
-from immunopath.reporting.text import counted, listed, number, plain_name, scale_origin, share
+from immunopath.reporting.text import listed, number, plain_name, scale_origin, share
 from immunopath.reporting.words import field_name, percent
 
 _ORDER = (

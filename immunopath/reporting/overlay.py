@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from immunopath.domain.words import counted
 from immunopath.reporting.figures import FigureImage, Swatch
-from immunopath.reporting.text import counted, visible
+from immunopath.reporting.text import visible
 
 _SCALE_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 _RING_UM = 3.3

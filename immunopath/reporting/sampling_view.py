@@ -9,9 +9,10 @@ from immunopath.domain.sampling import (
     SlideEstimate,
     SlideSampling,
 )
+from immunopath.domain.words import counted
 from immunopath.reporting.document import Block, Grid, Pair, Pairs, Para, Section
 from immunopath.reporting.image_view import resolution
-from immunopath.reporting.text import counted, listed, plain_name, share
+from immunopath.reporting.text import listed, plain_name, share
 
 _NOTE = "All regions are chosen by fixed rules, none is drawn at random."
 _HAND = "A person picked what was read; no rule and no engine did."

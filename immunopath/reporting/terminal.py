@@ -14,9 +14,10 @@ from rich.text import Text
 from rich.tree import Tree as RichTree
 
 from immunopath.domain.report import CaseReport
+from immunopath.domain.words import counted
 from immunopath.reporting import document as doc
 from immunopath.reporting.terminal_parts import in_one_line, mark_of, room_needed
-from immunopath.reporting.text import ascii_only, counted
+from immunopath.reporting.text import ascii_only
 from immunopath.reporting.view import document
 
 if TYPE_CHECKING:

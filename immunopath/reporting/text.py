@@ -98,11 +98,6 @@ def plain_name(key: str) -> str:
     return key.replace("_", " ")
 
 
-def counted(n: int, noun: str, plural: str = "") -> str:
-    """Return ``1 tile``, ``2 tiles``."""
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
-
-
 def listed(items: tuple[str, ...]) -> str:
     """Return the items joined by commas, or ``none`` when there are none."""
     return ", ".join(items) if items else "none"

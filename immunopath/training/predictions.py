@@ -7,11 +7,11 @@ measured by the same code.
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen, fault_of
-from immunopath.domain.errors import CaseFileError
-from immunopath.domain.files import MAX_TABLE, read_small, write_text
+from immunopath.domain.base import Frozen
+from immunopath.domain.files import MAX_TABLE, write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES
 
 
@@ -78,13 +78,14 @@ class PredictionSet(Frozen):
         return self
 
 
+_FILE = JsonFile(
+    PredictionSet, "a file of predictions (JSON)", whole="predictions", limit=MAX_TABLE
+)
+
+
 def read_predictions(path: Path) -> PredictionSet:
     """Return a set; raises `CaseFileError` naming the file and the key."""
-    data = read_small(path, "a file of predictions (JSON)", MAX_TABLE)
-    try:
-        return PredictionSet.model_validate_json(data)
-    except ValidationError as error:
-        raise CaseFileError(f"{path}: {fault_of(error, 'predictions')}") from error
+    return _FILE.read(path)
 
 
 def write_predictions(path: Path, answers: PredictionSet) -> None:

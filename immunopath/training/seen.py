@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from immunopath.domain.errors import InputError, LeakageError, first_few
 from immunopath.domain.files import read_bounded
+from immunopath.domain.words import counted
 from immunopath.models.calibration import load_calibrator
 from immunopath.models.seen import Seen
 from immunopath.training.cohort.barcodes import patient_key
@@ -80,7 +81,7 @@ def require_external(seen: Seen, samples: Sequence[Sample], where: Path) -> None
     shared = [s.patient_id for s in samples if key_of(s.patient_id) in keys]
     if shared:
         raise InputError(
-            f"--external: {where} was made from {len(shared)} patients of this cohort "
+            f"--external: {where} was made from {counted(len(shared), 'patient')} of this cohort "
             f"({first_few(shared)}); leave it out, or evaluate another cohort"
         )
     sites = sorted({s.site for s in samples} & set(seen.sites))
@@ -98,6 +99,7 @@ def _refuse(samples: Sequence[Sample], keys: Sequence[str], who: str, split: str
     ]
     if shared:
         raise LeakageError(
-            f"{who} {len(shared)} of {len(samples)} patients of {split} ({first_few(shared)}); "
+            f"{who} {len(shared)} of {counted(len(samples), 'patient')} of {split} "
+            f"({first_few(shared)}); "
             "figures on them would be too good: take the splits of its training"
         )

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import DuplicatePatient, LeakageError, SplitError
 from immunopath.domain.files import read_bounded, write_text
+from immunopath.domain.words import counted
 from immunopath.training.samples import SPLITS, Split
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def make_split(
     empty = [s for s, share in zip(SPLITS, shares, strict=True) if share and s not in of.values()]
     if empty:
         raise SplitError(
-            f"{len(rows)} patients leave {', '.join(empty)} empty; give larger fractions"
+            f"{counted(len(rows), 'patient leaves', 'patients leave')} "
+            f"{', '.join(empty)} empty; give larger fractions"
         )
     counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     for row in rows:
@@ -156,13 +158,14 @@ def _by_site(
     lost = [row.patient_id for row in rows if not row.site]
     if lost:
         raise SplitError(
-            f"{len(lost)} patients have no site ({', '.join(lost[:5])}); fill the site column or "
+            f"{counted(len(lost), 'patient has', 'patients have')} no site "
+            f"({', '.join(lost[:5])}); fill the site column or "
             "split by patient"
         )
     kinds = sorted({row.stratum for row in rows})
     sites = sorted({row.site for row in rows})
     if len(sites) < sum(share > 0 for share in shares):
-        raise SplitError(f"{len(sites)} sites cannot fill {len(SPLITS)} splits")
+        raise SplitError(f"{counted(len(sites), 'site')} cannot fill {len(SPLITS)} splits")
     table = np.zeros((len(sites), len(kinds)))
     for row in rows:
         table[sites.index(row.site), kinds.index(row.stratum)] += 1

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, CohortError
 from immunopath.domain.files import read_bounded, require_file, write_text
+from immunopath.domain.words import counted
 
 MISSING: Final = frozenset({"", "na", "nan", "n/a", "none", "null", "[not available]", "unknown"})
 """Cells that say that nothing is known, in lower case."""
@@ -46,7 +47,8 @@ def read_table(path: Path, what: str, *, comment: str = "#") -> list[tuple[int, 
     for (number, _), cells in zip(lines[1:], rows[1:], strict=True):
         if len(cells) != len(names):
             raise CohortError(
-                f"{path}: line {number}: {len(cells)} columns where the header has {len(names)}"
+                f"{path}: line {number}: {counted(len(cells), 'column')} where the "
+                f"header has {len(names)}"
             )
         found.append((number, dict(zip(names, cells, strict=True))))
     return found

@@ -151,7 +151,7 @@ def test_a_wrong_expectation_fails_in_its_own_column(
     cells = dict(zip(ASPECTS, done.output.splitlines()[1].split()[1:], strict=False))
     assert cells == {name: "FAIL" if name == aspect else "-" for name in ASPECTS}
     assert f"{aspect.replace('_', ' ')}: 0 of 1 pass" in done.output
-    assert "0 of 1 vignettes pass" in done.output
+    assert "0 of 1 vignette passes" in done.output
     assert any(line.startswith(f"X1 {aspect}") for line in done.output.splitlines())
 
 

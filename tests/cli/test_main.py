@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from immunopath.cli.main import run
+
 CLI = [sys.executable, "-m", "immunopath"]
 ROOT = Path(__file__).parents[2]
 
@@ -206,3 +208,17 @@ def _one_line(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_within_a_command_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("immunopath.cli.models.verify_all", interrupted)
+    monkeypatch.setattr(sys, "argv", ["immunopath", "models", "verify"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "immunopath: interrupted\n"

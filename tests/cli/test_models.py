@@ -102,10 +102,12 @@ def test_verify_reads_a_folder_and_finds_a_broken_file(base: Path, tmp_path: Pat
     assert "broken" in done.stdout
 
 
-def test_verify_without_a_fetch_says_so() -> None:
-    done = call("models", "verify")
-    assert done.returncode == 0
-    assert "nothing was fetched here" in done.stdout
+def test_verify_with_nothing_to_verify_is_no_success(tmp_path: Path) -> None:
+    for args, says in (((), "nothing was fetched here"), ((tmp_path,), "holds no file of a")):
+        done = call("models", "verify", *args)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert len((done.stdout + done.stderr).strip().splitlines()) == 1
 
 
 def test_doctor_of_a_request_exits_1_when_it_cannot_run(base: Path) -> None:

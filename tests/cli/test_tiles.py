@@ -43,6 +43,13 @@ def test_a_manifest_with_a_slide_that_cannot_be_read(tmp_path: Path) -> None:
     assert "is not an image but plain text" in said
 
 
+def test_only_slides_that_cannot_be_read(tmp_path: Path) -> None:
+    code, said = tiles(str(SLIDES / "broken.svs"), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert said.splitlines()[1:] == ["no tile of any slide is usable; nothing was written"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_much_tissue_asked_for_is_no_tissue(tmp_path: Path) -> None:
     code, said = tiles(CMU, "-o", str(tmp_path / "out"), "--min-tissue", "1", "--max", "1")
     assert code == 3

@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -103,3 +104,22 @@ def test_many_names_are_cut_and_the_cut_is_shown() -> None:
     assert errors.first_few(list("abcdef")) == "a, b, c, d, e, …"
     assert errors.first_few(["a", "b"], 1) == "a, …"
     assert errors.first_few([]) == ""
+
+
+def test_broad_excepts_are_rationed() -> None:
+    """The node boundary and its words, one case of many, the batcher's thread, AnnData's zoo."""
+    package = Path(immunopath.__file__).parent
+    found = [
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r"\s*except( (Base)?Exception\b.*)?:", line)
+    ]
+    assert found == [
+        "agents/boundary.py",
+        "agents/boundary.py",
+        "models/foundation/batcher.py",
+        "models/foundation/batcher.py",
+        "pipeline/faults.py",
+        "training/imports/h5ad.py",
+    ]

@@ -15,6 +15,9 @@ from immunopath.domain.files import (
     open_to_append,
     read_bounded,
     read_small,
+    require_content,
+    require_file,
+    require_place,
     safe_name,
     sweep,
     write_bytes,
@@ -178,3 +181,50 @@ def test_a_block_that_breaks_leaves_the_old_file_and_no_litter(tmp_path: Path) -
         stream.write(b"w")
     assert target.read_text("utf-8") == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_what_a_path_must_be_is_said_in_one_line(tmp_path: Path) -> None:
+    empty, loop, pipe = tmp_path / "empty", tmp_path / "loop", tmp_path / "pipe"
+    empty.touch()
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    require_file(empty, "a table")
+    for path, fault in (
+        (tmp_path / "none", "no such file"),
+        (empty / "below", "no such file"),
+        (tmp_path, "is a folder; name a table"),
+        (pipe, "is no regular file; name a table"),
+        (loop, "cannot be read"),
+        (tmp_path / ("n" * 400), "cannot be read"),
+        (tmp_path / "a\0b", "cannot be read"),
+        (empty, r"is empty \(0 bytes\); name a table"),
+    ):
+        with pytest.raises(CaseFileError, match=fault):
+            require_content(path, "a table")
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    for path in (tmp_path / "new", tmp_path / "a" / "b" / "new", tmp_path / "old"):
+        require_place(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_text() == "old"
+
+
+def test_a_place_that_cannot_be_written_is_refused_as_writing_would(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (
+        tmp_path,
+        tmp_path / "pipe",
+        tmp_path / "plain" / "report.json",
+        tmp_path / "gone" / "report.json",
+        Path("/proc/immunopath/report.json"),
+        tmp_path / ("n" * 400) / "r",
+        Path("/dev/null"),
+    ):
+        with pytest.raises(OutputError, match=r"cannot be written|not a regular file"):
+            require_place(path)
+        with pytest.raises(OutputError, match=r"cannot be written|not a regular file"):
+            write_bytes(path, b"x")

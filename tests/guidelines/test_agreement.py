@@ -213,3 +213,12 @@ def test_a_resolution_that_nothing_speaks_against_withholds_nothing(plausible: b
     judged = judge(counted(profile(til_fraction=0.3), mpp_plausible=plausible))
     assert judged.profile.til_fraction.value == 0.3
     assert "IMG-2" not in rules(judged)
+
+
+def test_one_tile_and_one_nucleus_are_not_many() -> None:
+    intake = _intake(("a.png", 0.5, "user", Verdict.flag))
+    judged = judge(counted(profile(), n_nuclei=1), texture(), intake)
+    said = {f.code: f.message for f in judged.findings}
+    assert said["QC_FLAGGED"].startswith("Quality control flagged 1 of 1 tile:")
+    assert "1 nucleus were" not in said["SMALL_FIELD"]
+    assert said["SMALL_FIELD"].endswith("and 1 nucleus.")

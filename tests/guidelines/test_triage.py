@@ -1,6 +1,7 @@
 import random
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from guideline_support import AS_OF
@@ -9,6 +10,7 @@ from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.cohort import QueueFacts
 from immunopath.domain.guidance import Guidance
 from immunopath.domain.measured import SpecimenRef
+from immunopath.guidelines.loader import load_knowledge
 from immunopath.guidelines.triage import order_cohort, queue_facts
 
 Run = Callable[..., Guidance]
@@ -111,3 +113,14 @@ def test_a_scant_specimen_is_spent_in_the_order_of_the_budget(run: Run) -> None:
     assert next(t.code for t in crisis.tests if t.level == "T0") == "EGFR_RAPID"
     share = run(pdl1_tps=20, tumour_cellularity_pct=25)
     assert "TISSUE_SCANT" in share.flag_codes()
+
+
+def test_pathology_reviews_are_the_laboratorys_and_imaging_is_not() -> None:
+    """As docs/decisions.md says it of the worklist."""
+    page = (Path(__file__).parents[2] / "docs" / "decisions.md").read_text("utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| The worklist names"))
+    tests = load_knowledge().tests
+    named = [code for code in tests if f"`{code}`" in row]
+    assert named == ["PATH_REVIEW", "REBIOPSY"]
+    assert all(tests[code].laboratory for code in named)
+    assert not any(tests[code].laboratory for code in ("BRAIN_MRI", "PET_CT", "TRANSPLANT_MDT"))

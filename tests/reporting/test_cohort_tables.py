@@ -205,6 +205,8 @@ def test_the_pages_escape_and_say_what_is_missing() -> None:
     page = summary_page([record("a"), FAILED], AS_OF)
     assert "&lt;b&gt;cut off&lt;/b&gt;" in page
     assert "Cohort of 2 cases" in page
+    assert "Cohort of 1 case<" in summary_page([record("a")], AS_OF)
+    assert "in 0 of 1 case," in summary_page([record("a")], AS_OF)
     records = [record("a"), record("b", None), FAILED]
     listed = worklist_page(records, worklist(records, AS_OF), AS_OF)
     assert str(escape(CLOSED)) in listed

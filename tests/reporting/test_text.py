@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from immunopath.domain.quality import Verdict
 from immunopath.domain.units import MppSource
+from immunopath.domain.words import counted
 from immunopath.reporting.text import (
     ascii_only,
     cleaned,
-    counted,
     number,
     scale_origin,
     share,

@@ -52,7 +52,7 @@ def test_held_out_patients_are_none_of_the_training(
 
 def test_a_cohort_with_a_training_patient_or_site_is_not_external(seen: Seen) -> None:
     require_external(seen, [sample("x", site="Oslo"), sample("y")], WHERE)
-    with pytest.raises(InputError, match=r"made from 1 patients of this cohort \(b\)"):
+    with pytest.raises(InputError, match=r"made from 1 patient of this cohort \(b\)"):
         require_external(seen, [sample("x"), sample("b", split="train")], WHERE)
     with pytest.raises(InputError, match="patients of site Turin"):
         require_external(seen, [sample("x", site="Turin")], WHERE)

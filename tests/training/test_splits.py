@@ -109,7 +109,7 @@ def test_what_cannot_be_split_is_named() -> None:
         make_split([], seed=0)
     with pytest.raises(SplitError, match="leave val, test empty"):
         make_split(members(2), seed=0)
-    with pytest.raises(SplitError, match="1 patients have no site"):
+    with pytest.raises(SplitError, match="1 patient has no site"):
         make_split([*MEMBERS, Member(patient_id="x")], seed=0, by_site=True)
     with pytest.raises(SplitError, match="2 sites cannot fill 3 splits"):
         make_split(members(30, sites=2), seed=0, by_site=True)

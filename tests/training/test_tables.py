@@ -31,7 +31,7 @@ def test_a_quotation_mark_in_a_tab_table_is_a_character(tmp_path: Path) -> None:
     [
         ("", "holds no row"),
         ("a,b\n", "holds no row"),
-        ("a,b\n1\n", "line 2: 1 columns where the header has 2"),
+        ("a,b\n1\n", "line 2: 1 column where the header has 2"),
         ("a,A\n1,2\n", "column a stands there twice"),
         ('a,b\n"1,2\n3,4"\n', "quoted cell goes over the end of a line"),
         (b"a,b\n\xff\xfe,1\n", "cannot be read as text"),

@@ -73,6 +73,6 @@ class WholeImage:
 def _dicom_in(folder: Path) -> Path:
     """Return an instance of the DICOM slide that a folder holds; OpenSlide finds the others."""
     for path in sorted(folder.iterdir()):
-        if path.is_file() and vendor_of(path) == "dicom":
+        if path.is_file() and path.stat().st_size and vendor_of(path) == "dicom":
             return path
     raise ImageReadError(f"{folder}: is a folder without a DICOM slide; name the slide file")

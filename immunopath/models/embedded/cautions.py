@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from immunopath.domain.words import counted
 from immunopath.models.embedded.nuclei import CaseNuclei
 from immunopath.models.embedded.shares import Share
 
@@ -85,7 +86,8 @@ def warnings_of(case: CaseNuclei, share: Share | None, coarsest_mpp: float) -> t
     out += spot_warnings(case.n_pigment, case.n_candidates, *crowded_windows(case))
     if share is not None and len(case.nuclei) < FEW_NUCLEI:
         out.append(
-            f"Only {len(case.nuclei)} nuclei: the sampling error of the share alone is large."
+            f"Only {counted(len(case.nuclei), 'nucleus', 'nuclei')}: the sampling error "
+            "of the share alone is large."
         )
     return tuple(out)
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from immunopath.domain.prediction import CutPoints, FieldPrediction, Quantity
 from immunopath.domain.provenance import Provenance
+from immunopath.domain.words import counted
 from immunopath.models.embedded.classifier import Correction
 from immunopath.models.embedded.layout import Layout, decide
 from immunopath.models.embedded.shares import (
@@ -202,5 +203,9 @@ def hint_field(common: Common, share: Share | None, n_nuclei: int) -> FieldPredi
 
 def too_few(n_nuclei: int) -> str:
     """Return why a share was not given."""
-    seen = "no nuclei were" if n_nuclei == 0 else f"only {n_nuclei} nuclei were"
+    seen = (
+        "no nuclei were"
+        if n_nuclei == 0
+        else f"only {counted(n_nuclei, 'nucleus was', 'nuclei were')}"
+    )
     return f"A share needs at least {MIN_NUCLEI} nuclei; {seen} found."

@@ -3,18 +3,21 @@
 A builder module may have ``hub_sources(spec)``, the ids or folders, file patterns and revisions
 behind an engine string, which judges all its options as the builder does; ``PACKAGES``, the
 distributions that it imports, or a function of the spec that returns them (``a|b`` means either of
-two); and ``DOCTOR``, ``module:function`` with what else the doctor can check.
+two); ``DOCTOR``, ``module:function`` with what else the doctor can check; and
+``check_files(spec)``, which looks at the files that an engine string names, reads records and
+calibrations, and loads no weights.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from immunopath.domain.errors import EngineSpecError, EngineUnavailable
+from immunopath.domain.errors import CheckpointError, EngineSpecError, EngineUnavailable
 from immunopath.models.foundation.checks import Check
 from immunopath.models.foundation.devices import check_device
-from immunopath.models.foundation.weights import SAFE_PATTERNS, Source
+from immunopath.models.foundation.weights import SAFE_PATTERNS, Source, is_folder, matching_files
 from immunopath.models.registry import ENTRIES, SWITCHED_OFF, Entry, Role, find_entry
 from immunopath.models.spec import EngineSpec
 
@@ -37,13 +40,39 @@ def sources_of(role: Role, spec: EngineSpec) -> tuple[Source, ...]:
 
 
 def judge(role: Role, spec: EngineSpec, device: str) -> None:
-    """Raise `EngineSpecError` for options or a device that no machine could take.
+    """Raise for an engine string that is wrong here, before any case is worked on.
 
-    Packages, weights and GPUs that are not here are no fault of the engine string.
+    `EngineSpecError` for options or a device that no machine could take; `CheckpointError` or
+    `CaseFileError` for a folder or file that is named and is not there or not what it must be.
+    Packages, weights of the hub and GPUs that are not here are no fault of the engine string. No
+    weights are read.
     """
-    with suppress(EngineUnavailable, ModuleNotFoundError):
-        if sources_of(role, spec):
-            check_device(device)
+    try:
+        sources = sources_of(role, spec)
+        if sources:
+            with suppress(EngineUnavailable, ModuleNotFoundError):
+                check_device(device)
+        for source in sources:
+            _require_here(source)
+        check: Callable[[EngineSpec], None] | None
+        check = getattr(builder_module(role, spec), "check_files", None)
+        if check is not None:
+            check(spec)
+    except CheckpointError:
+        raise
+    except (EngineUnavailable, ModuleNotFoundError):
+        return
+
+
+def _require_here(source: Source) -> None:
+    """Raise `CheckpointError` for a folder without any file that its engine could want."""
+    if not is_folder(source.name):
+        return
+    folder = Path(source.name).expanduser()
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; check the path in the engine string")
+    if source.patterns and not matching_files(folder, source.patterns):
+        raise CheckpointError(f"{folder}: holds no file of a checkpoint; name the folder of one")
 
 
 def patterns_for(repo: str) -> tuple[str, ...]:

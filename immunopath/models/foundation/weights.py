@@ -20,6 +20,7 @@ from immunopath.domain.errors import (
     WeightsCorrupted,
     first_line,
 )
+from immunopath.domain.files import open_regular
 from immunopath.models.foundation.hub_errors import (
     hub_failures,
     is_offline,
@@ -216,13 +217,19 @@ def sha256_of(path: Path) -> str:
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
         if key not in _known:
             digest = hashlib.sha256()
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 while block := stream.read(_BLOCK):
                     digest.update(block)
             _known[key] = digest.hexdigest()
         return _known[key]
     except OSError as error:
         raise WeightsCorrupted(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def require_weights(path: Path) -> None:
+    """Raise `WeightsCorrupted` unless `path` is a regular file with something in it."""
+    if not path.is_file() or not path.stat().st_size:
+        raise WeightsCorrupted(f"{path}: no such file, or an empty one; name a file of weights")
 
 
 def stored_numbers(weights: Weights) -> int:

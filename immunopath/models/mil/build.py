@@ -14,7 +14,7 @@ from immunopath.models.foundation.weights import Source
 from immunopath.models.mil.declared import DeclaredEmbedder
 from immunopath.models.mil.network import read_head
 from immunopath.models.mil.predictor import NAME, MilPredictor
-from immunopath.models.mil.record import EXTERNAL, MilRecord, read_record
+from immunopath.models.mil.record import EXTERNAL, WEIGHTS, MilRecord, read_record
 from immunopath.models.protocols import Embedder
 from immunopath.models.registry import build_engine
 from immunopath.models.spec import EngineSpec
@@ -109,6 +109,14 @@ def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     folder = folder_of(spec)
     embedder = embedder_of(spec, read_record(folder))
     return (Source(str(folder), ()), *sources.sources_of("embedder", embedder))
+
+
+def check_files(spec: EngineSpec) -> None:
+    """Read the head's record and its calibration; raises as `build` does for these."""
+    folder = folder_of(spec)
+    calibrator_of(spec, folder, read_record(folder))
+    if not (folder / WEIGHTS).is_file():
+        raise CheckpointError(f"{folder / WEIGHTS}: no such file; copy the head's folder again")
 
 
 def PACKAGES(spec: EngineSpec) -> tuple[str, ...]:  # noqa: N802 - the name that doctor asks for

@@ -1,6 +1,7 @@
 """What `doctor` checks of a `mil` request: that the head is whole and its encoder is this one."""
 
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.words import counted
 from immunopath.models.foundation.checks import Check, attempt
 from immunopath.models.mil.build import (
     calibrator_of,
@@ -40,5 +41,5 @@ def _state(spec: EngineSpec) -> str:
         f"{len(record.trained)} of {len(FIELD_VALUES)} fields, {len(cards)} validated, "
         f"{'not calibrated' if calibrator is None else 'calibrated'}, "
         f"{'probed' if probed else 'never probed'}; trained on "
-        f"{record.patients.get('train', 0)} patients, labels: {record.origin}"
+        f"{counted(record.patients.get('train', 0), 'patient')}, labels: {record.origin}"
     )

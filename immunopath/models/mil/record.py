@@ -4,11 +4,12 @@ import hashlib
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from immunopath.domain.base import Frozen, fault_of
+from immunopath.domain.base import Frozen
 from immunopath.domain.errors import RecordMissing
-from immunopath.domain.files import read_bounded, write_text
+from immunopath.domain.files import MAX_TABLE, write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.seen import Seen
@@ -101,17 +102,17 @@ class MilRecord(Frozen):
         return tuple(name for name in FIELD_VALUES if self.fields[name].trainable)
 
 
+_FILE = JsonFile(
+    MilRecord,
+    f"the {FILE} that 'immunopath train-mil' writes",
+    error=RecordMissing,
+    limit=MAX_TABLE,
+)
+
+
 def read_record(folder: Path) -> MilRecord:
     """Return the record of a folder; raises `RecordMissing` naming the file and the key."""
-    path = folder / FILE
-    try:
-        return MilRecord.model_validate_json(read_bounded(path))
-    except OSError as error:
-        raise RecordMissing(
-            f"{path}: cannot be read ({error.strerror}); 'immunopath train-mil' makes such a folder"
-        ) from error
-    except ValidationError as error:
-        raise RecordMissing(f"{path}: {fault_of(error)}") from error
+    return _FILE.read(folder / FILE)
 
 
 def write_record(folder: Path, record: MilRecord) -> None:

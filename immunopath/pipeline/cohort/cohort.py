@@ -23,6 +23,7 @@ from immunopath.pipeline.cohort.local import EngineFactory, run_here, run_worker
 from immunopath.pipeline.cohort.manifest import ManifestRow
 from immunopath.pipeline.cohort.store import FOLDERS, ResultStore
 from immunopath.pipeline.settings import Settings
+from immunopath.pipeline.usable import require_usable
 from immunopath.reporting.cohort_page import write_pages
 from immunopath.reporting.cohort_tables import worklist, write_tables
 
@@ -38,12 +39,19 @@ class Machines:
     workers: int = 1
     engines: EngineFactory | None = None
 
+    def require(self) -> None:
+        """Raise `InputError` for less than one worker, `EngineUnavailable` without Ray."""
+        if self.workers < 1:
+            raise InputError(f"workers: {self.workers} is no number of processes")
+        if self.engine == "ray":
+            from immunopath.pipeline.cohort.ray_engine import require_ray
+
+            require_ray()
+
     def stream(
         self, settings: Settings, jobs: Sequence[tuple[int, Case]], plan: CasePlan
     ) -> Iterator[Done]:
-        """Yield every case as it is done; raises `InputError` for less than one worker."""
-        if self.workers < 1:
-            raise InputError(f"workers: {self.workers} is no number of processes")
+        """Yield every case as it is done; call `require` before."""
         if self.engine == "ray":
             from immunopath.pipeline.cohort.ray_engine import run_ray
 
@@ -80,8 +88,11 @@ def run_cohort(
 ) -> CohortResult:
     """Run every good row and write the tables; see `docs/outputs.md` for the files.
 
-    Raises `OutputError` when another run works in the folder, or when a link in it leads elsewhere.
+    Raises `OutputError` when another run works in the folder, or when a link in it leads elsewhere,
+    and as `require_usable` does before the first case.
     """
+    require_usable(settings)
+    machines.require()
     started = perf_counter()
     jobs = [(row.number, row.case) for row in rows if row.case is not None]
     made = resumed = 0

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import yaml
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from immunopath.domain.base import first_fault
 from immunopath.domain.case import Case
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.errors import CaseFileError, InputError
-from immunopath.domain.files import require_file
+from immunopath.domain.files import require_content, require_file
 from immunopath.domain.units import checked_mpp
 from immunopath.guidelines.casefile import StrictLoader, clinical_of, load_clinical
 from immunopath.guidelines.vocabulary import KEYS
@@ -33,6 +33,8 @@ IMAGE_COLUMNS: Final = ("images", "image", "slide")
 OWN_COLUMNS: Final = ("case_id", "patient_id", *IMAGE_COLUMNS, "mpp", "clinical")
 MAX_ROWS: Final = 1_000_000
 MAX_CELL: Final = 100_000
+MAX_LINE: Final = 1_000_000
+"""Characters of a line: a file without any line end is not read into memory."""
 _NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")
 
 
@@ -94,7 +96,7 @@ def _looks(case_id: str) -> str:
 
 def _tables(path: Path) -> Iterator[Mapping[str, Any]]:
     """Return the cells of every row by column, empty ones left out."""
-    require_file(path, "a manifest (.csv, .tsv, .jsonl or .parquet)")
+    require_content(path, "a manifest (.csv, .tsv, .jsonl or .parquet)")
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -110,7 +112,7 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
     mark = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, delimiter=mark, restkey="", strict=True)
+            reader = csv.DictReader(_lines(path, stream), delimiter=mark, restkey="", strict=True)
             _check_columns(path, reader.fieldnames or ())
             yield from reader
     except (csv.Error, UnicodeDecodeError) as error:
@@ -124,7 +126,7 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(_lines(path, stream), 1):
                 if not line.strip():
                     continue
                 row = json.loads(line, object_pairs_hook=_each_once)
@@ -136,6 +138,16 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
         raise CaseFileError(f"{path}: is not JSON lines ({str(error)[:160]})") from error
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines; raises `CaseFileError` for one that would fill the memory."""
+    while line := stream.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise CaseFileError(
+                f"{path}: a line has more than {MAX_LINE} characters; is it a manifest?"
+            )
+        yield line
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Final
 
 from immunopath.domain.case import Case
@@ -20,10 +21,18 @@ ROWS_PER_BLOCK: Final = 4
 """Cases that a worker takes at a time, and loses together when it is killed."""
 
 
+def require_ray() -> None:
+    """Raise `EngineUnavailable` without the extra ``ray``."""
+    if find_spec("ray") is None:
+        raise EngineUnavailable(
+            "--engine ray: Ray is not installed; run pip install 'immunopath[ray]'"
+        )
+
+
 def run_ray(
     settings: Settings, jobs: Sequence[tuple[int, Case]], plan: CasePlan, workers: int
 ) -> Iterator[Done]:
-    """Yield every case as it is done; raises `EngineUnavailable` without the extra ``ray``."""
+    """Yield every case as it is done; see `require_ray`."""
     rows = [{"row": number, "case": case.model_dump_json()} for number, case in jobs]
     if not rows:
         return
@@ -61,13 +70,9 @@ class Worker:
 def _cluster(workers: int) -> Iterator[Any]:
     """Give `ray.data` on the running cluster (``RAY_ADDRESS``), or on one made for this run."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-        import ray.data
-    except ModuleNotFoundError as error:
-        raise EngineUnavailable(
-            "--engine ray: Ray is not installed; run pip install 'immunopath[ray]'"
-        ) from error
+    import ray
+    import ray.data
+
     own = not ray.is_initialized()
     if own:
         known: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1}

@@ -40,7 +40,7 @@ def record_of(report: CaseReport, *, row: int, key: str, files: dict[str, str]) 
 
 
 def _laboratory_tests(guidance: Guidance | None) -> tuple[str, ...]:
-    """Return what the laboratory is asked for; imaging and reviews are in the report."""
+    """Return what the laboratory is asked for, pathology reviews included; the rest is reported."""
     known = load_knowledge().tests
     asked = guidance.tests if guidance else ()
     return tuple(test.code for test in asked if known[test.code].laboratory)

@@ -8,6 +8,7 @@ from typing import Final
 from immunopath import __version__
 from immunopath.domain.errors import CalibratorMismatch, CaseFileError, InputError
 from immunopath.domain.files import MAX_TABLE, read_small
+from immunopath.domain.words import counted
 from immunopath.models.calibration import Calibrator
 from immunopath.models.seen import Seen
 from immunopath.models.validation import SYNTHETIC
@@ -122,7 +123,7 @@ def _of_split(
     if not chosen:
         others = sorted({splits[patient] or "no split" for patient in answered})
         raise CaseFileError(
-            f"{predictions}: none of {len(answered)} patients is of the split {split} "
+            f"{predictions}: none of {counted(len(answered), 'patient')} is of the split {split} "
             f"(they are of {', '.join(others)}); predict the {split} patients"
         )
     return chosen

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.words import counted
 from immunopath.models.calibration import FieldCalibration
 from immunopath.models.calibration_math import CELLS, Rows
 from immunopath.training.calibration.conformal import interval_margin, set_threshold
@@ -129,7 +130,7 @@ def why_not(data: FieldData, options: FitOptions) -> str:
     checks = (
         (bool(data.why_empty), data.why_empty),
         (data.table is None, "the engine states no probabilities"),
-        (n < least, f"{n} patients with label and answer, at least {least} are needed"),
+        (n < least, f"{counted(n, 'patient')} with label and answer, at least {least} are needed"),
         (not counts and n > 0 and np.ptp(data.truth) == 0, "all labels are the same number"),
         (
             bool(counts) and counts[rare] < options.min_class,

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from immunopath.domain.base import Frozen, fault_of
 from immunopath.domain.case import named_after
 from immunopath.domain.errors import CohortError, DuplicatePatient
+from immunopath.domain.words import counted
 from immunopath.training.cohort.barcodes import barcode_in, patient_key
 from immunopath.training.samples import Split
 from immunopath.training.tables import MISSING, number_of, read_table, write_csv
@@ -112,7 +113,8 @@ def with_split(rows: Sequence[ManifestRow], of: Mapping[str, Split]) -> tuple[Ma
     missing = [row.patient_id for row in rows if row.patient_id not in of]
     if missing:
         raise CohortError(
-            f"{len(missing)} patients are in no split file ({', '.join(missing[:5])}); add them or "
+            f"{counted(len(missing), 'patient is', 'patients are')} in no split file "
+            f"({', '.join(missing[:5])}); add them or "
             "take them out of the manifest"
         )
     return tuple(row.model_copy(update={"split": of[row.patient_id]}) for row in rows)

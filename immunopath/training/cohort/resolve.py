@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError
+from immunopath.domain.words import counted
 from immunopath.training.cohort.barcodes import Barcode
 from immunopath.training.cohort.gdc import FileRecord
 from immunopath.training.cohort.manifest import ManifestRow
@@ -117,7 +118,7 @@ def resolve(
     found = Resolved(rows=tuple(rows), dropped=tuple(dropped), files=len(records))
     if not rows:
         why = ", ".join(f"{reason} {n}" for reason, n in found.counts.items())
-        raise CohortError(f"no patient is left of {len(records)} files ({why})")
+        raise CohortError(f"no patient is left of {counted(len(records), 'file')} ({why})")
     return found
 
 

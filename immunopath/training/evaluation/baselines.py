@@ -9,6 +9,7 @@ import numpy as np
 
 from immunopath.domain.errors import InputError
 from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.domain.words import counted
 from immunopath.training.evaluation.resample import Floats
 from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
@@ -162,16 +163,16 @@ def _best_constant(known: Sequence[Label], name: str) -> str | float:
     order = FIELD_VALUES[name]
     if order is None:
         return float(np.median(np.array(known, dtype=np.float64)))
-    counted = Counter(known)
-    return max(order, key=lambda value: counted[value])
+    counts = Counter(known)
+    return max(order, key=lambda value: counts[value])
 
 
 def _distribution(known: Sequence[Label], name: str) -> dict[str, float]:
     order = FIELD_VALUES[name]
     if order is None:
         return grid_table(np.array(known, dtype=np.float64))
-    counted = Counter(known)
-    return {value: counted[value] / len(known) for value in order}
+    counts = Counter(known)
+    return {value: counts[value] / len(known) for value in order}
 
 
 def _same_for_all(
@@ -192,7 +193,8 @@ def _same_for_all(
 def _require_train(train: Sequence[Sample]) -> None:
     if len(train) < _LEAST_TRAIN:
         raise InputError(
-            f"the cohort has {len(train)} training patients, at least {_LEAST_TRAIN} are needed"
+            f"the cohort has {counted(len(train), 'training patient')}, at least {_LEAST_TRAIN} "
+            "are needed"
         )
 
 

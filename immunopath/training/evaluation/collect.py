@@ -7,6 +7,7 @@ import numpy as np
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.domain.words import counted
 from immunopath.training.evaluation.resample import Floats
 from immunopath.training.predictions import FieldAnswer, PredictionSet
 from immunopath.training.samples import Label, Sample
@@ -41,7 +42,11 @@ class FieldData:
         """Why there is nothing to compare, or an empty string."""
         if not self.labels:
             return "no patient has a label"
-        return "" if len(self) else f"none of {len(self.labels)} labelled patients has an answer"
+        return (
+            ""
+            if len(self)
+            else f"none of {counted(len(self.labels), 'labelled patient')} has an answer"
+        )
 
     def __len__(self) -> int:
         return len(self.patients)

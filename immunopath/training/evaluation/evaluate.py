@@ -7,6 +7,7 @@ from typing import Final
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.prediction import FIELD_VALUES
+from immunopath.domain.words import counted
 from immunopath.models.validation import SYNTHETIC
 from immunopath.training.evaluation import baselines
 from immunopath.training.evaluation.alarm import Alarm, alarm, field_alarm
@@ -211,6 +212,7 @@ def _require_overlap(scored: Sequence[Sample], predicted: PredictionSet, split: 
     known = {sample.patient_id for sample in scored}
     if not any(answer.patient_id in known for answer in predicted.answers):
         raise CaseFileError(
-            f"{predicted.engine}: answers none of the {len(known)} patients of the split "
+            f"{predicted.engine}: answers none of the {counted(len(known), 'patient')} "
+            "of the split "
             f"{split or 'all'!r}; the predictions belong to another cohort or split"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.files import read_small
+from immunopath.domain.words import counted
 from immunopath.models.calibration import FILE as CALIBRATION
 from immunopath.models.calibration import load_calibrator
 from immunopath.models.protocols import EngineInfo
@@ -206,7 +207,9 @@ def _limits(found: Evaluation) -> list[str]:
     for name, field in found.main.fields.items():
         if field.evaluable and field.abstained + field.missing:
             silent = field.abstained + field.missing
-            lines.append(f"{name}: {silent} of {field.n} patients without a value do not count.")
+            lines.append(
+                f"{name}: {silent} of {counted(field.n, 'patient')} without a value do not count."
+            )
         few = ", ".join(f"{value} {n}" for value, n in field.small_classes.items())
         if field.evaluable and few:
             lines.append(

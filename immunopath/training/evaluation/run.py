@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from immunopath.domain.errors import EngineError, EngineSpecError, InputError
+from immunopath.domain.files import require_place
 from immunopath.imaging.tile_manifest import read_tiles
 from immunopath.models.protocols import Predictor
 from immunopath.models.registry import build_engine, check_spec, close_engine
@@ -22,7 +23,7 @@ from immunopath.training.evaluation.request import (
     Result,
 )
 from immunopath.training.evaluation.runner import Shown, predict
-from immunopath.training.evaluation.write import ANSWERS, EVALUATION, write_all
+from immunopath.training.evaluation.write import ANSWERS, EVALUATION, why_no_validation, write_all
 from immunopath.training.leakage import placed, require_no_leak
 from immunopath.training.predictions import PredictionSet, read_predictions, write_predictions
 from immunopath.training.samples import SAMPLES, TILES, Sample, read_samples
@@ -37,6 +38,7 @@ def run(request: Request) -> Result:
     files = {name: read_predictions(path) for name, path in request.files}
     require_sensible(request, files)
     _require_own_folder(request)
+    _require_places(request)
     samples = read_samples(request.cohort / SAMPLES)
     scored = [sample for sample in samples if sample.split == request.split]
     if not scored:
@@ -71,6 +73,13 @@ def _require_own_folder(request: Request) -> None:
     same = out.exists() and request.cohort.exists() and out.samefile(request.cohort)
     if same or ((out / SAMPLES).exists() and not (out / EVALUATION).exists()):
         raise InputError(f"{out}: is a cohort's folder; name another one for the evaluation")
+
+
+def _require_places(request: Request) -> None:
+    require_place(request.out / EVALUATION)
+    require_place(request.out / ANSWERS / f"{MAIN}.json")
+    if request.checkpoint is not None:
+        require_place(request.checkpoint / VALIDATION)
 
 
 def _ask_all(
@@ -142,13 +151,16 @@ def _asked(
     engine = cast("Predictor", build_engine("predictor", spec, request.device))
     found = {}
     try:
+        place = _validation_path(engine, spec)
+        if main and place is not None and not why_no_validation(request):
+            require_place(request.checkpoint / VALIDATION if request.checkpoint else place)
         for control in controls:
             texts = request.free_texts if main and control == "none" else 0
             own = replace(shown, control=control, free_texts=texts)
             key = name if control == "none" else control
             found[key] = predict(engine, str(spec), scored, own)
             write_predictions(request.out / ANSWERS / f"{key}.json", found[key])
-        return Asked(found, engine.info, _validation_path(engine, spec))
+        return Asked(found, engine.info, place)
     finally:
         close_engine(engine)
 

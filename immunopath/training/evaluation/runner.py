@@ -13,6 +13,7 @@ from immunopath.domain.prediction import (
     FieldPrediction,
     PredictorResult,
 )
+from immunopath.domain.words import counted
 from immunopath.imaging.tile_manifest import TileRow
 from immunopath.models.protocols import AsksHistology, Predictor
 from immunopath.training.predictions import FieldAnswer, PatientAnswer, PredictionSet
@@ -68,7 +69,7 @@ def predict(engine: Predictor, name: str, samples: Sequence[Sample], shown: Show
         fields = dict(result.profile.items()).values()
         settings |= {f.conditioning for f in fields if f.probabilities is not None}
         calibrators |= {f.source.calibrator_digest or "" for f in fields if f.calibrated}
-        shown.notify(f"{shown.control}: {number + 1} of {len(samples)} patients")
+        shown.notify(f"{shown.control}: {number + 1} of {counted(len(samples), 'patient')}")
     if misfit is not None and all(a.n_tiles == 0 for a in answers):
         raise misfit
     info = engine.info

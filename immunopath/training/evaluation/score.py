@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
+from immunopath.domain.words import counted
 from immunopath.training.evaluation import calibration_metrics as calibration
 from immunopath.training.evaluation import class_metrics as classes
 from immunopath.training.evaluation import number_metrics as numbers
@@ -160,19 +161,19 @@ def _too_few_numbers(data: FieldData) -> str:
     if np.ptp(data.truth) == 0:
         return f"all labels are {data.truth[0]:g}"
     if len(data) < MIN_NUMBERS:
-        return f"{len(data)} patients, at least {MIN_NUMBERS} are needed"
+        return f"{counted(len(data), 'patient')}, at least {MIN_NUMBERS} are needed"
     return ""
 
 
 def _too_few_classes(data: FieldData, values: tuple[str, ...]) -> str:
-    counted = Counter(data.truth.astype(int).tolist())
-    if len(counted) == 1:
-        return f"all {len(data)} labels are {values[next(iter(counted))]!r}"
-    if sum(n >= MIN_POSITIVES for n in counted.values()) >= 2:
+    counts = Counter(data.truth.astype(int).tolist())
+    if len(counts) == 1:
+        return f"all {len(data)} labels are {values[next(iter(counts))]!r}"
+    if sum(n >= MIN_POSITIVES for n in counts.values()) >= 2:
         return ""
-    rare = min(sorted(counted), key=lambda code: counted[code])
+    rare = min(sorted(counts), key=lambda code: counts[code])
     return (
-        f"{counted[rare]} of {len(data)} patients are {values[rare]!r}; two classes with at "
+        f"{counts[rare]} of {len(data)} patients are {values[rare]!r}; two classes with at "
         f"least {MIN_POSITIVES} patients are needed"
     )
 

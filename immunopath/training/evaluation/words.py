@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from immunopath.domain.words import counted
 from immunopath.training.evaluation.compare import Difference
 from immunopath.training.evaluation.compliance import Compliance
 from immunopath.training.evaluation.counts import MIN_POSITIVES
@@ -156,7 +157,7 @@ def field_rows(found: Evaluation, field: str) -> tuple[tuple[str, FieldScore | N
 
 def answered(field: FieldScore) -> str:
     """Return how many labelled patients were answered, and what became of the others."""
-    parts = [f"{field.answered} of {field.n} labelled patients answered"]
+    parts = [f"{field.answered} of {counted(field.n, 'labelled patient')} answered"]
     parts += [f"{field.abstained} abstained"] if field.abstained else []
     parts += [f"{field.missing} without an answer"] if field.missing else []
     return ", ".join(parts)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, first_line
-from immunopath.domain.files import require_file
+from immunopath.domain.files import require_content
 from immunopath.training.imports.contained import require_contained
 from immunopath.training.imports.vectors import (
     I64,
@@ -72,7 +72,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - anndata.AnnData
             f"{path}: reading it needs the package {error.name!r}; run pip install "
             "'immunopath[interop]'"
         ) from error
-    require_file(path, "an AnnData file (.h5ad)")
+    require_content(path, "an AnnData file (.h5ad)")
     try:
         with h5py.File(path, "r") as stored:
             require_contained(path, stored)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, first_line
-from immunopath.domain.files import require_file
+from immunopath.domain.files import require_content
 from immunopath.training.imports.contained import require_contained
 from immunopath.training.imports.vectors import (
     SlideVectors,
@@ -106,7 +106,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise EngineUnavailable(
             f"{path}: reading it needs the package 'h5py'; run pip install 'immunopath[interop]'"
         ) from error
-    require_file(path, "a file of patch features (.h5)")
+    require_content(path, "a file of patch features (.h5)")
     try:
         with h5py.File(path, "r") as stored:
             require_contained(path, stored)

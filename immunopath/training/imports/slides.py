@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from immunopath.domain.errors import CaseFileError, DuplicatePatient, first_few
+from immunopath.domain.words import counted
 from immunopath.training.imports.vectors import SlideVectors
 from immunopath.training.samples import Sample
 
@@ -68,7 +69,7 @@ def place_slides(
     if unknown:
         named = first_few([repr(slide) for slide in unknown])
         raise CaseFileError(
-            f"{path}: no patient has {len(unknown)} of {len(owner)} slides ({named}); "
+            f"{path}: no patient has {len(unknown)} of {counted(len(owner), 'slide')} ({named}); "
             "name them under 'slides' of their patient, or leave their files out"
         )
     _refuse_twins(slides)

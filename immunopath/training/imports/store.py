@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineMismatch, OutputError
-from immunopath.domain.files import write_bytes
+from immunopath.domain.files import MAX_TABLE, read_small, require_place, write_bytes
 from immunopath.domain.units import MppSource
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.models.atlas_entry import Encoder
@@ -66,9 +66,7 @@ def import_features(
     sizes or a resolution that nobody states, `DuplicatePatient` for a slide that comes twice,
     `EngineMismatch` for vectors of two encoders.
     """
-    for name in (TILES, FEATURES):
-        if (out / name).exists():
-            raise OutputError(f"{out / name}: is there already; name another folder with --out")
+    require_free(out)
     samples = read_samples(cohort / SAMPLES)
     placed = place_slides(cohort / SAMPLES, samples, slides)
     full = [(patient, found) for patient, found in placed if len(found)]
@@ -93,6 +91,14 @@ def import_features(
         empty=tuple(found.slide for _, found in placed if not len(found)),
         bare=tuple(s.patient_id for s in samples if s.patient_id not in have),
     )
+
+
+def require_free(out: Path) -> None:
+    """Raise `OutputError` where tiles or vectors lie already, or none can be written."""
+    for name in (TILES, FEATURES):
+        if (out / name).exists():
+            raise OutputError(f"{out / name}: is there already; name another folder with --out")
+        require_place(out / name)
 
 
 def _one_maker(declared: Declared, slides: Iterable[SlideVectors]) -> Maker:
@@ -226,6 +232,6 @@ def _write(cohort: Path, out: Path, rows: Sequence[TileRow], found: Features) ->
     if out.resolve() != cohort.resolve():
         for name, path in tables.items():
             if path.is_file():
-                write_bytes(out / name, path.read_bytes())
+                write_bytes(out / name, read_small(path, "a table of the cohort", MAX_TABLE))
     write_features(out / FEATURES, found)
     write_tiles(out / TILES, rows)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError
+from immunopath.domain.files import open_regular
+from immunopath.domain.words import counted
 from immunopath.models.mil.network import F32
 
 I64 = npt.NDArray[np.int64]
@@ -82,7 +84,8 @@ def corners_of(path: Path, found: npt.NDArray[Any], n: int) -> I64:
     """Return (n, 2) whole level-0 pixels; raises `CaseFileError` for what are no such places."""
     if found.shape != (n, 2):
         raise CaseFileError(
-            f"{path}: {n} vectors and coordinates of shape {found.shape}; there must be one x and "
+            f"{path}: {counted(n, 'vector')} and coordinates of shape {found.shape}; "
+            "there must be one x and "
             "one y for every vector"
         )
     if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
@@ -107,5 +110,5 @@ def require_readable_size(path: Path, shape: tuple[int, ...]) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

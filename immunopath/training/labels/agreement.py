@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError
+from immunopath.domain.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,8 @@ def agree(
     if all(row.too_few for row in found):
         most = max((row.n for row in found), default=0)
         raise LabelError(
-            f"{most} patients have both a score and a published measure; {MIN_PATIENTS} are needed"
+            f"{counted(most, 'patient has', 'patients have')} both a score and a "
+            f"published measure; {MIN_PATIENTS} are needed"
         )
     return tuple(found)
 

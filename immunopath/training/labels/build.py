@@ -13,6 +13,7 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CohortError, ExpressionError
+from immunopath.domain.words import counted
 from immunopath.training.cohort.barcodes import patient_key
 from immunopath.training.cohort.manifest import ManifestRow
 from immunopath.training.labels.calls import Calls
@@ -225,7 +226,8 @@ def _splits(
     if said and len(said) < len(rows):
         missing = [row.patient_id for row in rows if row.split is None]
         raise CohortError(
-            f"{len(missing)} patients have no split ({', '.join(missing[:5])}) and the others do; "
+            f"{counted(len(missing), 'patient has', 'patients have')} no split "
+            f"({', '.join(missing[:5])}) and the others do; "
             "fill the column or leave it empty"
         )
     if said:

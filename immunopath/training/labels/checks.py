@@ -41,7 +41,8 @@ def require_classes(train: Iterable[Mapping[str, Label]]) -> tuple[FieldCounts, 
             only = next(iter(field.values)) if FIELD_VALUES[field.field] else "one number"
             raise OneClassField(
                 f"{field.field}: all {field.known} training patients with a label are {only}; "
-                f"nothing can be learned of it: leave it out (--without {field.field}) or add cases"
+                "nothing can be learned of it: add cases, or build the cohort without it "
+                f"('immunopath cohort-data build … --without {field.field}')"
             )
     return counts
 

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from immunopath.domain.errors import CaseFileError, ExpressionError, GeneMissing
 from immunopath.domain.files import read_bounded, require_file
+from immunopath.domain.words import counted
 
 Unit = Literal["tpm", "log2tpm"]
 GENE_COLUMNS: Final = ("gene_name", "gene", "symbol", "hugo_symbol")
@@ -45,7 +46,7 @@ def read_expression(path: Path, unit: Unit = "tpm", md5: str = "") -> dict[str, 
             continue
         if len(cells) <= max(gene_at, value_at):
             raise ExpressionError(
-                f"{path}: line {line_number}: {len(cells)} columns where the header has "
+                f"{path}: line {line_number}: {counted(len(cells), 'column')} where the header has "
                 f"{len(columns)}; the file may be cut short, fetch it again"
             )
         value = _log2(cells[value_at], unit, f"{path}: line {line_number}")
@@ -96,7 +97,7 @@ def read_matrix(path: Path, unit: Unit = "tpm") -> ExpressionMatrix:
         cells = line.split(sep)
         if len(cells) != len(samples) + 1:
             raise ExpressionError(
-                f"{path}: line {line_number}: {len(cells)} columns, the header has "
+                f"{path}: line {line_number}: {counted(len(cells), 'column')}, the header has "
                 f"{len(samples) + 1}"
             )
         genes.append(cells[0].strip().strip('"'))
@@ -114,7 +115,10 @@ def require_genes(expression: Mapping[str, float], genes: Iterable[str], where: 
         return
     ids = any(gene.startswith(_ENSEMBL) for gene in expression)
     hint = "genes are named by Ensembl id, give HGNC symbols" if ids else "check the symbols"
-    raise GeneMissing(f"{where}: {len(missing)} genes are missing: {', '.join(missing)}; {hint}")
+    raise GeneMissing(
+        f"{where}: {counted(len(missing), 'gene is', 'genes are')} missing: "
+        f"{', '.join(missing)}; {hint}"
+    )
 
 
 def _numbered(path: Path, md5: str = "") -> Iterator[tuple[int, str]]:

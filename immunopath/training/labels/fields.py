@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError, OneClassField
 from immunopath.domain.prediction import CutPoints, Quantity
+from immunopath.domain.words import counted
 from immunopath.training.labels.calls import Tme
 from immunopath.training.labels.msi import Msi
 from immunopath.training.samples import Label
@@ -104,11 +105,12 @@ def fit_constants(scores: Mapping[str, PatientScores], train_ids: Iterable[str])
     missing = [i for i in ids if i not in scores]
     if missing:
         raise LabelError(
-            f"{len(missing)} training patients have no scores ({', '.join(missing[:5])}); "
+            f"{counted(len(missing), 'training patient has', 'training patients have')} no scores "
+            f"({', '.join(missing[:5])}); "
             "take them out of the split or give their expression"
         )
     if len(ids) < 2:
-        raise LabelError(f"{len(ids)} training patients; constants need at least 2")
+        raise LabelError(f"{counted(len(ids), 'training patient')}; constants need at least 2")
     train = [scores[i] for i in ids]
     columns = {
         name: [float(getattr(s, name)) for s in train] for name in ("cd274", "til", "cd8", "immune")

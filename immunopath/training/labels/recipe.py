@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from immunopath.domain.base import Frozen, fault_of
+from immunopath.domain.base import Frozen
 from immunopath.domain.errors import CaseFileError, LabelError, LeakageError
-from immunopath.domain.files import read_bounded, require_file, write_text
+from immunopath.domain.files import MAX_TABLE, read_small, write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES, Quantity
+from immunopath.domain.words import counted
 from immunopath.training.labels.calls import NO_CALLS, Calls
 from immunopath.training.labels.fields import (
     QUANTITIES,
@@ -89,7 +91,8 @@ class LabelRecipe(Frozen):
         seen = [i for i, split in of.items() if split in HELD_OUT and self.trained_on(i)]
         if seen:
             raise LeakageError(
-                f"{len(seen)} held-out patients are training patients of the stored constants "
+                f"{counted(len(seen), 'held-out patient is a', 'held-out patients are')} training "
+                f"patient{'s' if len(seen) > 1 else ''} of the stored constants "
                 f"({', '.join(seen[:5])}); put them into train or fit constants anew"
             )
 
@@ -205,19 +208,18 @@ def write_recipe(path: Path, recipe: LabelRecipe) -> None:
     write_text(path, json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n")
 
 
+_FILE = JsonFile(LabelRecipe, f"label constants ({LABELS})", error=LabelError, limit=MAX_TABLE)
+
+
 def read_recipe(path: Path) -> LabelRecipe:
     """Read ``labels.json``; raises `LabelError` for another file or version and for a bad value."""
     try:
-        require_file(path, f"label constants ({LABELS})")
-        data = json.loads(read_bounded(path).decode("utf-8"))
+        data = json.loads(read_small(path, _FILE.what, _FILE.limit).decode("utf-8"))
     except CaseFileError as error:
         raise LabelError(str(error)) from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise LabelError(f"{path}: is no JSON ({error}); name label constants") from error
     known = data.get("version") if isinstance(data, dict) else None
     if known != RECIPE_VERSION:
         raise LabelError(f"{path}: is no label file of version {RECIPE_VERSION} (has {known!r})")
-    try:
-        return LabelRecipe.model_validate(data)
-    except ValidationError as error:
-        raise LabelError(f"{path}: {fault_of(error)}") from error
+    return _FILE.of(path, data)

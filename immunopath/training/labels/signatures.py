@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import LabelError
+from immunopath.domain.words import counted
 from immunopath.training.labels.expression import require_genes
 from immunopath.training.labels.genes import CHECKPOINT, LABEL_SETS, GeneSets
 
@@ -70,7 +71,7 @@ def fit_signatures(
     """
     ids = sorted(set(train_ids))
     if len(ids) < 2:
-        raise LabelError(f"{len(ids)} training patients; moments need at least 2")
+        raise LabelError(f"{counted(len(ids), 'training patient')}; moments need at least 2")
     wanted = sorted(set(sets.needed))
     missing = sorted({g for expression in cohort.values() for g in wanted if g not in expression})
     if missing and not allow_missing:

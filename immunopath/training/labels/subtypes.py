@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.errors import GeneMissing, LabelError, OneClassField
+from immunopath.domain.words import counted
 from immunopath.training.labels.calls import Tme
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def fit_subtypes(
 def _require_classes(classes: list[Tme]) -> None:
     if len(classes) < MIN_PATIENTS:
         raise LabelError(
-            f"{len(classes)} training patients have a published subtype; the classifier needs "
+            f"{counted(len(classes), 'training patient has', 'training patients have')} a "
+            "published subtype; the classifier needs "
             f"{MIN_PATIENTS}"
         )
     if len(set(classes)) < 2:

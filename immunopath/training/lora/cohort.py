@@ -16,6 +16,7 @@ from immunopath.domain.errors import (
     first_few,
 )
 from immunopath.domain.files import read_bounded, require_file
+from immunopath.domain.words import counted
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.training.labels.recipe import LABELS, LabelRecipe, read_recipe
@@ -66,7 +67,7 @@ class TrainingCohort:
         """One line: how many patients, what is left out."""
         silent = f"; no labels of {', '.join(self.unknown)}" if self.unknown else ""
         return (
-            f"{len(self.train)} patients to train on, {len(self.val)} to validate on, "
+            f"{counted(len(self.train), 'patient')} to train on, {len(self.val)} to validate on, "
             f"{len(self.left_out)} left out{silent}"
         )
 
@@ -177,7 +178,8 @@ def _check_splits(folder: Path, samples: Sequence[Sample]) -> None:
     lost = [s.patient_id for s in samples if s.split is None]
     if lost:
         raise CaseFileError(
-            f"{folder / SAMPLES}: {len(lost)} patients are in no split ({first_few(lost)}); give "
+            f"{folder / SAMPLES}: {counted(len(lost), 'patient is', 'patients are')} in "
+            f"no split ({first_few(lost)}); give "
             "each train, val or test"
         )
 
@@ -201,7 +203,8 @@ def _rendered(folder: Path, rows: Sequence[TileRow]) -> dict[str, list[TileRow]]
     missing = [row.tile_id for row in rows if row.file is None and row.selected]
     if missing:
         raise CaseFileError(
-            f"{folder / TILES}: {len(missing)} selected tiles have no rendered file "
+            f"{folder / TILES}: {counted(len(missing), 'selected tile has', 'selected tiles have')}"
+            " no rendered file "
             f"({first_few(missing)}); write the tiles as files first"
         )
     found: dict[str, list[TileRow]] = {}

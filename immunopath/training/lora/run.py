@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from immunopath.domain.errors import CaseFileError, EngineUnavailable, OutputError
+from immunopath.domain.files import require_place
+from immunopath.domain.words import counted
 from immunopath.models.foundation.hf_loading import transformers
 from immunopath.models.foundation.medgemma.gemma import load_gemma
 from immunopath.models.foundation.medgemma.lora import lora_settings
@@ -130,6 +132,7 @@ def _check_place(config: TrainConfig, *, resume: bool) -> None:
         raise OutputError(f"{out}: holds no run to resume; start it without --resume")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: is not empty; add --resume to go on, or name another folder")
+    require_place(out / FILE)
 
 
 def _device(config: TrainConfig) -> str:
@@ -215,7 +218,8 @@ def _check_length(config: TrainConfig, steps: int) -> None:
     warm = math.ceil(config.optim.warmup * steps)
     if warm >= steps:
         raise CaseFileError(
-            f"the run has {steps} steps and optim.warmup takes {warm} of them, so nothing would be "
+            f"the run has {counted(steps, 'step')} and optim.warmup takes {warm} of "
+            "them, so nothing would be "
             "learned; give more epochs, a smaller batch or optim.warmup 0"
         )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from immunopath.domain.errors import CaseFileError, first_few
+from immunopath.domain.words import counted
 from immunopath.imaging.tile_manifest import TileRow, read_tiles
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.training.leakage import placed, require_no_leak
@@ -115,6 +116,7 @@ def require_tiles(cohort: Cohort, samples: Sequence[Sample]) -> None:
     bare = [s.patient_id for s in samples if s.patient_id not in cohort.shown]
     if bare:
         raise CaseFileError(
-            f"{cohort.folder / TILES}: no tile for {len(bare)} of {len(samples)} patients "
+            f"{cohort.folder / TILES}: no tile for {len(bare)} of "
+            f"{counted(len(samples), 'patient')} "
             f"({first_few(bare)}); cut their tiles, or drop them from {SAMPLES}"
         )

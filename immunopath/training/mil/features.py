@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from immunopath.domain.errors import CaseFileError, EngineMismatch
-from immunopath.domain.files import require_file, write_bytes
+from immunopath.domain.files import require_content, write_bytes
 from immunopath.models.atlas_entry import Encoder
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.predictor import embed_rows
@@ -164,7 +164,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Give an open file and what it says of itself."""
     from safetensors import SafetensorError, safe_open
 
-    require_file(path, "a file of features")
+    require_content(path, "a file of features")
     try:
         with safe_open(path, framework="numpy") as stored:
             yield stored, json.loads((stored.metadata() or {})[_ABOUT])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints
+from immunopath.domain.words import counted
 from immunopath.models.foundation.medgemma.medgemma_fields import RNA_QUANTITIES
 from immunopath.models.mil.record import UNDECLARED, FieldRecord
 from immunopath.training.labels.recipe import LabelRecipe
@@ -116,7 +117,10 @@ def _record(
 
 def _why_no_number(numbers: Sequence[float]) -> str:
     if len(numbers) < LEAST_NUMBERS:
-        return f"{len(numbers)} training patients have a label, {LEAST_NUMBERS} are needed"
+        return (
+            f"{counted(len(numbers), 'training patient has', 'training patients have')} a label, "
+            f"{LEAST_NUMBERS} are needed"
+        )
     if max(numbers) - min(numbers) < 1e-6:
         return f"all {len(numbers)} training labels are {numbers[0]:g}"
     return ""

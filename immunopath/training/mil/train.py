@@ -10,8 +10,9 @@ import numpy as np
 
 from immunopath import __version__
 from immunopath.domain.errors import CaseFileError, OutputError
-from immunopath.domain.files import write_bytes, write_text
+from immunopath.domain.files import require_content, require_place, write_bytes, write_text
 from immunopath.domain.packages import versions_of
+from immunopath.domain.words import counted
 from immunopath.models.foundation.weights import sha256_of
 from immunopath.models.mil.network import F32
 from immunopath.models.mil.record import EXTERNAL, WEIGHTS, FieldRecord, MilRecord, write_record
@@ -88,7 +89,8 @@ def make_plan(folder: Path, embedder: str, settings: MilSettings) -> Plan:
     for name, split in (("train", train), ("val", val)):
         if len(split) < LEAST_PATIENTS:
             raise CaseFileError(
-                f"{folder / SAMPLES}: {len(split)} patients in split {name!r}, {LEAST_PATIENTS} "
+                f"{folder / SAMPLES}: {counted(len(split), 'patient')} in split "
+                f"{name!r}, {LEAST_PATIENTS} "
                 "are needed (val decides when to stop); assign splits first"
             )
     both = (*train, *val)
@@ -112,12 +114,13 @@ def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
     """Embed the cohort, fit the head, write the checkpoint folder `out`; returns its record.
 
     Raises `OutputError` for a folder that holds a head already: what was calibrated and evaluated
-    beside it would be of another.
+    beside it would be of another. What cannot be written is said before the first tile.
     """
     from immunopath.training.mil.fit import fit_head
 
     if (out / RECORD).exists():
         raise OutputError(f"{out}: holds a head already; name another folder, or remove that one")
+    require_place(out / RECORD)
     means = means or Means()
     vectors = _imported(plan, means) if plan.embedder == EXTERNAL else _embedded(plan, out, means)
     train, val = (bags_of(plan, samples, vectors) for samples in (plan.train, plan.val))
@@ -125,8 +128,12 @@ def train_mil(plan: Plan, out: Path, means: Means | None = None) -> MilRecord:
 
 
 def _embedded(plan: Plan, out: Path, means: Means) -> Features:
-    embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
     cache = means.features or out / FEATURES
+    if cache.exists():
+        require_content(cache, "a file of features")
+    else:
+        require_place(cache)
+    embedder: Embedder = build_engine("embedder", EngineSpec.parse(plan.embedder), means.device)
     try:
         return cohort_features(
             plan.cohort, embedder, cache, workers=means.workers, progress=means.on_tiles

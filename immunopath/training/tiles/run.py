@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from immunopath import __version__
 from immunopath.domain.errors import EngineUnavailable, InputError, OutputError
-from immunopath.domain.files import write_text
+from immunopath.domain.files import require_place, write_text
 from immunopath.imaging.slides.reading import Readers
 from immunopath.imaging.tile_manifest import TileRow, write_tiles
 from immunopath.models.embedded.embedder import EmbeddedEmbedder, shipped
@@ -30,12 +31,14 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
 
     Writes ``tiles/<slide>/<column>_<row>.png``, ``thumbnails/<slide>.png``, ``tiles.parquet`` and
     ``tiles.json``; the same slides and settings give the same bytes, whatever `workers` is.
-    Raises `OutputError` when the folder already holds tiles, `EngineUnavailable` when a package is
-    missing.
+    Where no slide gives a tile there is no manifest, and where none could be read nothing at all,
+    so that the folder can be used again. Raises `OutputError` when the folder already holds tiles,
+    `EngineUnavailable` when a package is missing.
     """
     _require_packages(settings)
-    if (folder / TILES).exists() or (folder / RECORD).exists() or (folder / "tiles").exists():
+    if (folder / TILES).exists() or (folder / "tiles").exists():
         raise OutputError(f"{folder}: already holds tiles; name another folder")
+    require_place(folder / RECORD)
     records: list[SlideRecord] = []
     rows: list[TileRow] = []
     with Readers(workers) as readers:
@@ -46,7 +49,7 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
             except OutputError:
                 raise
             except InputError as error:
-                shutil.rmtree(folder / tile_folder(slide), ignore_errors=True)
+                _leave_no_tile(folder / tile_folder(slide))
                 record, found = _refused(slide, error), []
             records.append(record)
             rows += found
@@ -58,9 +61,18 @@ def tile_slides(  # noqa: PLR0913 - one parameter per choice of the command
         embedder_digest=info.weights_digest or "",
         slides=tuple(records),
     )
-    write_tiles(folder / TILES, rows)
-    write_text(folder / RECORD, record_of_run.model_dump_json(indent=2) + "\n")
+    if rows:
+        write_tiles(folder / TILES, rows)
+    if any(record.status != "refused" for record in records):
+        write_text(folder / RECORD, record_of_run.model_dump_json(indent=2) + "\n")
     return record_of_run
+
+
+def _leave_no_tile(of_slide: Path) -> None:
+    """Remove what a slide left that broke midway, with the folder of tiles when it is empty."""
+    shutil.rmtree(of_slide, ignore_errors=True)
+    with suppress(OSError):  # not there, or tiles of others lie in it
+        of_slide.parent.rmdir()
 
 
 def _require_packages(settings: TilingSettings) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from immunopath.domain.errors import EngineSpecError
+from immunopath.domain.errors import CheckpointError, EngineSpecError
 from immunopath.models.foundation.doctor import check_engine
 from immunopath.models.foundation.sources import sources_of
 from immunopath.models.foundation.weights import Source
@@ -112,7 +112,10 @@ def test_wrong_options_end_a_run_before_any_image_and_missing_weights_do_not(
         ImmunoPath(drugs=f"txgemma:{tmp_path},dtype=int8")
     with pytest.raises(EngineSpecError, match="is not a device"):
         ImmunoPath(predictor=f"medgemma:{tmp_path}", device="gpu0")
-    for text in ("medgemma:/no/such/folder", "medgemma:a/b,adapter=c/d"):
-        ImmunoPath(predictor=text).close()
+    for text in (f"medgemma:{tmp_path}", "medgemma:/no/such/folder"):
+        with pytest.raises(CheckpointError, match=r"no such folder|holds no file"):
+            ImmunoPath(predictor=text)
+    ImmunoPath(predictor="medgemma:a/b,adapter=c/d").close()
+    (tmp_path / "config.json").write_text("{}")
     ImmunoPath(predictor=f"medgemma:{tmp_path}", device="cuda:7").close()
     ImmunoPath(device="gpu0").close()  # embedded engines run on the CPU whatever is said

@@ -146,7 +146,7 @@ def test_the_encoder_may_lie_elsewhere(folder: Path) -> None:
     [
         ("mil", EngineSpecError, "name the folder of a trained head"),
         ("mil:/no/such/folder", CheckpointError, "no such folder"),
-        ("mil:{empty}", RecordMissing, "mil.json: cannot be read"),
+        ("mil:{empty}", RecordMissing, "mil.json: no such file"),
         ("mil:{head},quant=4", EngineSpecError, "unknown option 'quant'"),
     ],
 )

@@ -62,7 +62,7 @@ def test_an_empty_cell_is_unknown(folder: Path) -> None:
         ({"clinical": "gone.yaml"}, "gone.yaml"),
         ({"clinical": "c.yaml", "stage": "IVB"}, "give one of them"),
         ({"case_id": "x" * 300}, "case_id"),
-        ({"images": "a.png\x00"}, "no such file"),
+        ({"images": "a.png\x00"}, "embedded null byte"),
     ],
 )
 def test_a_bad_row_says_what_is_wrong(folder: Path, cells: dict[str, str], said: str) -> None:

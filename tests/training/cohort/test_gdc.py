@@ -162,7 +162,7 @@ def test_material_of_tumour_and_normal_has_no_sample(tmp_path: Path) -> None:
         ('{"data": {"hits": 3}}', "no list of files"),
         ("[{}]", "has no file_name"),
         ("{", "is no JSON"),
-        ("id\tfilename\na\n", "line 2: 1 columns where the header has 2"),
+        ("id\tfilename\na\n", "line 2: 1 column where the header has 2"),
         ("id\tid\tfilename\na\tb\tc\n", "column id stands there twice"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_given_split_is_taken_over() -> None:
     rows = (ManifestRow(patient_id="a"), ManifestRow(patient_id="b"))
     placed = with_split(rows, {"a": "val", "b": "train", "more": "test"})
     assert [row.split for row in placed] == ["val", "train"]
-    with pytest.raises(CohortError, match=r"1 patients are in no split file \(b\)"):
+    with pytest.raises(CohortError, match=r"1 patient is in no split file \(b\)"):
         with_split(rows, {"a": "val"})
 
 

@@ -159,7 +159,7 @@ def test_a_patient_needs_both_unless_said_otherwise() -> None:
 
 
 def test_nothing_left_says_why() -> None:
-    with pytest.raises(CohortError, match=r"no patient is left of 1 files \(normal tissue 1\)"):
+    with pytest.raises(CohortError, match=r"no patient is left of 1 file \(normal tissue 1\)"):
         chosen([f"{P}-11A-01R-1107-07"])
 
 

@@ -81,7 +81,10 @@ def test_what_is_no_table_of_vectors_with_places_is_named(
 def test_truncated_files_and_other_files_are_named(tmp_path: Path) -> None:
     path = trident(tmp_path, "S1", 400)
     whole = path.read_bytes()
-    for size in (0, 100, len(whole) // 2):
+    path.write_bytes(b"")
+    with pytest.raises(CaseFileError, match=r"is empty \(0 bytes\)"):
+        read_hdf5(path)
+    for size in (100, len(whole) // 2):
         path.write_bytes(whole[:size])
         with pytest.raises(CaseFileError, match="is no HDF5 file or a truncated one"):
             read_hdf5(path)

@@ -99,7 +99,7 @@ def test_a_training_patient_cannot_be_held_out_under_stored_constants(
     patient = next(s.patient_id for s in built.samples if s.split == "train")
     row = next(r for r in rows() if r.patient_id == patient)
     renamed = row.model_copy(update={"patient_id": f"{patient}-01A", "split": "val"})
-    with pytest.raises(LeakageError, match=rf"1 held-out patients .* \({patient}-01A\)"):
+    with pytest.raises(LeakageError, match=rf"1 held-out patient .* \({patient}-01A\)"):
         build_cohort([renamed], Sources(root=folder, recipe=built.recipe), OPTIONS)
 
 

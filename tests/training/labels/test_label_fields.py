@@ -156,7 +156,7 @@ def test_nan_is_refused_by_name() -> None:
 
 
 def test_a_training_patient_without_scores_is_named() -> None:
-    with pytest.raises(LabelError, match=r"1 training patients have no scores \(b\)"):
+    with pytest.raises(LabelError, match=r"1 training patient has no scores \(b\)"):
         fit_constants({"a": patient(0)}, ["a", "b"])
 
 

@@ -75,7 +75,7 @@ def test_a_gene_with_one_value_counts_in_no_mean_and_is_recorded() -> None:
 
 def test_a_new_sample_must_name_the_fitted_genes() -> None:
     model = fit_signatures(COHORT.log2, TRAIN, SETS)
-    with pytest.raises(GeneMissing, match="patient new: 1 genes are missing: GZMA"):
+    with pytest.raises(GeneMissing, match="patient new: 1 gene is missing: GZMA"):
         model.score({g: v for g, v in COHORT.log2[TRAIN[0]].items() if g != "GZMA"}, "patient new")
 
 

@@ -123,7 +123,7 @@ def test_the_recipe_of_the_labels_goes_into_the_record(base: Path, tmp_path: Pat
     table = read_samples(folder / SAMPLES)
     held_out = Sample(patient_id=rna.patients[0], split="test", labels={}, origin="synthetic")
     write_samples(folder / SAMPLES, [*table, held_out])
-    with pytest.raises(LeakageError, match="1 held-out patients are training patients"):
+    with pytest.raises(LeakageError, match="1 held-out patient is a training patient of"):
         checked_cohort(tiny_config(base, folder, tmp_path / "leak"))
     write_samples(folder / SAMPLES, table)
     (folder / LABELS).unlink()
@@ -242,7 +242,7 @@ def test_a_run_that_would_only_warm_up_is_refused(base: Path, cohort: Path, tmp_
     config = tiny_config(
         base, cohort, tmp_path / "run", optim={"epochs": 1, "batch": 64, "warmup": 0.1}
     )
-    with pytest.raises(CaseFileError, match=r"has 1 steps and optim\.warmup takes 1"):
+    with pytest.raises(CaseFileError, match=r"has 1 step and optim\.warmup takes 1"):
         train(config)
     assert not (tmp_path / "run").exists()
 

@@ -221,7 +221,7 @@ def test_label_constants_give_quantity_and_cut_points_and_travel_as_a_digest(
         make_plan(small, "embedded", QUICK.model_copy(update={"quantity": "rna_score_sigmoid"}))
     fitted = RECIPE.model_copy(update={"train_keys": keys_of(plan.val[:1])})
     write_recipe(small / LABELS, fitted)
-    with pytest.raises(LeakageError, match="1 held-out patients are training patients"):
+    with pytest.raises(LeakageError, match="1 held-out patient is a training patient of"):
         make_plan(small, "embedded", QUICK)
     (small / LABELS).write_text("{}")
     with pytest.raises(LabelError, match=r"labels\.json"):

@@ -170,6 +170,8 @@ def test_a_slide_that_breaks_midway_leaves_no_tile(tmp_path: Path) -> None:
     data[start : start + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(data)
     settings = SMALL.model_copy(update={"max_tiles": None})
+    tile_slides(collect([path]), tmp_path / "out", settings)
+    assert not list(tmp_path.glob("out/*"))
     record = tile_slides(collect([path, CMU]), tmp_path / "out", settings)
     assert [slide.status for slide in record.slides] == ["refused", "tiled"]
     assert len(list((tmp_path / "out" / "tiles").iterdir())) == 1
@@ -185,10 +187,29 @@ def test_a_missing_package_is_named_before_the_work(
 
 
 def test_a_folder_with_tiles_is_left_alone(tmp_path: Path) -> None:
-    tile_slides(collect([BROKEN]), tmp_path, SMALL)
+    tile_slides(collect([CMU]), tmp_path, SMALL)
     before = digest(tmp_path)
     with pytest.raises(OutputError, match="already holds tiles"):
-        tile_slides(collect([CMU]), tmp_path, SMALL)
+        tile_slides(collect([BROKEN]), tmp_path, SMALL)
     assert digest(tmp_path) == before
-    assert json.loads((tmp_path / "tiles.json").read_text())["slides"][0]["status"] == "refused"
-    assert read_tiles(tmp_path / "tiles.parquet") == ()
+
+
+def test_only_refused_slides_write_nothing_and_the_folder_can_be_used(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    record = tile_slides(collect([BROKEN]), out, SMALL)
+    assert [slide.status for slide in record.slides] == ["refused"]
+    assert not out.exists()
+    tile_slides(collect([CMU]), out, SMALL)
+    assert read_tiles(out / "tiles.parquet")
+
+
+def test_only_empty_slides_leave_their_thumbnails_and_the_folder_can_be_used(
+    tmp_path: Path,
+) -> None:
+    strict = SMALL.model_copy(update={"rules": SMALL.rules.model_copy(update={"min_tissue": 1})})
+    record = tile_slides(collect([CMU]), tmp_path, strict)
+    assert [slide.status for slide in record.slides] == ["no_tissue"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["thumbnails", "tiles.json"]
+    tile_slides(collect([CMU]), tmp_path, SMALL)
+    assert read_tiles(tmp_path / "tiles.parquet")
+    assert json.loads((tmp_path / "tiles.json").read_text())["slides"][0]["status"] == "tiled"

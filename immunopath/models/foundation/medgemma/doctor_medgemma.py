@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from immunopath.domain.errors import AdapterMismatch, CaseFileError, ImmunoPathError
+from immunopath.domain.words import counted
 from immunopath.models.foundation.checks import GIB, Check, attempt, memory_check
 from immunopath.models.foundation.hf_loading import load_processor
 from immunopath.models.foundation.medgemma.adapter import (
@@ -165,7 +166,7 @@ def _probe(head: str, request: Request, base: Weights, adapter: Weights | None) 
     elif caution is not None and caution.code == "NOT_PROBED":
         yield Check(label, "note", caution.message, "immunopath models probe ENGINE IMAGE…")
     else:
-        yield Check(label, "ok", f"image: {result.verdict} ({result.n_units} prompts)")
+        yield Check(label, "ok", f"image: {result.verdict} ({counted(result.n_units, 'prompt')})")
 
 
 def _calibration(head: str, request: Request, base: Weights, adapter: Weights | None) -> Check:
@@ -178,4 +179,5 @@ def _calibration(head: str, request: Request, base: Weights, adapter: Weights | 
     if found is None:
         return Check(label, "note", "none: reports will call the tables uncalibrated")
     fitted = [entry.field for entry in found.fields if entry.evaluable]
-    return Check(label, "ok", f"of {found.n} patients, {len(fitted)} fields: {', '.join(fitted)}")
+    of = f"of {counted(found.n, 'patient')}, {counted(len(fitted), 'field')}"
+    return Check(label, "ok", f"{of}: {', '.join(fitted)}")

@@ -21,6 +21,7 @@ from immunopath.domain.prediction import (
 )
 from immunopath.domain.provenance import Provenance
 from immunopath.domain.quality import Verdict, mpp_sources
+from immunopath.domain.words import counted
 from immunopath.models.calibrated import calibrated_profile, calibration_cautions
 from immunopath.models.calibration import Calibrator
 from immunopath.models.foundation.batcher import Batcher
@@ -241,8 +242,9 @@ class MedGemmaPredictor:
                 EngineCaution(
                     code="FEWER_IMAGES_THAN_TRAINED",
                     severity="caution",
-                    message=f"The checkpoint was trained on {self.record.images} images per prompt "
-                    f"and was shown {len(units[0].patches)}.",
+                    message="The checkpoint was trained on "
+                    f"{counted(self.record.images, 'image')} per prompt and was shown "
+                    f"{len(units[0].patches)}.",
                     action="Give more fields of the tumour.",
                 )
             )

@@ -7,7 +7,7 @@ from typing import Final
 
 from immunopath.domain.errors import EngineSpecError
 from immunopath.domain.prediction import EngineCaution
-from immunopath.models.calibration import Calibrator, chosen_calibrator
+from immunopath.models.calibration import Calibrator, chosen_calibrator, load_calibrator
 from immunopath.models.foundation.decoding.decoded import conditioning_name
 from immunopath.models.foundation.medgemma.adapter import LoadedAdapter, load_adapter
 from immunopath.models.foundation.medgemma.compiled import compile_layers
@@ -124,6 +124,22 @@ def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return base and adapter of an engine string; raises `EngineSpecError`."""
     request = parse(spec, "cpu")
     return (request.base,) if request.adapter is None else (request.base, request.adapter)
+
+
+def check_files(spec: EngineSpec) -> None:
+    """Read the record and the calibration that are named, or that lie in a folder that is.
+
+    Raises `RecordMissing` and `CaseFileError`.
+    """
+    request = parse(spec, "cpu")
+    named, calibration = request.options.get("record"), request.options.get("calibration")
+    trained = Path((request.adapter or request.base).name).expanduser()
+    if named is not None and named not in SHORT_NAMES:
+        read_record(Path(named))
+    elif named is None and (trained / FILE).is_file():
+        read_record(trained / FILE)
+    if calibration not in {None, "none"}:
+        load_calibrator(Path(str(calibration)).expanduser())
 
 
 def choose_record(request: Request, base: Weights, adapter: Weights | None) -> CheckpointRecord:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from immunopath.domain.errors import CaseFileError
 from immunopath.domain.files import read_small, write_text
 from immunopath.domain.prediction import EngineCaution
+from immunopath.domain.words import counted
 from immunopath.models.foundation.medgemma.probe import ProbeResult, ProbeSetup
 from immunopath.models.foundation.pins import state_folder
 from immunopath.models.foundation.weights import Weights
@@ -106,7 +107,8 @@ def _verdict_caution(result: ProbeResult) -> EngineCaution | None:
             code="IMAGE_IGNORED",
             severity="serious",
             message=f"The predictor ignores the image on {named}: against {against} images the "
-            f"answer moved by at most {worst:.3f} (total variation, {result.n_units} prompts).",
+            f"answer moved by at most {worst:.3f} (total variation, "
+            f"{counted(result.n_units, 'prompt')}).",
             action="Take these values for what they are: the model's constant, not this patient's.",
             fields=(*ignored, *constant),
         )
@@ -115,8 +117,8 @@ def _verdict_caution(result: ProbeResult) -> EngineCaution | None:
         return EngineCaution(
             code="IMAGE_USE_UNCLEAR",
             severity="caution",
-            message=f"A probe of {result.n_units} prompts does not show whether the predictor uses "
-            f"the image on {', '.join(unclear)}.",
+            message=f"A probe of {counted(result.n_units, 'prompt')} does not show whether the "
+            f"predictor uses the image on {', '.join(unclear)}.",
             action="Probe it on more patches.",
             fields=unclear,
         )

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import CaseFileError, EngineSpecError, RecordMissing
-from immunopath.domain.files import read_small, write_text
+from immunopath.domain.errors import EngineSpecError, RecordMissing
+from immunopath.domain.files import write_text
+from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES, CutPoints, EngineCaution
 from immunopath.models.foundation.decoding.answer import AnswerFormat, Layout
 from immunopath.models.foundation.medgemma.prompts import CARD, PROMPTS, Prompt, prompt_of
@@ -95,14 +96,12 @@ class CheckpointRecord(Frozen):
         return AnswerFormat(layout=self.format, keys=self.keys, decimals=self.decimals)
 
 
+_FILE = JsonFile(CheckpointRecord, f"an {FILE}", whole="record", error=RecordMissing)
+
+
 def read_record(path: Path) -> CheckpointRecord:
     """Return the record in a file; raises `RecordMissing` naming the file and the key."""
-    try:
-        return CheckpointRecord.model_validate_json(read_small(path, f"an {FILE}"))
-    except CaseFileError as error:
-        raise RecordMissing(str(error)) from error
-    except ValidationError as error:
-        raise RecordMissing(f"{path}: {first_fault(error, 'record')}") from error
+    return _FILE.read(path)
 
 
 def write_record(record: CheckpointRecord, folder: Path) -> Path:

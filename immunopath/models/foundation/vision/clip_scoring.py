@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import CaseFileError, EngineMismatch, EngineUnavailable
+from immunopath.domain.errors import CaseFileError, CheckpointError, EngineMismatch
 from immunopath.domain.files import read_small
 from immunopath.models.foundation.vision.phenotype_prompts import PHENOTYPES, PromptEnsemble
 
@@ -59,14 +59,14 @@ class PhenotypeCalibration(Frozen):
 
 
 def load_calibration(path: str) -> PhenotypeCalibration:
-    """Return the calibration at `path`; raises `EngineUnavailable` naming the file."""
+    """Return the calibration at `path`; raises `CheckpointError` naming the file."""
     try:
         found = read_small(Path(path), "a phenotype calibration")
         return PhenotypeCalibration.model_validate_json(found)
     except CaseFileError as error:
-        raise EngineUnavailable(str(error)) from error
+        raise CheckpointError(str(error)) from error
     except ValidationError as error:
-        raise EngineUnavailable(
+        raise CheckpointError(
             f"{path}: not a phenotype calibration ({first_fault(error)})"
         ) from error
 

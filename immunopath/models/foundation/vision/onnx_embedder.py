@@ -45,8 +45,10 @@ def _faults() -> tuple[type[Exception], ...]:
 
 def require_onnx(path: Path) -> None:
     """Raise `WeightsCorrupted` unless there is such a file."""
-    if not path.is_file():
-        raise WeightsCorrupted(f"{path}: no such file; give the .onnx file of the encoder")
+    if not path.is_file() or not path.stat().st_size:
+        raise WeightsCorrupted(
+            f"{path}: no such file, or an empty one; give the .onnx file of the encoder"
+        )
 
 
 def onnx_encoder(path: Path, device: str, px: int, size: int) -> Callable[[RGB], F32]:

@@ -8,6 +8,7 @@ would go on with random ones.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +30,7 @@ from immunopath.models.foundation.vision.zero_shot import (
     ScorerOptions,
     ZeroShotPhenotype,
 )
-from immunopath.models.foundation.weights import Source
+from immunopath.models.foundation.weights import Source, require_weights
 from immunopath.models.protocols import RGB
 from immunopath.models.spec import EngineSpec
 
@@ -128,6 +129,13 @@ def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return the repository or folder of an engine string; none for a name with a file."""
     weights = parse(spec)[0].weights
     return (weights,) if isinstance(weights, Source) else ()
+
+
+def check_files(spec: EngineSpec) -> None:
+    """Raise `WeightsCorrupted` unless the file that ``pretrained=`` names is there."""
+    weights = parse(spec)[0].weights
+    if isinstance(weights, Path):
+        require_weights(weights)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> ZeroShotPhenotype:

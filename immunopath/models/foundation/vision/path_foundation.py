@@ -212,6 +212,13 @@ def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     return () if source is None else (source,)
 
 
+def check_files(spec: EngineSpec) -> None:
+    """Raise `WeightsCorrupted` unless the ``.onnx`` file that is named is there."""
+    request = parse(spec)
+    if request.source is None:
+        require_onnx(request.file)
+
+
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
     """Return the embedder of ``path-foundation[:id, folder or .onnx file]``.
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from immunopath.domain.base import Frozen, first_fault
-from immunopath.domain.errors import CaseFileError, EngineUnavailable
+from immunopath.domain.errors import CaseFileError, CheckpointError
 from immunopath.domain.files import read_small
 from immunopath.domain.prediction import FIELD_VALUES
 
@@ -71,11 +71,11 @@ class PromptEnsemble(Frozen):
 
 
 def parse_prompts(text: str, origin: str) -> PromptEnsemble:
-    """Return the ensemble of a YAML text; raises `EngineUnavailable` naming `origin`."""
+    """Return the ensemble of a YAML text; raises `CheckpointError` naming `origin`."""
     try:
         return PromptEnsemble.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
-        raise EngineUnavailable(
+        raise CheckpointError(
             f"{origin}: not a prompt ensemble ({first_fault(error)}); see {FILE} in the package"
         ) from error
 
@@ -88,11 +88,11 @@ def shipped_prompts() -> PromptEnsemble:
 
 
 def load_prompts(path: str | None) -> PromptEnsemble:
-    """Return the ensemble at `path`, or the shipped one; raises `EngineUnavailable`."""
+    """Return the ensemble at `path`, or the shipped one; raises `CheckpointError`."""
     if path is None:
         return shipped_prompts()
     try:
         data = read_small(Path(path), "a prompt file", _MAX_BYTES)
     except CaseFileError as error:
-        raise EngineUnavailable(str(error)) from error
+        raise CheckpointError(str(error)) from error
     return parse_prompts(data.decode("utf-8", errors="replace"), path)

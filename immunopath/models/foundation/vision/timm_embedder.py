@@ -26,7 +26,7 @@ from immunopath.models.foundation.vision.vision_embedder import (
     settings_text,
     torch_encoder,
 )
-from immunopath.models.foundation.weights import Source, is_folder, sha256_of
+from immunopath.models.foundation.weights import Source, is_folder, require_weights, sha256_of
 from immunopath.models.spec import EngineSpec
 from immunopath.models.torchvision_guard import guard_torchvision
 
@@ -75,6 +75,13 @@ def hub_sources(spec: EngineSpec) -> tuple[Source, ...]:
     """Return the checkpoint of an engine string; none for an architecture with a file."""
     source = parse(spec).source
     return () if source is None else (source,)
+
+
+def check_files(spec: EngineSpec) -> None:
+    """Raise `WeightsCorrupted` unless the file that ``pretrained=`` names is there."""
+    request = parse(spec)
+    if request.source is None:
+        require_weights(request.file)
 
 
 def build(spec: EngineSpec, device: str = "cpu") -> TileEmbedder:
