@@ -6,6 +6,7 @@ from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.provenance import Provenance
+from immunopath.domain.sampling import MIN_CELLS
 
 TILE_UM, WINDOW_UM, CELL_UM = 250.0, 500.0, 1000.0
 """Sides of the squares: 16 tiles are a cell of exactly 1 mm², four a window."""
@@ -31,9 +32,11 @@ class SquareCounts(Frozen):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of each phenotype among the judged squares; empty without any."""
+        """Share of each phenotype among the judged squares; empty below `MIN_CELLS` of them."""
         n = self.judged
-        return {name: count / n for name, count in self.phenotypes.items()} if n else {}
+        if n < MIN_CELLS:
+            return {}
+        return {name: count / n for name, count in self.phenotypes.items()}
 
 
 class SlideHeat(Frozen):

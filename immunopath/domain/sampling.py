@@ -11,6 +11,9 @@ StopCode = Literal[
     "unreadable",
 ]  # fmt: skip
 
+MIN_CELLS = 8
+"""Fewer places give counts and no share: it could not be told from its half or its double."""
+
 
 class SamplingBudget(Frozen):
     """What adaptive sampling may cost: further rounds, and regions in all of them together."""

@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from immunopath.domain.intervals import WILSON_COVERAGE, wilson
 from immunopath.domain.prediction import FIELD_VALUES, ImageCall
 from immunopath.domain.quality import ImageSummary, IntakeResult
-from immunopath.domain.sampling import PhenotypeShares, SlideSampling
+from immunopath.domain.sampling import MIN_CELLS, PhenotypeShares, SlideSampling
 
 QUANTITY = "share_of_1mm2_cells_by_engine_phenotype"
 CELL_UM = 1000.0
-MIN_CELLS = 8
-"""Below this a share cannot be told from its half or its double."""
 
 
 def phenotype_shares(

@@ -4,6 +4,7 @@ from typing import Final
 
 from immunopath.domain.heat import HeatReport, SlideHeat, SquareCounts
 from immunopath.domain.report import CaseReport
+from immunopath.domain.sampling import MIN_CELLS
 from immunopath.domain.words import counted
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Pair, Pairs, Para, Section
@@ -105,11 +106,14 @@ def _squares(label: str, squares: SquareCounts) -> Pair:
     rest = f"without a phenotype: {listed(without)}"
     if not squares.judged:
         return Pair(f"{label} by phenotype", "none has one", rest, known=False)
+    shares = squares.shares
     shown = tuple(
-        f"{name} {share(value)} ({squares.phenotypes[name]:,})"
-        for name, value in squares.shares.items()
+        f"{name} {share(shares[name])} ({count:,})" if shares else f"{name} {count:,}"
+        for name, count in squares.phenotypes.items()
     )
-    return Pair(f"{label} by phenotype", listed(shown), f"n = {squares.judged:,}; {rest}")
+    few = "" if shares else f", too few for shares (they need {MIN_CELLS})"
+    detail = f"n = {squares.judged:,}{few}; {rest}"
+    return Pair(f"{label} by phenotype", listed(shown), detail)
 
 
 def _beside(report: CaseReport, slide: SlideHeat) -> tuple[Pair, ...]:

@@ -63,6 +63,15 @@ def test_what_is_not_known_is_said() -> None:
     assert "smaller than one tile" in said(heated(grid=0, measured=0, rejected={}))
 
 
+def test_few_cells_are_counts_and_no_shares() -> None:
+    few = SquareCounts(side_um=1000, phenotypes={"inflamed": 1, "excluded": 0, "desert": 6})
+    text = said(heated(cells=few))
+    assert "inflamed 1, excluded 0, desert 6" in text
+    assert "n = 7, too few for shares (they need 8)" in text
+    eight = few.model_copy(update={"phenotypes": {"inflamed": 2, "excluded": 0, "desert": 6}})
+    assert "inflamed 0.25 (2)" in said(heated(cells=eight))
+
+
 def test_without_a_pass_there_is_no_section() -> None:
     assert heat_sections(samples.full()) == ()
 

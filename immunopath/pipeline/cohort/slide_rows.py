@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from immunopath.domain.cohort import SlideSummary
 from immunopath.domain.heat import SlideHeat
 from immunopath.domain.report import CaseReport
-from immunopath.domain.sampling import PhenotypeShares, SlideEstimate, SlideSampling
+from immunopath.domain.sampling import MIN_CELLS, PhenotypeShares, SlideEstimate, SlideSampling
+from immunopath.domain.words import counted
 from immunopath.guidelines.phenotype_shares import QUANTITY
 
 TIL = "slide_til_share"
@@ -97,6 +98,7 @@ def _dense(slide: SlideHeat) -> Iterator[SlideSummary]:
     base = {"slide": slide.name, "slide_sha256": slide.sha256, "engine": engine}
     share, density = slide.corrected_share, slide.lymphocytes_per_mm2
     cells: dict[str, float | None] = {**slide.cells.shares}
+    few = f"{counted(slide.cells.judged, 'cell')} with a phenotype; shares need {MIN_CELLS}"
     yield SlideSummary(
         **base, field=f"{TIL}{ALL_TILES}", quantity=LYMPHOCYTE_SHARE, value=share,
         n_places=slide.measured, reason="" if share is not None else "fewer than ten nuclei",
@@ -109,5 +111,5 @@ def _dense(slide: SlideHeat) -> Iterator[SlideSummary]:
     for name, value in (cells or {"inflamed": None}).items():
         yield SlideSummary(
             **base, field=f"{cell_field(name)}{ALL_TILES}", quantity=QUANTITY, value=value,
-            n_places=slide.cells.judged, reason="" if cells else "no cell has a phenotype",
+            n_places=slide.cells.judged, reason="" if cells else few,
         )  # fmt: skip

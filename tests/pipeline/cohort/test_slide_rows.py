@@ -73,6 +73,10 @@ def test_a_dense_pass_without_a_number_says_why() -> None:
     )
     rows = slide_summaries(samples.full().model_copy(update={"heat": block}))
     assert [(row.value, bool(row.reason)) for row in rows] == [(None, True)] * 3
+    one = nothing.model_copy(update={"phenotypes": {"inflamed": 1, "excluded": 0, "desert": 0}})
+    block = samples_heat.block(cells=one)
+    *_, cell = slide_summaries(samples.full().model_copy(update={"heat": block}))
+    assert (cell.value, cell.reason) == (None, "1 cell with a phenotype; shares need 8")
 
 
 def test_a_case_without_slides_has_no_rows() -> None:
