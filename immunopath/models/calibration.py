@@ -19,6 +19,7 @@ from immunopath.domain.errors import CalibratorMismatch
 from immunopath.domain.files import write_text
 from immunopath.domain.json_file import JsonFile
 from immunopath.domain.prediction import FIELD_VALUES, GRID
+from immunopath.domain.words import counted
 from immunopath.models.calibration_math import (
     Knots,
     Row,
@@ -214,8 +215,8 @@ class Calibrator(Frozen):
         if not self.stopped_on:
             return "None of these patients decided when training stopped."
         return (
-            f"{self.stopped_on} of these {self.n} patients also decided when training stopped, so "
-            "the tables may look slightly better on them than on new ones."
+            f"Of {counted(self.n, 'patient')}, {self.stopped_on} also decided when training "
+            "stopped, so the tables may look slightly better on them than on new ones."
         )
 
     def field(self, name: str) -> FieldCalibration:

@@ -122,7 +122,8 @@ def _calibration(found: Evaluation, checkpoint: Path | None) -> list[str]:
     fitted = load_calibrator(path)
     if fitted.digest != found.main.calibrator:
         return []
-    return [f"- calibrated on: {fitted.n} patients of {fitted.split}. {fitted.stop_text}"]
+    on = f"{counted(fitted.n, 'patient')} of {fitted.split}"
+    return [f"- calibrated on: {on}. {fitted.stop_text}"]
 
 
 def _made(record: Mapping[str, Any]) -> list[str]:

@@ -200,7 +200,9 @@ def test_two_runs_do_not_share_a_folder(
     out = tmp_path / "out"
     first = started(manifest, out)
     wait_for_events(first, out, 1)
+    first.send_signal(signal.SIGSTOP)  # so that it cannot be done before the second one asks
     code, said = ended(started(manifest, out))
+    first.send_signal(signal.SIGCONT)
     assert code == 2
     assert said.strip().splitlines()[-1].endswith("another run is working in this folder")
     assert ended(first)[0] == 4

@@ -151,7 +151,7 @@ def test_patients_who_chose_the_stop_are_counted_and_said(tmp_path: Path) -> Non
     write_samples(samples, real)
     assert fit_calibrator(predictions, samples).stopped_on is None
     said = run(predictions, "--samples", samples, "--checkpoint", folder)
-    assert "7 of these 60 patients also decided when training stopped" in said.replace("\n", " ")
+    assert "Of 60 patients, 7 also decided when training stopped" in said.replace("\n", " ")
     found = load_calibrator(folder / FILE)
     assert found.stopped_on == 7
     assert "None of these" in found.model_copy(update={"stopped_on": 0}).stop_text

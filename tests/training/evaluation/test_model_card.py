@@ -61,6 +61,6 @@ def test_the_card_says_on_whom_these_answers_were_calibrated(
     write_calibrator(fitted, tmp_path)
     own = {"calibrated": True, "calibrator": fitted.digest}
     used = found.model_copy(update={"main": found.main.model_copy(update=own)})
-    said = "calibrated on: 40 patients of val. 40 of these 40 patients also decided"
+    said = "calibrated on: 40 patients of val. Of 40 patients, 40 also decided"
     assert said in render_card(used, INFO, None, tmp_path)
     assert "calibrated on" not in render_card(found, INFO, None, tmp_path)

@@ -115,7 +115,7 @@ def test_tiles_that_cannot_be_trained_on(tmp_path: Path) -> None:
     folder = build_cohort(tmp_path / "c")
     rows = list(read_tiles(folder / TILES))
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None)])
-    with pytest.raises(CaseFileError, match=r"1 selected tiles have no rendered file .P00-9"):
+    with pytest.raises(CaseFileError, match=r"1 selected tile has no rendered file .P00-9"):
         check(folder)
     write_tiles(folder / TILES, [*rows, tile("P00", 9, folder, file=None, selected=False)])
     assert len(check(folder).train[0].tiles) == 4
