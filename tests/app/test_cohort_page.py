@@ -65,6 +65,7 @@ def test_the_list_has_the_head_the_rank_and_what_is_not_in_it(client: TestClient
     assert "broad DNA and RNA sequencing panel, tissue; PD-L1 IHC" in text
     assert "this looks like immunohistochemistry" in text
     assert "absent.png: cannot be read" in text
+    assert "1 case in the list; 2 not in it" in text
 
 
 def test_a_line_leads_to_the_very_report_of_the_run(client: TestClient, copied: Path) -> None:

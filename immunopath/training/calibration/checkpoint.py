@@ -40,7 +40,3 @@ def digest_of(folder: Path) -> str | None:
     if not is_folder(base) or not Path(base).is_dir():
         return None
     return engine_digest(resolve_weights(base), own)
-
-
-def _mil_digest(folder: Path) -> str:
-    return read_record(folder).digest
