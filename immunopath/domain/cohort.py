@@ -65,8 +65,9 @@ class SlideSummary(Frozen):
 class QueueFacts(Frozen):
     """What the place of a case in the laboratory queue depends on (`guidelines.md` 3.3).
 
-    changing_probability: calibrated probability that the result changes the option set; only when
-    informative. exploratory: unvalidated numbers by what they are, the first the best to rank by.
+    changing_probability: probability that the result changes the option set, of a field that passed
+    the trust gate (its calibration error is bounded there) and whose test is wanted. exploratory:
+    unvalidated numbers by what they are, the first the best to rank by.
     """
 
     case_id: str
