@@ -1,12 +1,14 @@
 """How one case of a cohort ended: what the tables, the worklist and a comparison are made of."""
 
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.files import safe_name
+
+SHARE_UNIT: Final = "share from 0 to 1"
 
 
 class FieldSummary(Frozen):
@@ -56,7 +58,7 @@ class SlideSummary(Frozen):
     interval_of: str = ""
     first_round: float | None = None
     n_places: int | None = None
-    unit: str = "share from 0 to 1"
+    unit: str = SHARE_UNIT
     engine: str
     """Name and revision of the predictor whose counts or answers it rests on."""
     reason: str = ""
