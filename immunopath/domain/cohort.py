@@ -1,12 +1,14 @@
 """How one case of a cohort ended: what the tables, the worklist and a comparison are made of."""
 
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from immunopath.domain.base import Frozen
 from immunopath.domain.files import safe_name
+
+SHARE_UNIT: Final = "share from 0 to 1"
 
 
 class FieldSummary(Frozen):
@@ -56,7 +58,7 @@ class SlideSummary(Frozen):
     interval_of: str = ""
     first_round: float | None = None
     n_places: int | None = None
-    unit: str = "share from 0 to 1"
+    unit: str = SHARE_UNIT
     engine: str
     """Name and revision of the predictor whose counts or answers it rests on."""
     reason: str = ""
@@ -65,8 +67,9 @@ class SlideSummary(Frozen):
 class QueueFacts(Frozen):
     """What the place of a case in the laboratory queue depends on (`guidelines.md` 3.3).
 
-    changing_probability: calibrated probability that the result changes the option set; only when
-    informative. exploratory: unvalidated numbers by what they are, the first the best to rank by.
+    changing_probability: probability that the result changes the option set, of a field that passed
+    the trust gate (its calibration error is bounded there) and whose test is wanted. exploratory:
+    unvalidated numbers by what they are, the first the best to rank by.
     """
 
     case_id: str

@@ -28,7 +28,7 @@ from immunopath.guidelines.consistency import (
     suppress_all,
     withdraw,
 )
-from immunopath.guidelines.picked import picked_findings
+from immunopath.guidelines.picked import UNLIKE_VALIDATION, picked_findings
 from immunopath.guidelines.slide_estimate import adaptive_findings, slide_estimates
 from immunopath.guidelines.trust import trust_gate
 
@@ -71,7 +71,8 @@ def adjudicate(
     agreement = agreements(profile, phenotype, retrieval)
     profile, found = on_disagreement(profile, agreement, phenotype)
     findings += found
-    trust = tuple(_trust(name, field) for name, field in profile.items())
+    picked = any(image.picked for image in intake.images)
+    trust = tuple(_trust(name, field, picked=picked) for name, field in profile.items())
     estimates = _estimates(prediction, intake)
     findings += adaptive_findings(intake, estimates)
     findings += picked_findings(intake)
@@ -114,8 +115,13 @@ def empty_profile(reason: str) -> BiomarkerProfile:
     return BiomarkerProfile.model_validate(fields)
 
 
-def _trust(name: str, field: FieldPrediction[str] | FieldPrediction[float]) -> TrustRow:
+def _trust(
+    name: str, field: FieldPrediction[str] | FieldPrediction[float], *, picked: bool
+) -> TrustRow:
+    """Return the verdict on a field; picked: a person chose what was read."""
     informative, reason = trust_gate(name, field)
+    if informative and picked:
+        return TrustRow(field=name, informative=False, reason=UNLIKE_VALIDATION)
     return TrustRow(field=name, informative=informative, reason=reason)
 
 

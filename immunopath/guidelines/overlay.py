@@ -18,10 +18,9 @@ from immunopath.domain.prediction import BiomarkerProfile
 from immunopath.guidelines.loader import Knowledge, load_knowledge
 from immunopath.guidelines.predicates import Value
 from immunopath.guidelines.tables import Hit, run_table
+from immunopath.guidelines.triage import tie_breakers
 
 _NO_QUEUE = frozenset({Category.REJECT_INVALID_INPUT, Category.REFUSE_OUT_OF_SCOPE})
-_TRIAGE_FIELDS = frozenset({"cd274_expression", "msi_status"})
-"""Fields whose informative prediction may take part in the order of the laboratory queue."""
 
 
 class PredictedFacts(Frozen):
@@ -73,14 +72,15 @@ def overlay(
     hits = run_table(kb.tables["predicted"], facts)
     keys = [key for hit in hits for key in hit.rule.spec.references]
     shown = {row.key for row in guidance.references}
+    tests = _tests(kb, guidance, hits)
     return guidance.model_copy(
         update={
-            "tests": _tests(kb, guidance, hits),
+            "tests": tests,
             "flags": (*guidance.flags, *_flags(kb, guidance, hits)),
             "fired": (*guidance.fired, *_fired(hits)),
             "appendix": _appendix(predicted),
             "bayes": _bayes(kb),
-            "triage": _basis(guidance, predicted),
+            "triage": _basis(guidance.triage, predicted, tests),
             "references": (
                 *guidance.references,
                 *(kb.references[k] for k in dict.fromkeys(keys) if k not in shown),
@@ -195,9 +195,7 @@ def _bayes(kb: Knowledge) -> tuple[BayesRow, ...]:
     return tuple(spec.row() for spec in kb.trust.bayes)
 
 
-def _basis(guidance: Guidance, predicted: PredictedFacts) -> Triage:
-    if predicted.informative & _TRIAGE_FIELDS and guidance.triage.level is not None:
-        return guidance.triage.model_copy(
-            update={"basis": "clinical_facts_then_informative_prediction"}
-        )
-    return guidance.triage
+def _basis(triage: Triage, predicted: PredictedFacts, tests: tuple[TestRequest, ...]) -> Triage:
+    if triage.level is None or not tie_breakers(predicted.informative, [t.code for t in tests]):
+        return triage
+    return triage.model_copy(update={"basis": "clinical_facts_then_informative_prediction"})

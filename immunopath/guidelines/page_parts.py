@@ -116,7 +116,7 @@ def trust_part(source: Source) -> Part:
         ("Disagreement of tiles, at most", f"{trust.max_tile_disagreement:g}"),
         *((f"Lower bound of {k}, at least", f"{v:g}") for k, v in trust.lower_bounds.items()),
         ("Accuracy above chance, lower bound, at least", f"{trust.multiclass_margin:g}"),
-        ("Lower bound of any metric", "above what cancer type and site alone reach"),
+        ("Lower bound of any metric", "above what cancer type and site alone reach, if known"),
     ]
     found = [spec.row() for spec in trust.bayes]
     bayes = [

@@ -1,11 +1,11 @@
 """Share of 1 mm² cells of a slide that are inflamed, excluded or desert.
 
-The form is that of Lunit SCOPE IO, which tiles a slide into 1 mm², gives each tile a phenotype and
-calls the slide inflamed from 20 % inflamed tiles on (J Immunother Cancer 2024;12:e008339; Park,
-J Clin Oncol 2022;40:1916). The rule that gives a cell its phenotype is the engine's here, not
-Lunit's densities in cancer epithelium and stroma; only 0.26 mm² of a cell are read, and only cells
-with a region that was read for its place alone count (first round, evenly spread). So the shares
-stand beside our phenotype, Lunit's cut is not applied to them, and they are no IIP.
+The form is that of Lunit SCOPE IO (Park, J Clin Oncol 2022;40:1916), which tiles a slide into 1 mm²
+and gives each tile a phenotype; a slide is inflamed from 20 % inflamed tiles on in the study of
+J Immunother Cancer 2024;12:e008339. The rule that gives a cell its phenotype is the engine's here,
+not Lunit's densities in cancer epithelium and stroma; only 0.26 mm² of a cell are read, and only
+cells with a region that was read for its place alone count (first round, evenly spread). So the
+shares stand beside our phenotype, Lunit's cut is not applied to them, and they are no IIP.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,14 @@
 """What must be said of regions that a person picked."""
 
+from typing import Final
+
 from immunopath.domain.finding import Finding, Severity
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.quality import IntakeResult
+
+UNLIKE_VALIDATION: Final = "regions were picked by hand, which no validation covers"
+"""Why no trust gate is open: validation reads tiles that a rule has chosen, and who picks a region
+may know what it shows."""
 
 
 def picked_findings(intake: IntakeResult) -> tuple[Finding, ...]:

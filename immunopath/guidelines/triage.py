@@ -1,12 +1,14 @@
 """Who goes to the reference laboratory first (`guidelines.md` 3.3). Deterministic."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
+from typing import Final
 
 from immunopath.domain.clinical import ClinicalContext
 from immunopath.domain.cohort import QueueFacts
 from immunopath.domain.guidance import Category, Guidance, Triage
+from immunopath.domain.prediction import BiomarkerProfile
 from immunopath.guidelines.decision import Decision
 from immunopath.guidelines.facts import is_scant
 from immunopath.guidelines.loader import Knowledge
@@ -14,6 +16,13 @@ from immunopath.guidelines.tables import run_table
 
 _GATING = frozenset({Category.TEST_FIRST, Category.BRIDGE_CHEMO_PENDING_TESTS})
 _LEVELS = ("T0", "T1", "T2", "T3")
+_FORETOLD: Final = {
+    "cd274_expression": ("high", frozenset({"PDL1_IHC"})),
+    "msi_status": ("MSI-H", frozenset({"MMR_IHC", "MSI_NGS"})),
+}
+"""Fields that may break a tie: the value that counts, and the tests of which one must be wanted.
+
+CD274 RNA is no TPS: it only says whose PD-L1 stain may be looked at first."""
 
 
 def triage(kb: Knowledge, decision: Decision) -> Triage:
@@ -51,6 +60,27 @@ def queue_facts(case_id: str, guidance: Guidance, clinical: ClinicalContext) -> 
         diagnosed_on=clinical.diagnosed_on,
         scant=is_scant(clinical.specimen),
     )
+
+
+def tie_breakers(informative: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
+    """Return the predicted fields that may break a tie, given codes of the tests that are wanted.
+
+    informative: fields whose trust gate passed. A field whose test is done breaks none.
+    """
+    wanted = frozenset(tests)
+    return tuple(f for f, (_, codes) in _FORETOLD.items() if f in informative and codes & wanted)
+
+
+def changing_probability(
+    profile: BiomarkerProfile, informative: Collection[str], tests: Collection[str]
+) -> float | None:
+    """Return the highest probability of a result that changes the options, in [0, 1].
+
+    Of CD274 high and MSI-H, as far as `tie_breakers` lets them; None where it lets none.
+    """
+    tables = {f: getattr(profile, f).probabilities for f in tie_breakers(informative, tests)}
+    found = [table[_FORETOLD[f][0]] for f, table in tables.items() if table is not None]
+    return max(found, default=None)
 
 
 def order_cohort(items: Iterable[QueueFacts], *, as_of: date) -> tuple[QueueFacts, ...]:

@@ -65,6 +65,8 @@ def _card(limits: TrustFile, card: ValidationCard, name: str) -> tuple[bool, str
     )
     reason = next((text for failed, text in checks if failed), "")
     passed = f"{card.metric} {card.value:.2f} ({card.ci_low:.2f}-{card.ci_high:.2f}), n = {card.n}"
+    if clinical is None:
+        passed += "; what cancer type and site alone reach is not known"
     return not reason, reason or passed
 
 

@@ -187,7 +187,7 @@ def validation_text(card: ValidationCard | None) -> str:
 
 def _clinical(card: ValidationCard) -> str:
     found = card.clinical_value
-    return "" if found is None else f"; cancer type and site alone {number(found)}"
+    return f"; cancer type and site alone {'not known' if found is None else number(found)}"
 
 
 def _silent(card: ValidationCard) -> str:

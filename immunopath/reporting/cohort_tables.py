@@ -24,6 +24,12 @@ OPEN: Final = (
     "exploratory_order is unvalidated and takes no part in it."
 )
 
+IDLE: Final = (
+    "A trust gate is open, but of no prediction whose test is outstanding here (PD-L1, MSI): this "
+    "list ranks by measured and clinical facts only. exploratory_order is unvalidated and takes no "
+    "part in it."
+)
+
 CASE_COLUMNS: Final = (
     "case_id", "patient_id", "row", "status", "reason", "category", "triage_level", "rank",
     "exploratory_order", "quality", "n_tiles_case", "findings",
@@ -75,7 +81,10 @@ def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]
 
 def worklist_head(records: Iterable[CaseRecord]) -> str:
     """Return the sentence at the list's head: does any prediction take part?"""
-    return OPEN if any(f.informative for r in records for f in r.fields) else CLOSED
+    known = tuple(records)
+    if any(r.queue is not None and r.queue.changing_probability is not None for r in known):
+        return OPEN
+    return IDLE if any(f.informative for r in known for f in r.fields) else CLOSED
 
 
 def _exploratory(queue: Sequence[QueueFacts]) -> tuple[str, dict[str, int]]:

@@ -1,7 +1,8 @@
-"""What is said of whole slides: RiskAssessments again, with percent as the unit.
+"""What is said of whole slides: RiskAssessments again.
 
-Per slide the lymphocyte share weighted by area, and the shares of its 1 mm² cells by phenotype.
-Neither is a probability, so there is no ``probabilityDecimal``: value and interval are extensions
+Per slide the TIL fraction weighted by area (in percent where it is a share of nuclei, without a
+unit where it is a score of RNA), and the shares of its 1 mm² cells by phenotype. Neither is a
+probability, so there is no ``probabilityDecimal``: value and interval are extensions
 of their own (``slide-share``, ``slide-share-interval``), not those of the predicted fields, which
 pool what was read. The basis are the regions of that slide that the number rests on.
 """
@@ -22,7 +23,7 @@ from immunopath.reporting.fhir_base import (
 )
 from immunopath.reporting.fhir_engine import add_engine
 from immunopath.reporting.text import share
-from immunopath.reporting.words import quantity_name
+from immunopath.reporting.words import is_share, quantity_name, slide_name
 
 UNVALIDATED = "Estimated from H&E, unvalidated, research use only; descriptive of the slide."
 TIL, CELLS = "slide_til_share", "slide_phenotype_share_1mm2"
@@ -50,13 +51,14 @@ def add_slides(draft: Draft) -> None:
 
 
 def _estimate(draft: Draft, number: int, found: SlideEstimate) -> None:
-    first = found.first_round_value
+    first, name = found.first_round_value, slide_name(found.quantity)
     row = _row(
-        f"Lymphocyte share of the slide {found.name}, weighted by area",
+        f"{name} of the slide {found.name}, weighted by area",
         found.value,
         f"{quantity_name(found.quantity)}, each region weighted by the tissue it stands for",
         found.interval,
         found.coverage,
+        percent=is_share(found.quantity),
     )
     said = (
         _OTHER_REGIONS,
@@ -64,7 +66,7 @@ def _estimate(draft: Draft, number: int, found: SlideEstimate) -> None:
         f"round alone "
         f"give {'no value' if first is None else share(first)}.",
     )
-    title = f"Lymphocyte share of a slide, estimated from H&E: {found.name}"
+    title = f"{name} of a slide, estimated from H&E: {found.name}"
     _add(draft, f"risk/slide-share/{number}", title, TIL, [row], said, tuple(found.variances))
 
 
@@ -114,14 +116,21 @@ def _add(  # noqa: PLR0913, PLR0917 - the parts of one resource
     draft.add("RiskAssessment", role, body)
 
 
-def _row(
-    text: str, value: float, what: str, interval: tuple[float, float] | None, coverage: float
+def _row(  # noqa: PLR0913 - what a row says
+    text: str,
+    value: float,
+    what: str,
+    interval: tuple[float, float] | None,
+    coverage: float,
+    *,
+    percent: bool = True,
 ) -> Json:
-    parts = [extension("slide-share", valueQuantity=_percent(value))]
-    why = f"{what}; a share, not a probability"
+    amount = _percent if percent else quantity
+    parts = [extension("slide-share", valueQuantity=amount(value))]
+    why = f"{what}; a {'share' if percent else 'score from 0 to 1'}, not a probability"
     if interval is not None:
         low, high = interval
-        span = {"low": _percent(low), "high": _percent(high)}
+        span = {"low": amount(low), "high": amount(high)}
         parts.append(extension("slide-share-interval", valueRange=span))
         why += f"; interval {share(low)} to {share(high)} at {100 * coverage:g} % coverage"
     outcome = concept(f"{text}: {share(value)}, estimated")

@@ -9,6 +9,7 @@ from immunopath.domain.words import counted
 from immunopath.reporting.card_view import source_text
 from immunopath.reporting.document import Block, Pair, Pairs, Para, Section
 from immunopath.reporting.text import listed, share
+from immunopath.reporting.words import is_share, quantity_name
 
 FULL_PER_MM2: Final = 6000.0
 """Density at which the colour scale ends; it is the same for every slide, so that maps compare."""
@@ -121,12 +122,22 @@ def _beside(report: CaseReport, slide: SlideHeat) -> tuple[Pair, ...]:
     sampled = report.sampling.estimates if report.sampling else ()
     return tuple(
         Pair(
-            "The estimate from regions, for comparison",
+            "The estimate from regions, for comparison"
+            if is_share(found.quantity)
+            else "The estimate from regions",
             f"{found.value:.2f} ({found.coverage:.0%} interval {found.interval[0]:.2f} to "
             f"{found.interval[1]:.2f})",
             f"{counted(found.n_regions, 'region')} weighted by area, of the case's predictor "
-            f"({report.profile.til_fraction.source.engine}); it stays the slide's estimate",
+            f"({report.profile.til_fraction.source.engine}); it stays the slide's estimate"
+            f"{_other(found.quantity)}",
         )
         for found in sampled
         if found.sha256 == slide.sha256
     )
+
+
+def _other(quantity: str) -> str:
+    """Return a warning where the estimate is no share of nuclei, as the heat is."""
+    if is_share(quantity):
+        return ""
+    return f"; another quantity ({quantity_name(quantity)}): the two cannot be compared by value"

@@ -13,6 +13,7 @@ from immunopath.domain.words import counted
 from immunopath.reporting.document import Block, Grid, Pair, Pairs, Para, Section
 from immunopath.reporting.image_view import resolution
 from immunopath.reporting.text import listed, plain_name, share
+from immunopath.reporting.words import slide_name
 
 _NOTE = "All regions are chosen by fixed rules, none is drawn at random."
 _HAND = "A person picked what was read; no rule and no engine did."
@@ -86,7 +87,7 @@ def _estimate(found: SlideEstimate) -> Pair:
     alone = found.first_round_value
     first = "without a value" if alone is None else f"{alone:.2f}"
     return Pair(
-        f"Share over {found.name}, weighted by area",
+        f"{slide_name(found.quantity)} of {found.name}, weighted by area",
         f"{found.value:.2f} ({found.coverage:.0%} interval {low:.2f} to {high:.2f})",
         f"{plain_name(found.quantity)}; {counted(found.n_regions, 'region')}; "
         f"the first, evenly spread ones alone {first}",

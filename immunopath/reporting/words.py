@@ -2,6 +2,7 @@
 
 import re
 
+from immunopath.domain.prediction import Quantity
 from immunopath.reporting.text import number, plain_name, scale_origin
 
 FIELD_NAMES = {
@@ -86,6 +87,16 @@ def quantity_name(key: str) -> str:
     if key not in QUANTITIES and base != key and base in QUANTITIES:
         return f"class of the {QUANTITIES[base]}"
     return QUANTITIES.get(key, plain_name(key))
+
+
+def slide_name(quantity: str) -> str:
+    """Return what the number of a slide is called: only counted nuclei make a lymphocyte share."""
+    return "Lymphocyte share" if is_share(quantity) else FIELD_NAMES["til_fraction"]
+
+
+def is_share(quantity: str) -> bool:
+    """Return whether a TIL fraction is a share of nuclei, and so may be said in percent."""
+    return quantity == Quantity.lymphocyte_share_of_nuclei
 
 
 def feature_text(key: str, value: float) -> str:

@@ -57,6 +57,15 @@ def test_an_informative_cd274_moves_pdl1_first_in_its_level(run: Run) -> None:
     assert "PRED_PDL1_EARLIER" in shown.flag_codes()
 
 
+def test_the_basis_names_a_prediction_only_where_one_can_break_a_tie(run: Run) -> None:
+    predicted = PredictedFacts(cd274="high", informative=frozenset({"cd274_expression"}))
+    wanted = overlay(run(drivers="all_unknown", pdl1_tps="not_done"), predicted)
+    assert wanted.triage.basis == "clinical_facts_then_informative_prediction"
+    known = overlay(run(drivers="all_unknown", pdl1_tps=20), predicted)
+    assert known.triage.level is not None
+    assert known.triage.basis == "clinical_facts_only"
+
+
 def test_an_uninformative_prediction_only_reaches_the_appendix(run: Run) -> None:
     plain = run(drivers="all_unknown", pdl1_tps="not_done")
     shown = overlay(

@@ -29,7 +29,10 @@ def test_a_validated_field_passes() -> None:
     informative, reason = trust_gate("cd274_expression", field(card()))
     assert informative is True
     assert "n = 200" in reason
-    assert trust_gate("cd274_expression", field(card(clinical_value=0.6)))[0] is True
+    assert "cancer type and site alone reach is not known" in reason
+    informative, reason = trust_gate("cd274_expression", field(card(clinical_value=0.6)))
+    assert informative is True
+    assert "not known" not in reason
 
 
 @pytest.mark.parametrize(

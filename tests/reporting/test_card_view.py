@@ -196,8 +196,8 @@ def test_a_validation_stands_beside_what_guessing_reaches() -> None:
                       null_value=0.5, external=True, ece=0.04)  # fmt: skip
     text = lines(field_card("til_density", field(validation=card), None))["Validation"]
     assert text == (
-        "AUROC 0.71 (0.60–0.80; guessing 0.50), external cohort CPTAC, n = 108 (how many were left "
-        "unanswered is not stated), ECE 0.04"
+        "AUROC 0.71 (0.60–0.80; guessing 0.50; cancer type and site alone not known), external "
+        "cohort CPTAC, n = 108 (how many were left unanswered is not stated), ECE 0.04"
     )
     more = card.model_copy(update={"labelled": 144, "clinical_value": 0.58})
     text = lines(field_card("til_density", field(validation=more), None))["Validation"]

@@ -21,6 +21,7 @@ from immunopath.reporting.cohort_tables import (
     CASE_COLUMNS,
     CLOSED,
     FIELD_COLUMNS,
+    IDLE,
     NUMBER_UNIT,
     OPEN,
     SLIDE_COLUMNS,
@@ -51,8 +52,9 @@ def record(case_id: str, level: str | None = "T1", **more: object) -> CaseRecord
     )
     explored = more.get("explored", {})
     queue = QueueFacts.model_validate(
-        {"case_id": case_id, "level": level, "exploratory": explored, "reasons": ("TR-1: why",)}
-    )
+        {"case_id": case_id, "level": level, "exploratory": explored, "reasons": ("TR-1: why",),
+         "changing_probability": more.get("chance")}
+    )  # fmt: skip
     return CaseRecord(
         case_id=case_id,
         row=1,
@@ -93,7 +95,8 @@ def test_the_exploratory_order_goes_by_one_quantity_and_changes_no_rank() -> Non
 
 def test_the_head_says_whether_a_prediction_takes_part() -> None:
     assert worklist_head([record("a"), FAILED]) == CLOSED
-    assert worklist_head([record("a", informative=True)]) == OPEN
+    assert worklist_head([record("a", informative=True)]) == IDLE
+    assert worklist_head([record("a", informative=True, chance=0.4), FAILED]) == OPEN
 
 
 @given(st.text(min_size=1))

@@ -88,3 +88,15 @@ def test_a_first_round_without_a_value_is_said_and_no_slide_adds_nothing() -> No
     assert "give no value" in " ".join(text["text"] for text in found["note"])
     plain = fhir_bundle(samples.full())
     assert not any("slide" in r["code"]["text"] for r in resources(plain, "RiskAssessment"))
+
+
+def test_a_score_of_rna_is_no_share_and_has_no_percent() -> None:
+    (estimate,) = samples_sampling.block().estimates
+    score = estimate.model_copy(update={"quantity": "rna_score_minmax"})
+    found = of(fhir_bundle(sampled(estimates=(score,))), "slide_til_share")
+    (row,) = found["prediction"]
+    assert parts(row)["slide-share"]["valueQuantity"] == {"value": 0.21}
+    span = parts(row)["slide-share-interval"]["valueRange"]
+    assert span == {"low": {"value": 0.16}, "high": {"value": 0.26}}
+    assert "a score from 0 to 1, not a probability" in row["rationale"]
+    assert "ymphocyte share" not in f"{found['code']['text']} {row['outcome']['text']}"

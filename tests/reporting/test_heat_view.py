@@ -46,6 +46,12 @@ def test_the_estimate_from_regions_stands_beside_it_and_stays() -> None:
     both = heated().model_copy(update={"sampling": samples_sampling.block()})
     assert "0.21 (90% interval 0.16 to 0.26)" in said(both).split("for comparison")[1]
     assert "it stays the slide's estimate" in said(both)
+    assert "another quantity" not in said(both)
+    block = samples_sampling.block()
+    score = block.estimates[0].model_copy(update={"quantity": "rna_score_minmax"})
+    rna = both.model_copy(update={"sampling": block.model_copy(update={"estimates": (score,)})})
+    assert "another quantity" in said(rna)
+    assert "for comparison" not in said(rna)
     other = both.model_copy(update={"heat": samples_heat.block(sha256="cd" * 32)})
     assert "for comparison" not in said(other)
 

@@ -9,7 +9,7 @@ from immunopath.domain.outcome import Ok
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import CaseReport
 from immunopath.guidelines.loader import load_knowledge
-from immunopath.guidelines.triage import queue_facts
+from immunopath.guidelines.triage import changing_probability, queue_facts
 from immunopath.pipeline.cohort.slide_rows import slide_summaries
 
 EXPLORATORY: Final = (("cd274_expression", "high"), ("immune_phenotype", "inflamed"))
@@ -62,7 +62,11 @@ def _queue(report: CaseReport, guidance: Guidance | None) -> QueueFacts | None:
     if guidance is None or guidance.triage.level is None:
         return None
     facts = queue_facts(report.case_id, guidance, report.clinical)
-    return facts.model_copy(update={"exploratory": _exploratory(report)})
+    passed = [row.field for row in report.trust if row.informative]
+    chance = changing_probability(report.profile, passed, [test.code for test in guidance.tests])
+    return facts.model_copy(
+        update={"changing_probability": chance, "exploratory": _exploratory(report)}
+    )
 
 
 def _exploratory(report: CaseReport) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from immunopath.domain.cohort import SlideSummary
+from immunopath.domain.cohort import SHARE_UNIT, SlideSummary
 from immunopath.domain.heat import SlideHeat
 from immunopath.domain.report import CaseReport
 from immunopath.domain.sampling import MIN_CELLS, PhenotypeShares, SlideEstimate, SlideSampling
 from immunopath.domain.words import counted
 from immunopath.guidelines.phenotype_shares import QUANTITY
+from immunopath.reporting.cohort_tables import NUMBER_UNIT
+from immunopath.reporting.words import is_share
 
 TIL = "slide_til_share"
 OTHER_REGIONS = "reading other regions of the slide; the engine's own error is not in it"
@@ -52,6 +54,7 @@ def _estimate(slide: SlideSampling, found: SlideEstimate | None, engine: str) ->
     return SlideSummary(
         **base,
         quantity=found.quantity,
+        unit=SHARE_UNIT if is_share(found.quantity) else NUMBER_UNIT,
         value=found.value,
         low=found.interval[0],
         high=found.interval[1],

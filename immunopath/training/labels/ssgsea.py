@@ -1,7 +1,9 @@
 """Single-sample enrichment of gene sets, and gene sets from a GMT file.
 
-The score is the closed form of Barbie 2009 (Nature 462:108) for weight 0.25: the rank-weighted
-mean rank of the genes of a set, less the mean rank of the genes outside it.
+The score is that of the code published with Bagaev 2021, a closed form after Barbie 2009 (Nature
+462:108) for weight 0.25: the rank-weighted mean rank of the n genes of a set, less (N - n + 1) / 2.
+Barbie's own form takes off the mean rank of the other genes among all N, which differs a little
+(by n at most); a score of other code is therefore not the same number.
 """
 
 from collections.abc import Mapping

@@ -7,12 +7,13 @@ import samples_heat
 import samples_sampling
 
 from immunopath.domain.case import Case
-from immunopath.domain.cohort import CaseRecord
+from immunopath.domain.cohort import SHARE_UNIT, CaseRecord
 from immunopath.domain.heat import SquareCounts
 from immunopath.domain.report import CaseReport
 from immunopath.pipeline.cohort.record import record_of
 from immunopath.pipeline.cohort.slide_rows import NO_ESTIMATE, PER_MM2, TIL, slide_summaries
 from immunopath.pipeline.cohort.store import ResultStore
+from immunopath.reporting.cohort_tables import NUMBER_UNIT
 
 OTHER = "cd" * 32
 
@@ -34,6 +35,14 @@ def test_a_slide_has_its_share_and_a_row_per_phenotype() -> None:
         ("slide_desert_share_1mm2", 0.5),
     ]
     assert [(row.low, row.coverage) for row in cells] == [(0.1, 0.9), (None, None), (None, None)]
+
+
+def test_the_unit_of_a_score_of_rna_is_no_share() -> None:
+    assert slide_summaries(report())[0].unit == SHARE_UNIT
+    score = (
+        samples_sampling.block().estimates[0].model_copy(update={"quantity": "rna_score_sigmoid"})
+    )
+    assert slide_summaries(report(estimates=(score,)))[0].unit == NUMBER_UNIT
 
 
 def test_what_has_no_value_says_why_slide_by_slide() -> None:

@@ -120,6 +120,15 @@ def test_what_cancer_type_and_site_know_as_well_opens_no_gate() -> None:
     assert "cancer type and site alone" in why
 
 
+def test_a_cohort_of_test_patients_alone_does_not_know_the_clinical_figure_and_says_so() -> None:
+    test = of_split(cohort(120, origin="rna"), "test")
+    found = evaluate_sets(test, seeing(test), plan=FEW)
+    assert validation_file(found, external=True).cards["til_fraction"].clinical_value is None
+    opened, why = gate(found, "til_fraction", external=True)
+    assert opened
+    assert "cancer type and site alone reach is not known" in why
+
+
 def test_a_split_that_training_used_gives_no_card() -> None:
     samples = cohort(120, origin="rna")
     found = evaluate_sets(samples, seeing(of_split(samples, "val")), split="val", plan=FEW)
