@@ -131,7 +131,7 @@ def field_card(key: str, field: AnyField, trust: TrustRow | None) -> Card:
 
 
 def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair, ...]:
-    extent = f"{field.scope}, {counted(field.n_tiles, 'tile')}"
+    extent = f"{field.scope}, {counted(field.n_tiles, 'tile')}" if field.n_tiles else "no tile"
     if field.tile_disagreement is not None:
         extent += f", {100 * field.tile_disagreement:.0f} % of tiles differ"
     rows = (
@@ -145,7 +145,7 @@ def _card_lines(key: str, field: AnyField, trust: TrustRow | None) -> tuple[Pair
         ("Quantity", quantity_name(field.quantity)),
         ("Seen on", extent),
         ("Language model", _language(field)),
-        ("Quality control", "" if field.qc_pass else "did not pass"),
+        ("Quality control", "" if field.qc_pass or not field.n_tiles else "did not pass"),
         ("Out-of-distribution score", "" if field.ood_score is None else number(field.ood_score)),
         ("Validation", validation_text(field.validation)),
         ("Trust gate", _trust(trust, field)),

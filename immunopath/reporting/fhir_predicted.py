@@ -88,7 +88,7 @@ def _field(draft: Draft, key: str, field: AnyField, trust: TrustRow | None) -> N
         f"{RESAMPLES}: {_table(field.probabilities)}" if resampled(field) else "",
         f"Prediction set, {text}." if (text := set_text(field)) else "",
         "A hint that no validation supports." if field.hint else "",
-        "" if field.qc_pass else "Quality control did not pass.",
+        "" if field.qc_pass or not field.n_tiles else "Quality control did not pass.",
         _validation(field),
         _trust(trust, field),
         f"Seen on {counted(field.n_tiles, 'tile')} ({field.scope}). {source_text(field.source)}",

@@ -66,8 +66,9 @@ def test_a_card_shows_all_that_a_prediction_says(name: str, data: st.DataObject)
     if table:
         assert {bar.label: bar.share for bar in card.bars} == table
         assert [bar.text for bar in card.bars] == [share(value) for value in table.values()]
-    assert ("did not pass" in said.get("Quality control", "")) is (not made.qc_pass)
-    assert f"{made.n_tiles} tile" in said["Seen on"]
+    failed = not made.qc_pass and made.n_tiles > 0
+    assert ("did not pass" in said.get("Quality control", "")) is failed
+    assert f"{made.n_tiles or 'no'} tile" in said["Seen on"]
     assert made.source.engine in said["Source"]
     assert ("Out-of-distribution score" in said) is (made.ood_score is not None)
     before = "Before calibration" if made.calibrated else "Before correction"
@@ -270,3 +271,13 @@ def test_without_a_second_opinion_the_card_says_why(outcome: Any, word: str, rea
 def test_a_value_is_never_shown_for_an_abstention() -> None:
     assert value_text(field(None, reason="r")) == ABSTAINS
     assert value_text(field(0.4, hint=True)) == "0.40, hint only"
+
+
+def test_quality_control_of_no_tile_has_not_failed() -> None:
+    """An engine that did not run saw no tile, so nothing that it saw was found wanting."""
+    silent = field(None, reason="r", n_tiles=0, qc_pass=False)
+    unseen = lines(field_card("til_density", silent, None))
+    assert "Quality control" not in unseen
+    assert unseen["Seen on"] == "no tile"
+    one = silent.model_copy(update={"n_tiles": 1})
+    assert lines(field_card("til_density", one, None))["Quality control"] == "did not pass"
