@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.files import open_regular, read_bounded, read_small
-from immunopath.guidelines.loader import load_knowledge
 from immunopath.reporting.cohort_tables import worklist, worklist_head
+from immunopath.reporting.option_words import tests_text
 from immunopath.reporting.rendered import RenderedReport
 
 PER_PAGE: Final = 50
@@ -124,20 +124,14 @@ def _read(root: Path) -> Cohort:
     known = list(records.values())
     stems = {record.case_id: stem for stem, record in records.items()}
     lines = tuple(
-        line
-        | {"stem": stems[line["case_id"]], "tests": _names(records[stems[line["case_id"]]].tests)}
+        line | {"stem": stem, "tests": tests_text(records[stem].tests)}
         for line in worklist(known, as_of)
+        for stem in (stems[line["case_id"]],)
     )
     listed = {line["case_id"] for line in lines}
     absent = [_absent(s, r) for s, r in records.items() if r.case_id not in listed]
     absent += _bad_rows(root / "cohort.csv", {record.case_id for record in known})
     return Cohort(state, as_of, worklist_head(known), records, lines, tuple(absent), unread)
-
-
-def _names(codes: tuple[str, ...]) -> str:
-    """Return tests as a person says them; a code of another knowledge version stays a code."""
-    tests = load_knowledge().tests
-    return "; ".join(tests[code].name if code in tests else code for code in codes)
 
 
 def why_absent(record: CaseRecord) -> str:

@@ -13,11 +13,14 @@ from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import RESEARCH_USE
 from immunopath.domain.words import counted
 from immunopath.reporting.cohort_tables import worklist_head
+from immunopath.reporting.option_words import tests_text
 from immunopath.reporting.page import self_contained
 from immunopath.reporting.words import FIELD_NAMES
 
 BINS: Final = 10
 ABSTAINED: Final = "abstained"
+_STATES: Final = {"none": "no opinion", "single": "one opinion only"}
+"""States of agreement that do not speak for themselves."""
 SHOWN: Final = 500
 """Rows of a table on a page; all of them are in the CSV."""
 
@@ -85,11 +88,16 @@ def worklist_page(
         banner=RESEARCH_USE,
         as_of=as_of.isoformat(),
         head=worklist_head(records),
-        lines=lines[:SHOWN],
+        lines=[line | {"tests": _named(line["tests"])} for line in lines[:SHOWN]],
         basis=next((line["exploratory_basis"] for line in lines if line["exploratory_basis"]), ""),
         hidden=max(0, len(lines) - SHOWN),
         absent=len(records) - len(lines),
     )
+
+
+def _named(codes: str | None) -> str:
+    """Return the tests of a line by name; the table has their codes."""
+    return tests_text(codes.split("; ")) if codes else ""
 
 
 def _block(name: str, records: Sequence[CaseRecord]) -> FieldBlock:
@@ -132,7 +140,8 @@ def _agreement(records: Sequence[CaseRecord]) -> list[tuple[str, list[tuple[str,
         states = Counter(f.agreement for r in records for f in r.fields if f.field == name)
         states.pop("", None)
         if states:
-            rows.append((FIELD_NAMES[name], sorted(states.items())))
+            told = sorted((_STATES.get(state, state), n) for state, n in states.items())
+            rows.append((FIELD_NAMES[name], told))
     return rows
 
 

@@ -1,4 +1,6 @@
-"""What the short marks beside an option mean, and the names of regimens."""
+"""What the short marks beside an option mean, and the names of regimens and tests."""
+
+from collections.abc import Iterable
 
 from immunopath.domain.guidance import Guidance
 from immunopath.guidelines.loader import load_knowledge
@@ -41,3 +43,9 @@ def with_regimen_names(guidance: Guidance) -> Guidance:
         for row in guidance.what_would_change
     )
     return guidance.model_copy(update={"what_would_change": named})
+
+
+def tests_text(codes: Iterable[str]) -> str:
+    """Return tests as a person says them; a code of another knowledge version stays a code."""
+    tests = load_knowledge().tests
+    return "; ".join(tests[code].name if code in tests else code for code in codes)

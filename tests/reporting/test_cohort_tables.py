@@ -204,6 +204,18 @@ def test_a_number_of_the_case_has_a_unit_and_a_word_has_none() -> None:
     assert rows["immune_phenotype"]["unit"] is None
 
 
+def test_pages_speak_in_words_where_tables_have_codes() -> None:
+    asked = ("PDL1_IHC", "OF_ANOTHER_VERSION")
+    known = record("a").model_copy(update={"tests": asked})
+    lines = worklist([known], AS_OF)
+    assert lines[0]["tests"] == "PDL1_IHC; OF_ANOTHER_VERSION"
+    listed = worklist_page([known], lines, AS_OF)
+    assert "PD-L1 IHC (22C3, 28-8 or SP263); OF_ANOTHER_VERSION" in listed
+    silent = known.fields[0].model_copy(update={"agreement": "none"})
+    page = summary_page([known.model_copy(update={"fields": (silent,)})], AS_OF)
+    assert "no opinion: 1" in page
+
+
 def test_the_pages_escape_and_say_what_is_missing() -> None:
     page = summary_page([record("a"), FAILED], AS_OF)
     assert "&lt;b&gt;cut off&lt;/b&gt;" in page
