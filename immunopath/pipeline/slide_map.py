@@ -68,9 +68,7 @@ def _map(
         corner = tuple(round((box[axis] - picture.box[axis]) * scale[axis]) for axis in (0, 1))
         end = tuple(round(corner[axis] + box[axis + 2] * scale[axis]) for axis in (0, 1))
         cv2.rectangle(rgb, corner, end, _colour(shares.get(index)), 2 * _LINE_PX)
-        below = (corner[0] + 6, corner[1] + 24)
-        cv2.putText(rgb, str(number), below, _FONT, 0.7, (255, 255, 255), 4, cv2.LINE_AA)
-        cv2.putText(rgb, str(number), below, _FONT, 0.7, (0, 0, 0), 2, cv2.LINE_AA)
+        _number(rgb, number, corner)
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     empty, no = np.zeros(0, np.float32), np.zeros(0, np.bool_)
     return FigureImage(
@@ -85,6 +83,14 @@ def _map(
         in_nest=no,
         caption=_caption(regions, shares),
     )
+
+
+def _number(rgb: RGB, number: int, corner: tuple[int, ...]) -> None:
+    """Write the number of a region on a white plate, so that it is read on dark tissue too."""
+    (wide, high), _ = cv2.getTextSize(str(number), _FONT, 0.7, 2)
+    left, top = corner[0] + _LINE_PX, corner[1] + _LINE_PX
+    cv2.rectangle(rgb, (left, top), (left + wide + 8, top + high + 8), (255, 255, 255), -1)
+    cv2.putText(rgb, str(number), (left + 4, top + high + 4), _FONT, 0.7, (0, 0, 0), 2, cv2.LINE_AA)
 
 
 def _caption(regions: dict[int, Box], shares: dict[int, float]) -> str:

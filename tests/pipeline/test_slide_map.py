@@ -37,9 +37,9 @@ def nuclei(shares: tuple[float, ...]) -> NucleiTable:
     return NucleiTable(number, number, index, number, number, calls, np.zeros(count, np.bool_))
 
 
-def workspace(table: NucleiTable | None) -> Workspace:
+def workspace(table: NucleiTable | None, grey: int = 240) -> Workspace:
     store = TileStore()
-    thumbnail = np.full((400, 500, 3), 240, np.uint8)
+    thumbnail = np.full((400, 500, 3), grey, np.uint8)
     store.slides["ab" * 32] = SlidePicture(
         path=Path("S.svs"),
         name="S.svs",
@@ -73,6 +73,13 @@ def test_regions_are_drawn_where_they_lie() -> None:
     assert yellow[0] > yellow[2] + 100
     assert (picture[300, 300] > 230).all()
     assert "1: 0%, 2: 50%." in found.caption
+
+
+def test_the_number_of_a_region_is_read_on_dark_tissue_too() -> None:
+    (found,) = slide_maps(report(), workspace(nuclei((0.0, 0.5)), grey=60), 1100)
+    picture = cv2.imdecode(np.frombuffer(found.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    number = picture[42:70, 82:110]  # inside the frame of the first region, at its corner
+    assert (number > 220).sum() > 1.2 * (number < 40).sum() > 0
 
 
 def test_without_nuclei_the_map_says_so() -> None:
