@@ -68,15 +68,35 @@ def _show(found: "RunComparison") -> None:
     console.print(table)
     console.print(EACH_BY_ITSELF)
     for case in found.cases[:SHOWN]:
-        changes = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in case.changes.items())
+        changes = "; ".join(
+            f"{FIELD_NAMES.get(key, key.replace('_', ' '))}: {_change(a, b)}"
+            for key, (a, b) in case.changes.items()
+        )
         console.print(Text(visible(f"{case.case_id}: {changes}")))
     if len(found.cases) > SHOWN:
         console.print(
             f"… and {counted(len(found.cases) - SHOWN, 'more changed case')} (--out has all)"
         )
-    for name, cases in (("A", found.only_a), ("B", found.only_b)):
-        if cases:
-            console.print(f"not compared, in {name} only or without a report: {len(cases)}")
+    left = sorted({*found.only_a, *found.only_b})
+    if left:
+        more = f", … and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        names = f"{', '.join(left[:SHOWN])}{more}"
+        console.print(
+            Text(visible(f"not compared, in one run only or without a report in one: {names}"))
+        )
+
+
+def _change(a: str, b: str) -> str:
+    """Return what a call became; numbers with three digits where these tell them apart."""
+    short = [_short(text) for text in (a, b)]
+    return " -> ".join(short if short[0] != short[1] else (a, b))
+
+
+def _short(text: str) -> str:
+    try:
+        return f"{float(text):.3g}"
+    except ValueError:
+        return text
 
 
 def _words(value: "Estimate") -> str:
