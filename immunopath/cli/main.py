@@ -66,7 +66,7 @@ def run() -> None:
     """Entry point: every error is one line on stderr; exit code 2 for input and options."""
     _never_choke_on_a_character()
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="immunopath")
         sys.stdout.flush()
     except ImmunoPathError as error:
         _fail(str(error), EXIT_ERROR)
@@ -112,6 +112,7 @@ def _wrong_words(error: typer.TyperException) -> NoReturn:
     if "\n" in text:  # a group of commands called bare answers with its help
         typer.echo(text)
         sys.exit(0)
+    text = text.replace(". Did you mean ", "; did you mean ").rstrip("?")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "immunopath"
     _fail(f"{text.rstrip('.')}; see '{where} --help'", error.exit_code)

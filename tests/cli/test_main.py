@@ -80,6 +80,19 @@ def test_a_bare_group_answers_with_its_help(words: tuple[str, ...]) -> None:
     assert done.stderr == ""
 
 
+def test_the_module_goes_by_the_name_of_the_command() -> None:
+    """``python -m immunopath`` is no word that a shell could complete."""
+    assert "Usage: immunopath drug " in call("drug", "--help").stdout
+    script = call("--show-completion", "bash").stdout
+    assert script.rstrip().endswith(" immunopath")
+    assert "python" not in script
+
+
+def test_a_word_that_is_nearly_a_command_is_answered_with_it() -> None:
+    words = "No such command 'anlyze'; did you mean 'analyze'; see 'immunopath --help'"
+    assert call("anlyze").stderr == f"immunopath: {words}\n"
+
+
 def test_stdout_on_a_full_device_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*CLI, "schema"], stdout=full, stderr=subprocess.PIPE, text=True,
