@@ -135,7 +135,7 @@ CLIPPED = _Rule(
 )
 EXCHANGE = _Rule(
     "channel_order",
-    "the log odds that red and blue are in their places are {m:.1f}",
+    "the log odds that red and blue are in their places are {m:.2g}",
     "red and blue may be exchanged: check how the file was written",
     refuse=-2.0,
     flag=0.0,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from immunopath.domain.errors import ImageReadError
 from immunopath.domain.quality import QualityCheck, QualityReport, Verdict
 from immunopath.imaging.decode import decode_image
-from immunopath.imaging.quality import assess_quality
+from immunopath.imaging.quality import EXCHANGE, assess_quality
 from immunopath.imaging.tiles import resample
 
 IMAGES = Path(__file__).parents[1] / "data" / "images"
@@ -123,6 +123,9 @@ def test_the_exchange_score_alone_never_refuses_a_small_field() -> None:
     small = he_field(200, 200, seed=2)[..., ::-1].copy()
     large = he_field(400, 400, seed=2)[..., ::-1].copy()
     assert check(assess_quality(small), "channel_order").verdict is Verdict.flag
+    assert EXCHANGE.judge(-0.0124).message.startswith(
+        "the log odds that red and blue are in their places are -0.012; "
+    )
     assert check(assess_quality(large), "channel_order").verdict is Verdict.refuse
     assert check(assess_quality(large, source_side_px=200), "channel_order").verdict is Verdict.flag
 
