@@ -47,7 +47,9 @@ def compare(
 
 def panel(
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="txgemma[:id][,cache=…]")],
-    drugs: Annotated[list[str] | None, typer.Argument(metavar="[DRUG]...")] = None,
+    drugs: Annotated[
+        list[str] | None, typer.Argument(metavar="[DRUG]...", help="Default: all small molecules.")
+    ] = None,
     device: OneDevice = "cpu",
 ) -> None:
     """Ask TxGemma once about every small molecule and keep the answers for reports without a GPU.

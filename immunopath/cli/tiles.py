@@ -35,7 +35,7 @@ def tiles(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         int | None, typer.Option(min=0, help="Reading processes. Default: one per core.")
     ] = None,
 ) -> None:
-    """Cut slides into tiles. Exit code 3 when one holds no tissue, 2 when one is unreadable."""
+    """Cut slides into tiles. Exit code 3 when one has no usable tile, 2 when one is unreadable."""
     from immunopath.cli.tiles_run import OPTIONS, tile
     from immunopath.domain.units import checked_mpp
     from immunopath.training.tiles.record import TilingSettings

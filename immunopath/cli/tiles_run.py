@@ -108,7 +108,8 @@ def _show(record: TilingRecord, out: Path) -> None:
 
 def _line(slide: SlideRecord) -> str:
     if slide.status != "tiled":
-        return f"{slide.slide_id}: {slide.status.replace('_', ' ')}: {slide.reason}"
+        refused = "refused: " if slide.status == "refused" else ""
+        return f"{slide.slide_id}: {refused}{slide.reason}"
     rejected = ", ".join(f"{count} {reason}" for reason, count in slide.rejected.items())
     text = (
         f"{slide.slide_id}: {slide.selected} of {slide.accepted} usable tiles, {slide.mpp:.4g} "

@@ -50,10 +50,17 @@ def test_only_slides_that_cannot_be_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_much_tissue_asked_for_is_no_tissue(tmp_path: Path) -> None:
+def test_too_much_tissue_asked_for_leaves_no_usable_tile(tmp_path: Path) -> None:
     code, said = tiles(CMU, "-o", str(tmp_path / "out"), "--min-tissue", "1", "--max", "1")
     assert code == 3
-    assert "no tissue: no usable tile of 20 (20 glass)" in said
+    assert "CMU-1-Small-Region: no usable tile of 20 (20 glass)" in said
+
+
+def test_an_image_smaller_than_a_tile_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    code, said = tiles(CMU, "-o", str(tmp_path / "out"), "--size", "4096", "--target-mpp", "1")
+    assert code == 3
+    assert "are smaller than one tile of 4096 µm" in said
+    assert "no tissue" not in said
 
 
 @pytest.mark.parametrize(
