@@ -36,7 +36,7 @@ def page(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants i
     ] = None,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Of one case, all images.")] = 512,
 ) -> None:
-    """Serve a page for this machine's browser: upload, run, report; and a cohort's worklist."""
+    """Serve a page for this machine's browser. Upload, run, report; and a cohort's worklist."""
     from immunopath.app.bind import checked_binding, read_password
 
     binding = checked_binding(host, port, read_password(password_file))

@@ -34,7 +34,7 @@ def atlas_search(
     embedder: Engine = None,
     k: Annotated[int, typer.Option(min=1, max=100, help="Neighbours to show.")] = 8,
 ) -> None:
-    """Show the nearest reference patches of an image; exit code 3 when it is refused."""
+    """Show the nearest reference patches of an image. Exit code 3 when it is refused."""
     from immunopath.cli.atlas_run import search
 
     raise typer.Exit(EXIT_REFUSED if search(image, mpp, atlas, embedder, k) is None else 0)

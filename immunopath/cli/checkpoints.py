@@ -16,7 +16,7 @@ def compare(
     images: Tissue,
     mpp: Mpp = None,
 ) -> None:
-    """Compare an .onnx file with its SavedModel on patches; exit code 2 below cosine 0.9999."""
+    """Compare an .onnx file with its SavedModel on patches. Exit code 2 below cosine 0.9999."""
     import numpy as np
 
     from immunopath.domain.errors import InputError
@@ -52,7 +52,7 @@ def panel(
     ] = None,
     device: OneDevice = "cpu",
 ) -> None:
-    """Ask TxGemma once about every small molecule and keep the answers for reports without a GPU.
+    """Ask TxGemma once about every small molecule. The answers are kept for reports without a GPU.
 
     Exit code 1 when some answers could not be computed.
     """

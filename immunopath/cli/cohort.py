@@ -54,7 +54,7 @@ def cohort(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
-    """Analyse a cohort: reports, tidy tables, and a worklist for the reference laboratory.
+    """Analyse a cohort: reports, tidy tables and a worklist.
 
     Killed at any moment, the same command goes on where it was. Exit code 4: some cases failed.
     """

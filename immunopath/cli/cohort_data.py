@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from immunopath.training.labels.build import BuildOptions, Sources
 
 app = typer.Typer(
-    help="Cohorts for training: one slide and aliquot a patient, RNA labels, splits.",
+    help="Cohorts for training: slides, RNA labels, splits.",
     no_args_is_help=True,
 )
 JsonPath = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Write as JSON.")]
@@ -49,7 +49,7 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
         bool, typer.Option("--all-slides", help="Keep all slides of the best kind.")
     ] = False,
 ) -> None:
-    """Choose one slide and one expression file a patient; all else is counted and listed."""
+    """Choose one slide and one expression file a patient. All else is counted and listed."""
     from immunopath.cli.inspect import show_table
     from immunopath.training.cohort.gdc import read_gdc
     from immunopath.training.cohort.manifest import read_areas, write_manifest
@@ -114,7 +114,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
         bool, typer.Option("--skip-unreadable", help="List bad expression files, go on.")
     ] = False,
 ) -> None:
-    """Split the patients, fit label constants on the training ones, and write samples.jsonl."""
+    """Split and label the patients, write samples.jsonl. Label constants are the training ones'."""
     from immunopath.training.cohort.barcodes import patient_key
     from immunopath.training.cohort.manifest import read_manifest, with_split
     from immunopath.training.labels.build import BuildOptions, Sources
@@ -184,7 +184,7 @@ def check(
         bool, typer.Option("--by-site", help="Also refuse a site in two splits.")
     ] = False,
 ) -> None:
-    """Refuse a cohort that leaks between splits or has a field with one class (exit code 2)."""
+    """Refuse leaks between splits and fields of one class. Exit code 2."""
     from immunopath.imaging.tile_manifest import read_tiles
     from immunopath.training.labels.checks import require_classes
     from immunopath.training.labels.recipe import LABELS, read_recipe
@@ -218,7 +218,7 @@ def agreement(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     by_site: Annotated[bool, typer.Option("--by-site", help="Split by site.")] = False,
     json_path: JsonPath = None,
 ) -> None:
-    """Correlate label scores with published measures; intervals by bootstrap over patients.
+    """Correlate label scores with published measures. Intervals by bootstrap over patients.
 
     The JSON has the groups by project too.
     """

@@ -25,7 +25,7 @@ def compare(
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 20261128,
 ) -> None:
-    """Compare two runs patient by patient, with intervals of a paired bootstrap.
+    """Compare two runs patient by patient. Intervals are of a paired bootstrap.
 
     Of two cohorts: changed calls and recommendations. Of two evaluations: every metric.
     """

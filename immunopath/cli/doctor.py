@@ -14,7 +14,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants
     device: Device = None,
     config: Config = None,
 ) -> None:
-    """Check this installation, or with options whether that request can run here."""
+    """Check this installation. With options: whether that request can run here."""
     from immunopath.cli.doctor_run import installation, request
 
     engines = {

@@ -13,7 +13,7 @@ app = typer.Typer(help="The engines of every role.", no_args_is_help=True)
 
 @app.command("list")
 def show() -> None:
-    """List the engines of every role, their licence, and which need weights (see doctor)."""
+    """List the engines of every role. Their licence, and which need weights (see doctor)."""
     from immunopath.cli.inspect import model_rows, show_table
 
     show_table(("role", "name", "licence", "state", "what"), model_rows())
@@ -36,7 +36,7 @@ def verify(
         list[str] | None, typer.Argument(metavar="[ID|FOLDER|ENGINE]...", help="Default: all.")
     ] = None,
 ) -> None:
-    """Read fetched weights again and compare them with their pins; exit code 1 if any differs."""
+    """Read fetched weights again and compare with their pins. Exit code 1 if any differs."""
     from immunopath.cli.models import verify_all
 
     raise typer.Exit(0 if verify_all(what or []) else 1)
@@ -50,7 +50,7 @@ def probe(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Result file (JSON).")] = None,
     device: OneDevice = "cpu",
 ) -> None:
-    """Say how much a predictor's answers depend on the image: real, blank and shuffled patches."""
+    """Say how much a predictor's answers depend on the image. Real, blank and shuffled patches."""
     from immunopath.cli.models import probe_engine
 
     probe_engine(engine, images, mpp, out, device)

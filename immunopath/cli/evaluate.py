@@ -52,7 +52,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and shuffled images.")] = 20261128,
     device: OneDevice = "cpu",
 ) -> None:
-    """Measure a predictor on patients with known truth, beside baselines and controls."""
+    """Measure a predictor beside baselines and controls. On patients with known truth."""
     from immunopath.training.evaluation.request import Request
     from immunopath.training.evaluation.resample import Plan
     from immunopath.training.evaluation.run import run

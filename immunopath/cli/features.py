@@ -48,7 +48,7 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer want
         str, typer.Option(help="What obsm['spatial'] is of a patch: centre or corner.")
     ] = "centre",
 ) -> None:
-    """Import vectors for 'train-mil --features'; the encoder is recorded as declared."""
+    """Import vectors for 'train-mil --features'. The encoder is recorded as declared."""
     from immunopath.domain.files import require_file
     from immunopath.domain.units import checked_mpp
     from immunopath.training.imports.reading import Reading, read_all
@@ -95,7 +95,7 @@ def predict(
         Path | None, typer.Option(help="File of vectors. Default: COHORT/features.safetensors.")
     ] = None,
 ) -> None:
-    """Ask a head about stored vectors: for 'evaluate --predictions' and 'calibrate'."""
+    """Ask a head about stored vectors. For 'evaluate --predictions' and 'calibrate'."""
     from immunopath.cli.evaluate import split_of
     from immunopath.domain.files import require_place
     from immunopath.training.mil.features import FILE

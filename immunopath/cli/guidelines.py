@@ -30,7 +30,7 @@ def explain(
         str | None, typer.Option("--json", metavar="PATH|-", help="Write it as JSON.")
     ] = None,
 ) -> None:
-    """Show the way to the guidance of a case: stages, rules, what is missing, what would change."""
+    """Show the way to the guidance of a case. Stages, rules, what is missing, what would change."""
     from rich.console import Console
 
     from immunopath.guidelines.explain import explain as explained
@@ -59,7 +59,7 @@ def check(
     vignettes: Annotated[Path, typer.Argument(help="A vignette file (YAML).")],
     as_of: AsOf = None,
 ) -> None:
-    """Run vignettes through the engine, aspect by aspect; exit code 1 if one fails."""
+    """Run vignettes through the engine, aspect by aspect. Exit code 1 if one fails."""
     from immunopath.cli.inspect import show_table
     from immunopath.guidelines.check import check_file
 
@@ -106,7 +106,7 @@ def _total(results: "Sequence[VignetteResult]", column: str) -> str:
 def review_sheet(
     out: Annotated[str, typer.Option("-o", "--out", metavar="PATH|-", help="Where it goes.")],
 ) -> None:
-    """Write the sign-off sheet (CSV): one row per rule and per regimen."""
+    """Write the sign-off sheet (CSV). One row per rule and per regimen."""
     from immunopath.guidelines.review import review_sheet as sheet
 
     write_out(sheet(), out)
@@ -120,7 +120,7 @@ def lint(
         int, typer.Option(min=1, help="Look at every n-th cell of the grids; 1 is exhaustive.")
     ] = 1,
 ) -> None:
-    """Check the knowledge files; exit code 1 if there is a problem."""
+    """Check the knowledge files. Exit code 1 if there is a problem."""
     from immunopath.cli.inspect import show_table
     from immunopath.guidelines.lint import CHECKS, skipped, waiting
     from immunopath.guidelines.lint import lint as linted

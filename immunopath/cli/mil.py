@@ -33,7 +33,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wants 
     workers: Annotated[int, typer.Option(min=1, help="Tiles embedded side by side.")] = 2,
     device: Annotated[str, typer.Option(help="Of the embedder: cpu, cuda:0, …")] = "cpu",
 ) -> None:
-    """Train an attention-MIL head on a cohort; use it with '--predictor mil:FOLDER'."""
+    """Train an attention-MIL head on a cohort. Use it with '--predictor mil:FOLDER'."""
     from immunopath.cli.mil_run import Request, run
 
     wanted = tuple(name.strip() for name in fields.split(",")) if fields else ()

@@ -22,7 +22,7 @@ def synthetic(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wa
     site_bias: Annotated[float, typer.Option(help="1 = the site decides the patients.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
 ) -> None:
-    """Draw a synthetic cohort with known truth: no tissue, for tests and benchmarks only."""
+    """Draw a synthetic cohort: no tissue, known truth. For tests and benchmarks only."""
     values = {
         "patients": patients, "tiles": tiles, "size_px": size, "mpp": mpp, "noise": noise,
         "sites": sites, "site_effect": site_effect, "site_bias": site_bias,

@@ -21,7 +21,7 @@ def train(
         bool, typer.Option("--check", help="Check configuration and cohort, train nothing.")
     ] = False,
 ) -> None:
-    """Train a LoRA adapter on a cohort folder; the checkpoint carries its record."""
+    """Train a LoRA adapter on a cohort folder. The checkpoint carries its record."""
     from immunopath.training.lora.config_file import read_config
 
     chosen = read_config(config, {} if out is None else {"out": str(out)})

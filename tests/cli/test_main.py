@@ -88,6 +88,15 @@ def test_the_module_goes_by_the_name_of_the_command() -> None:
     assert "python" not in script
 
 
+@pytest.mark.parametrize("group", ["", "models", "atlas", "guidelines", "features", "cohort-data"])
+def test_no_list_of_commands_breaks_off_at_80_columns(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = call(*group.split(), "--help").stdout.split("Commands:\n")[1]
+    assert "..." not in listed
+
+
 def test_a_word_that_is_nearly_a_command_is_answered_with_it() -> None:
     words = "No such command 'anlyze'; did you mean 'analyze'; see 'immunopath --help'"
     assert call("anlyze").stderr == f"immunopath: {words}\n"
