@@ -1,6 +1,7 @@
 """What the inspecting commands show: engines, installation, drugs."""
 
 import platform
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -24,9 +25,14 @@ _OPTIONAL = {
     "peft": "foundation",
     "bitsandbytes": "foundation",
     "open-clip-torch": "openclip",
+    "tensorflow-cpu" if sys.platform == "linux" else "tensorflow": "path-foundation",
+    "llguidance": "grammar",
+    "trl": "train",
     "fhir.resources": "interop",
+    "anndata": "interop",
     "pyarrow": "cohort",
     "ray": "ray",
+    "starlette": "app",
 }
 
 

@@ -1,14 +1,18 @@
 """The inspecting commands: what is installed, which engines and drugs there are."""
 
+import tomllib
 from importlib.metadata import requires, version
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from immunopath.cli.inspect import doctor_rows, model_rows, show_drug, show_table
+from immunopath.cli.inspect import _OPTIONAL, doctor_rows, model_rows, show_drug, show_table
 from immunopath.models.embedded.drug_knowledge import load_drugs
 from immunopath.models.registry import ENTRIES
+
+ROOT = Path(__file__).parents[2]
 
 
 def squeezed(text: str) -> str:
@@ -54,6 +58,14 @@ def test_the_doctor_checks_what_the_package_requires() -> None:
     wanted = {line.split(";")[0].split(">")[0].strip() for line in core}
     assert "faiss-cpu" in wanted
     assert wanted <= set(rows)
+
+
+def test_the_doctor_looks_for_every_extra_that_a_user_can_want() -> None:
+    """`browser` and `dev` are for working on the project; `all` is the sum of the others."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    assert "app" in extras
+    assert set(_OPTIONAL.values()) == extras - {"browser", "dev", "all"}
 
 
 def test_the_doctor_gives_a_remedy_for_everything_that_is_not_there() -> None:
