@@ -152,7 +152,7 @@ def test_an_unfinished_run_and_a_broken_record_are_said(client: TestClient, copi
     (copied / "run.json").write_text(json.dumps(run | {"state": "running"}))
     text = client.get("/cohort").text
     assert "The run is not finished" in text
-    assert "1 records could not be read" in text
+    assert "1 record could not be read" in text
 
 
 def test_without_a_folder_the_tab_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
