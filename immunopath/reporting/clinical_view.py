@@ -112,7 +112,8 @@ def _stated(value: object, *, empty_means_none: bool = False) -> str:
 
 def _compound(value: BaseModel) -> str:
     parts = ((name, _stated(getattr(value, name))) for name in type(value).model_fields)
-    return "; ".join(f"{part_label(name)} {with_unit(name, text)}" for name, text in parts if text)
+    told = (f"{part_label(name)} {with_unit(name, text)}" for name, text in parts if text)
+    return "; ".join(text.lstrip() for text in told)
 
 
 def _absent(clinical: ClinicalContext) -> tuple[str, ...]:

@@ -50,7 +50,10 @@ _PARTS = {
     "uncontrolled_htn": "uncontrolled hypertension",
     "cavitation_or_great_vessel": "cavitation or contact to a great vessel",
     "gi_perforation_or_fistula": "gastrointestinal perforation or fistula",
+    "tumour_cellularity_pct": "tumour cellularity",
 }
+_HEADS = {"given", "present", "done"}
+"""Parts that answer the label of the whole fact: "Prior immunotherapy: no"."""
 _UNITS = {
     "age_years": "years",
     "weight_kg": "kg",
@@ -64,6 +67,7 @@ _UNITS = {
     "anc_per_ul": "per µL",
     "lvef_pct": "%",
     "qtc_ms": "ms",
+    "tumour_cellularity_pct": "%",
     "days_since_last_dose": "days",
     "recent_surgery_days": "days",
 }
@@ -75,8 +79,8 @@ def fact_label(name: str) -> str:
 
 
 def part_label(name: str) -> str:
-    """Return the label of one part of a compound fact, such as organ function."""
-    return _PARTS.get(name) or plain_name(name)
+    """Return the label of one part of a compound fact; none where it answers the fact itself."""
+    return "" if name in _HEADS else _PARTS.get(name) or plain_name(name)
 
 
 def with_unit(name: str, text: str) -> str:
