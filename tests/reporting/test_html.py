@@ -104,6 +104,13 @@ def test_pictures_are_inline_with_their_neighbours() -> None:
     assert html.count("no picture") == 1
 
 
+def test_no_picture_waits_to_be_scrolled_to() -> None:
+    """A browser prints none that it has not loaded yet, and they are in the page anyway."""
+    html = render_html(samples.full(), FIGURES)
+    assert "<img src=" in html
+    assert "loading=" not in html
+
+
 def test_a_stored_report_says_that_it_has_no_pixels() -> None:
     assert "its images are not part of it" in render_html(samples.full(), None)
     assert "could not be shown" in render_html(samples.full(), Figures())
