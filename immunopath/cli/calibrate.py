@@ -63,10 +63,11 @@ def show(found: "Calibrator") -> None:
         "seen, at best: of tables that tell the truth"
     )
     typer.echo(found.stop_text)
-    show_table(
-        ("field", "n", "table", "before", "after", "at best", "set"),
-        [_row(entry) for entry in found.fields if entry.evaluable],
-    )
+    rows = [_row(entry) for entry in found.fields if entry.evaluable]
+    if rows:
+        show_table(("field", "n", "table", "before", "after", "at best", "set"), rows)
+    else:
+        typer.echo("No field could be calibrated: tables stay as they are, without sets.")
     for entry in found.fields:
         if not entry.evaluable:
             counts = ", ".join(f"{value} {n}" for value, n in entry.counts.items())

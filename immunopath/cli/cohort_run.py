@@ -60,6 +60,8 @@ def run(asked: Asked, settings: Settings) -> int:
     machines = Machines(engine=asked.engine, workers=asked.workers)
     with _Progress(len(rows) - len(bad), quiet=asked.quiet) as progress:
         result = run_cohort(rows, settings, plan, machines, progress.done)
+    said = {row.number for row in bad}
+    _say_failed([record for record in result.failures if record.row not in said])
     _say_end(result, asked)
     return EXIT_SOME_FAILED if result.failures else 0
 
@@ -81,6 +83,13 @@ def _say_bad(bad: list[ManifestRow], n: int) -> None:
     if len(bad) > SHOWN:
         typer.echo(f"… and {counted(len(bad) - SHOWN, 'more bad row')}", err=True)
     typer.echo(f"{counted(n, 'row')}, {len(bad)} of them bad", err=True)
+
+
+def _say_failed(failed: list[CaseRecord]) -> None:
+    for record in failed[:SHOWN]:
+        typer.echo(f"failed: {visible(record.case_id)}: {visible(record.reason)}", err=True)
+    if len(failed) > SHOWN:
+        typer.echo(f"… and {counted(len(failed) - SHOWN, 'more failed case')}", err=True)
 
 
 def _say_end(result: CohortResult, asked: Asked) -> None:

@@ -46,6 +46,13 @@ def test_a_checkpoint_gets_its_calibration(tmp_path: Path) -> None:
     assert "written, of checkpoint dddddddddddd" in said
 
 
+def test_a_calibration_without_one_field_says_so(tmp_path: Path) -> None:
+    predictions, samples = write_case(tmp_path, 8)
+    said = run(predictions, "--samples", samples, "--checkpoint", write_checkpoint(tmp_path / "c"))
+    assert "No field could be calibrated" in said
+    assert "at best  set" not in said
+
+
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     predictions, samples = write_case(tmp_path)
     folder = write_checkpoint(tmp_path / "checkpoint")
