@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import CaseFileError, InputError
 from immunopath.domain.files import open_regular, read_bounded, read_small
-from immunopath.reporting.cohort_tables import worklist, worklist_head
+from immunopath.reporting.cohort_tables import why_absent, worklist, worklist_head
 from immunopath.reporting.option_words import tests_text
 from immunopath.reporting.rendered import RenderedReport
 
@@ -132,14 +132,6 @@ def _read(root: Path) -> Cohort:
     absent = [_absent(s, r) for s, r in records.items() if r.case_id not in listed]
     absent += _bad_rows(root / "cohort.csv", {record.case_id for record in known})
     return Cohort(state, as_of, worklist_head(known), records, lines, tuple(absent), unread)
-
-
-def why_absent(record: CaseRecord) -> str:
-    """Return why a case is not in the worklist: what its report lacks is another matter."""
-    if record.status not in {"ok", "partial"}:
-        return record.reason
-    category = (record.category or "no category").replace("_", " ")
-    return f"no laboratory test is outstanding ({category})"
 
 
 def _absent(stem: str, record: CaseRecord) -> Absent:

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from immunopath.app.answers import FORMATS, report_response, report_text, why_no_fhir
-from immunopath.app.cohort_folder import PER_PAGE, CohortFolder, why_absent
+from immunopath.app.cohort_folder import PER_PAGE, CohortFolder
 from immunopath.app.pages import html_page
 from immunopath.domain.cohort import CaseRecord
 from immunopath.domain.errors import InputError
+from immunopath.reporting.cohort_tables import why_absent
 
 
 class NoSuchCase(InputError):

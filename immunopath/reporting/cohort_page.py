@@ -12,7 +12,7 @@ from immunopath.domain.files import write_text
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.domain.report import RESEARCH_USE
 from immunopath.domain.words import counted
-from immunopath.reporting.cohort_tables import worklist_head
+from immunopath.reporting.cohort_tables import why_absent, worklist_head
 from immunopath.reporting.option_words import tests_text
 from immunopath.reporting.page import self_contained
 from immunopath.reporting.words import FIELD_NAMES
@@ -71,9 +71,7 @@ def summary_page(records: Sequence[CaseRecord], as_of: date) -> str:
         quality=_bars(Counter(v for r in records for v in r.quality)),
         findings=sorted(Counter(c for r in records for c in set(r.findings)).items()),
         engines=_engines(records),
-        lost=[
-            (record.row, record.case_id, record.status, record.reason) for record in lost[:SHOWN]
-        ],
+        lost=[_line(record, record.reason) for record in lost[:SHOWN]],
         hidden=max(0, len(lost) - SHOWN),
         trust=worklist_head(records),
     )
@@ -83,6 +81,8 @@ def worklist_page(
     records: Sequence[CaseRecord], lines: Sequence[dict[str, Any]], as_of: date
 ) -> str:
     """Return the laboratory's worklist as one self-contained page."""
+    listed = {line["case_id"] for line in lines}
+    absent = [record for record in records if record.case_id not in listed]
     return self_contained(
         "worklist.html.j2",
         banner=RESEARCH_USE,
@@ -91,8 +91,21 @@ def worklist_page(
         lines=[line | {"tests": _named(line["tests"])} for line in lines[:SHOWN]],
         basis=next((line["exploratory_basis"] for line in lines if line["exploratory_basis"]), ""),
         hidden=max(0, len(lines) - SHOWN),
-        absent=len(records) - len(lines),
+        n_absent=counted(len(absent), "case"),
+        absent=[_line(record, why_absent(record)) for record in absent[:SHOWN]],
+        more_absent=max(0, len(absent) - SHOWN),
     )
+
+
+def _line(record: CaseRecord, why: str) -> dict[str, Any]:
+    """Return a case as a line of a table; `file`: its report, refused cases have one too."""
+    return {
+        "row": record.row,
+        "case_id": record.case_id,
+        "status": record.status,
+        "why": why,
+        "file": record.file(".html") or record.file(".json"),
+    }
 
 
 def _named(codes: str | None) -> str:

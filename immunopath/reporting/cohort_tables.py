@@ -79,6 +79,14 @@ def worklist(records: Sequence[CaseRecord], as_of: date) -> list[dict[str, Any]]
     return lines
 
 
+def why_absent(record: CaseRecord) -> str:
+    """Return why a case is not in the worklist: what its report lacks is another matter."""
+    if record.status not in {"ok", "partial"}:
+        return record.reason
+    category = (record.category or "no category").replace("_", " ")
+    return f"no laboratory test is outstanding ({category})"
+
+
 def worklist_head(records: Iterable[CaseRecord]) -> str:
     """Return the sentence at the list's head: does any prediction take part?"""
     known = tuple(records)

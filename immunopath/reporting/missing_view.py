@@ -14,6 +14,10 @@ from immunopath.reporting.words import named_fields
 STALE_AFTER_DAYS = 180
 """Age at which the knowledge base is called stale (`guidelines.md` RG-11)."""
 _TITLE = "Missing, conflicting or stale"
+_NOTHING = (
+    "Nothing that decides the category is missing, conflicting or stale. What single options still "
+    "need to know stands with them."
+)
 
 
 def missing_section(report: CaseReport, guidance: Guidance | None) -> Section:
@@ -30,8 +34,7 @@ def missing_section(report: CaseReport, guidance: Guidance | None) -> Section:
     )
     if rows:
         return Section("missing", _TITLE, (Pairs(rows),))
-    text = "Nothing that the rules ask for is missing, conflicting or stale."
-    return Section("missing", _TITLE, (Para(text),))
+    return Section("missing", _TITLE, (Para(_NOTHING),))
 
 
 def _serious(report: CaseReport) -> tuple[Pair, ...]:

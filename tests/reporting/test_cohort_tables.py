@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from immunopath.domain.cohort import CaseRecord, FieldSummary, QueueFacts, SlideSummary
+from immunopath.domain.files import safe_name
 from immunopath.domain.prediction import FIELD_VALUES
 from immunopath.reporting import cohort_tables
 from immunopath.reporting.cohort_page import summary_page, worklist_page
@@ -225,5 +226,20 @@ def test_the_pages_escape_and_say_what_is_missing() -> None:
     records = [record("a"), record("b", None), FAILED]
     listed = worklist_page(records, worklist(records, AS_OF), AS_OF)
     assert str(escape(CLOSED)) in listed
-    assert "2 case(s) are not listed" in listed
+    absent = listed.split('id="h-absent"')[1]
+    assert "2 cases with the reason of each" in absent
+    assert "no laboratory test is outstanding" in absent
+    assert "&lt;b&gt;cut off&lt;/b&gt;" in absent
+    assert "h-absent" not in worklist_page(records[:1], worklist(records[:1], AS_OF), AS_OF)
+
+
+def test_a_refused_case_leads_to_its_report() -> None:
+    name = f"cases/{safe_name('bad')}.html"
+    known = FAILED.model_copy(update={"case_id": "bad", "status": "refused", "files": {name: "ab"}})
+    assert f'<a href="{name}">bad</a>' in summary_page([known], AS_OF)
+    assert f'<a href="{name}">bad</a>' in worklist_page([known], [], AS_OF)
+
+
+def test_pages_need_no_network() -> None:
+    page = summary_page([record("a"), FAILED], AS_OF)
     assert "http" not in page.replace("http-equiv", "")
