@@ -1,6 +1,8 @@
 """What is named and is not there is said before the first case, what fails within one is told."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from immunopath.domain.errors import ImmunoPathError
 from immunopath.models.atlas import load_atlas
 from immunopath.pipeline.run import ImmunoPath
 from immunopath.pipeline.settings import Settings
-from immunopath.pipeline.usable import require_usable
+from immunopath.pipeline.usable import files_digest, require_usable
 from immunopath.training.mil.settings import MilSettings
 from immunopath.training.mil.train import make_plan, train_mil
 
@@ -137,3 +139,46 @@ def test_an_engine_that_fails_in_a_case_is_still_an_outcome(
         report = engines.analyze(case)
     assert report.status.value == "partial"
     assert "mil.safetensors" in report.to_json()
+
+
+def test_another_head_at_the_same_path_is_another_run(
+    head: Path, tmp_path: Path, shared_images: Path
+) -> None:
+    """Kept results of the head that lay there before would pass for the new one's."""
+    copy, core = tmp_path / "head", shared_images / LUNG
+    shutil.copytree(head, copy)
+    (tmp_path / "m.csv").write_text(f"case_id,images,mpp\na,{core},0.5\n")
+    words = ["cohort", str(tmp_path / "m.csv"), "-o", str(tmp_path / "out"), "--no-html"]
+
+    def made() -> str:
+        done = CliRunner().invoke(app, [*words, "--predictor", f"mil:{copy}"])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "1 analysed now" in made()
+    assert "0 analysed now" in made()
+    (copy / "history.csv").unlink()
+    assert "0 analysed now" in made()
+    record = json.loads((copy / "mil.json").read_text())
+    (copy / "mil.json").write_text(json.dumps(record, indent=3))
+    assert "1 analysed now" in made()
+    (copy / "immunopath-probe.json").write_text("{}")
+    assert "1 analysed now" in made()
+
+
+def test_the_digest_is_of_every_local_file_that_is_named(tmp_path: Path) -> None:
+    assert files_digest(Settings.make({})) == ""
+    assert files_digest(Settings.make({"predictor": "medgemma:lab/none"})) == ""
+    atlas = load_atlas(None).save(tmp_path / "own.atlas")
+    settings = Settings.make({"atlas": atlas, "predictor": f"medgemma,record={tmp_path}/r.json"})
+    (tmp_path / "r.json").write_text("{}")
+    seen = {files_digest(settings)}
+    (tmp_path / "r.json").write_text("{ }")
+    seen.add(files_digest(settings))
+    atlas.write_bytes(atlas.read_bytes() + b" ")
+    seen.add(files_digest(settings))
+    with (tmp_path / "r.json").open("wb") as stream:
+        stream.truncate(65 << 20)
+    seen.add(files_digest(settings))
+    os.utime(tmp_path / "r.json", ns=(1, 1))
+    assert len(seen | {files_digest(settings)}) == 5

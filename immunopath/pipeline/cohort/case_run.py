@@ -34,7 +34,8 @@ class Analyzer(Protocol):
 class CasePlan:
     """What is the same for all cases of a run.
 
-    configuration: digest of the run's settings; html: whether a page is written per case; fhir:
+    configuration: digest of the run's settings; engine_files: that of the files behind them, see
+    `files_digest`, which `run_cohort` fills in; html: whether a page is written per case; fhir:
     whether a FHIR R4B bundle is (extra ``interop``); retry_failed: whether a case that failed
     before is tried again.
     """
@@ -45,12 +46,17 @@ class CasePlan:
     html: bool = True
     fhir: bool = False
     retry_failed: bool = False
+    engine_files: str = ""
 
     def key(self, case: Case, known: Mapping[str, str] = NOTHING_KNOWN) -> str:
         """Return `case_key` of a case in this run."""
-        as_of = self.as_of.isoformat()
         return case_key(
-            case, self.configuration, as_of, html=self.html, fhir=self.fhir, known=known
+            case,
+            self.configuration + self.engine_files,
+            self.as_of.isoformat(),
+            html=self.html,
+            fhir=self.fhir,
+            known=known,
         )
 
 

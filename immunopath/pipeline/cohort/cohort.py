@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -23,7 +23,7 @@ from immunopath.pipeline.cohort.local import EngineFactory, run_here, run_worker
 from immunopath.pipeline.cohort.manifest import ManifestRow
 from immunopath.pipeline.cohort.store import FOLDERS, ResultStore
 from immunopath.pipeline.settings import Settings
-from immunopath.pipeline.usable import require_usable
+from immunopath.pipeline.usable import files_digest, require_usable
 from immunopath.reporting.cohort_page import write_pages
 from immunopath.reporting.cohort_tables import worklist, write_tables
 
@@ -93,6 +93,7 @@ def run_cohort(
     """
     require_usable(settings)
     machines.require()
+    plan = replace(plan, engine_files=files_digest(settings))
     started = perf_counter()
     jobs = [(row.number, row.case) for row in rows if row.case is not None]
     made = resumed = 0
