@@ -3,11 +3,12 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from immunopath.domain.errors import CaseFileError, CohortError
+from immunopath.domain.errors import CaseFileError, CohortError, first_few
 from immunopath.domain.files import read_bounded, require_file, write_text
 from immunopath.domain.words import counted
 
@@ -40,9 +41,9 @@ def read_table(path: Path, what: str, *, comment: str = "#") -> list[tuple[int, 
         raise CohortError(f"{path}: holds no row; name {what}")
     rows = _cells(path, [line for _, line in lines])
     names = [cell.lower() for cell in rows[0]]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
-        raise CohortError(f"{path}: column {', '.join(twice)} stands there twice")
+        raise CohortError(f"{path}: column {first_few(twice)} stands there twice")
     found: list[tuple[int, dict[str, str]]] = []
     for (number, _), cells in zip(lines[1:], rows[1:], strict=True):
         if len(cells) != len(names):

@@ -43,6 +43,16 @@ def test_a_bad_table_is_named(tmp_path: Path, text: str | bytes, message: str) -
         read_table(given(tmp_path, text), "t")
 
 
+def test_a_table_of_very_many_columns_is_read_or_refused_in_one_pass(tmp_path: Path) -> None:
+    """Counting every name among all names took an hour for a transposed matrix."""
+    names = [f"c{i}" for i in range(300_000)]
+    cells = "\t".join("1" for _ in names)
+    found = read_table(given(tmp_path, "\t".join(names) + f"\n{cells}\n"), "t")
+    assert len(found[0][1]) == len(names)
+    with pytest.raises(CohortError, match=r"column c0, c1, .*, … stands there twice"):
+        read_table(given(tmp_path, "\t".join(names * 2) + f"\n{cells}\t{cells}\n"), "t")
+
+
 def test_cells_that_say_nothing_are_missing() -> None:
     row = {"a": "NA", "b": "unknown", "c": "3", "d": "nan"}
     assert first_of(row, ("a", "b", "none", "c")) == "3"

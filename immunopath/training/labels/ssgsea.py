@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from immunopath.domain.errors import CaseFileError, GeneMissing, LabelError
+from immunopath.domain.errors import CaseFileError, GeneMissing, LabelError, first_few
 from immunopath.domain.files import read_bounded, require_file
 
 WEIGHT: Final = 0.25
@@ -68,7 +68,7 @@ def ssgsea(
             missing = sorted(set(genes) - place.keys())
             raise GeneMissing(
                 f"{where}: set {name}: {len(missing)} of {len(genes)} genes are missing: "
-                f"{', '.join(missing)}"
+                f"{first_few(missing)}"
             )
         inside = ranks[at]
         weights = inside**WEIGHT

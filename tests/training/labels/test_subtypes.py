@@ -63,6 +63,8 @@ def test_enrichment_sees_ranks_only(values: list[float], factor: float) -> None:
 def test_a_set_that_a_sample_does_not_name_is_an_error_and_no_zero() -> None:
     with pytest.raises(GeneMissing, match="set s: 2 of 3 genes are missing: X, Y"):
         ssgsea({"G1": 1.0, "G2": 2.0}, {"s": ("G1", "X", "Y")})
+    with pytest.raises(GeneMissing, match=r"are missing: X0, X1, X10, X11, X12, …$"):
+        ssgsea({"G1": 1.0, "G2": 2.0}, {"s": tuple(f"X{i}" for i in range(99))})
 
 
 def test_mad_is_the_mean_absolute_deviation_from_the_mean() -> None:
