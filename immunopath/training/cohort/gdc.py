@@ -177,6 +177,7 @@ def _make(  # noqa: PLR0913 - the columns of a list
     md5: str,
     listed: str,
 ) -> FileRecord:
+    _require_name(file_id, name, listed)
     barcodes = [b for text in texts if (b := barcode_in(text)) is not None]
     own = barcode_in(name)
     if own is not None:
@@ -200,6 +201,15 @@ def _make(  # noqa: PLR0913 - the columns of a list
         md5=md5.lower(),
         listed=listed,
     )
+
+
+def _require_name(file_id: str, name: str, listed: str) -> None:
+    """Raise `CohortError` for a file that would be looked for outside its own download folder."""
+    for text in (file_id, name):
+        if text in {".", ".."} or re.search(r"[/\\\0]", text):
+            raise CohortError(
+                f"{listed}: {text[:80]!r} is no file name or id but a path; fetch the list again"
+            )
 
 
 def _kind(name: str, data_type: str) -> FileKind:

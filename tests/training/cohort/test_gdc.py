@@ -176,3 +176,25 @@ def test_what_is_no_list_is_refused(tmp_path: Path, text: str, message: str) -> 
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="no such file"):
         read_gdc([tmp_path / "none.tsv"])
+
+
+@pytest.mark.parametrize(
+    ("file_id", "name"),
+    [
+        ("a1", "../../etc/TCGA-05-4244-01Z-00-DX1.svs"),
+        ("a1", "/etc/passwd.star_gene_counts.tsv"),
+        ("a1", "..\\TCGA-05-4244-01Z-00-DX1.svs"),
+        ("..", "TCGA-05-4244-01Z-00-DX1.svs"),
+        ("a/../..", "TCGA-05-4244-01Z-00-DX1.svs"),
+        ("a1", "TCGA-05-4244-01Z-00-DX1.svs\0.svs"),
+    ],
+)
+def test_a_file_that_leads_out_of_its_folder_is_refused(
+    tmp_path: Path, file_id: str, name: str
+) -> None:
+    """The cohort manifest would lead `build` to any file of the machine."""
+    rows = table(tmp_path / "m.txt", "id\tfilename\tmd5", f"{file_id}\t{name}\tab")
+    (tmp_path / "m.json").write_text(json.dumps([{"file_id": file_id, "file_name": name}]))
+    for path in (rows, tmp_path / "m.json"):
+        with pytest.raises(CohortError, match=r"is no file name or id but a path"):
+            read_gdc([path])
