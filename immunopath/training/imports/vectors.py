@@ -80,6 +80,10 @@ def unit_vectors(path: Path, found: npt.NDArray[Any]) -> F32:
     return rows
 
 
+_FAR: Final = 2.0**53
+"""Level-0 pixels: whole numbers beyond are no places, and would turn negative."""
+
+
 def corners_of(path: Path, found: npt.NDArray[Any], n: int) -> I64:
     """Return (n, 2) whole level-0 pixels; raises `CaseFileError` for what are no such places."""
     if found.shape != (n, 2):
@@ -88,7 +92,7 @@ def corners_of(path: Path, found: npt.NDArray[Any], n: int) -> I64:
             "there must be one x and "
             "one y for every vector"
         )
-    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+    if found.dtype.kind not in "iuf" or not (np.abs(found.astype(np.float64)) < _FAR).all():
         raise CaseFileError(f"{path}: the coordinates are no numbers of level-0 pixels")
     whole: I64 = np.rint(found).astype(np.int64)
     if (whole < 0).any():

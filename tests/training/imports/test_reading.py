@@ -11,6 +11,7 @@ from immunopath.domain.errors import CaseFileError
 from immunopath.training.imports.h5ad import read_h5ad
 from immunopath.training.imports.hdf5 import read_hdf5
 from immunopath.training.imports.reading import Reading, read_all
+from immunopath.training.imports.vectors import corners_of
 
 pytest.importorskip("h5py")
 pytest.importorskip("anndata")
@@ -192,3 +193,11 @@ def test_a_folder_is_read_in_order_and_pickles_never(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CaseFileError, match=r"holds no \.h5 and no \.h5ad"):
         read_all([tmp_path / "empty"], Reading())
+
+
+@pytest.mark.parametrize("far", [1e30, float(2**53), float("nan")])
+def test_places_beyond_every_slide_are_not_wrapped_round(far: float) -> None:
+    with pytest.raises(CaseFileError, match="are no numbers of level-0 pixels"):
+        corners_of(Path("x.h5"), np.array([[far, 0.0]]), 1)
+    with pytest.raises(CaseFileError, match="are no numbers of level-0 pixels"):
+        corners_of(Path("x.h5"), np.array([[2**63 + 5, 0]], np.uint64), 1)
