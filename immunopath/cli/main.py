@@ -64,6 +64,7 @@ for name, group in (
 
 def run() -> None:
     """Entry point: every error is one line on stderr; exit code 2 for input and options."""
+    _stand_in_for_closed_streams()
     _never_choke_on_a_character()
     try:
         code = app(standalone_mode=False, prog_name="immunopath")
@@ -82,6 +83,14 @@ def run() -> None:
         if code == EXIT_INTERRUPTED:  # typer makes a number of Ctrl+C within a command
             _fail("interrupted", EXIT_INTERRUPTED)
         sys.exit(code or 0)
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Python has no stream where one was closed: what is written then is lost and said to be."""
+    if sys.stdout is None:  # what cannot be written to: no byte of a result gets lost in silence
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
 
 
 def _never_choke_on_a_character() -> None:

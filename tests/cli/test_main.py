@@ -111,6 +111,26 @@ def test_stdout_on_a_full_device_is_one_line() -> None:
     assert "could not be written" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "closed", "code"),
+    [
+        ("schema", ">&-", 2),
+        ("schema --help", ">&-", 2),
+        ("guidelines explain none.yaml", "2>&-", 2),
+        ("guidelines explain none.yaml", "<&- >&- 2>&-", 2),
+        ("guidelines lint", "2>&-", 0),
+    ],
+)
+def test_a_closed_stream_is_no_traceback(words: str, closed: str, code: int) -> None:
+    line = f'exec "$0" -m immunopath {words} {closed}'
+    done = subprocess.run(["/bin/sh", "-c", line, CLI[0]], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    if code and "2>" not in closed:
+        assert done.stderr == "immunopath: the output could not be written (Bad file descriptor)\n"
+
+
 def test_an_ascii_terminal_of_20_columns_gets_its_report(lung: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "20",
              "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}  # fmt: skip
