@@ -17,6 +17,7 @@ import numpy as np
 from immunopath.domain.errors import ImageReadError
 from immunopath.domain.files import write_bytes
 from immunopath.domain.quality import Verdict
+from immunopath.domain.workers import end_with_parent
 from immunopath.imaging.arrays import RGB, FloatMap
 from immunopath.imaging.quality import assess_quality
 from immunopath.imaging.slides.grid import GridTile
@@ -218,5 +219,6 @@ def batches(places: Sequence[GridTile], size: int = BATCH) -> list[tuple[GridTil
 
 
 def _one_thread() -> None:
-    """Keep OpenCV from starting a thread per core in every process."""
+    """Keep OpenCV from starting a thread per core in every process, which ends with its parent."""
+    end_with_parent()
     cv2.setNumThreads(1)

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from immunopath.domain.case import Case
+from immunopath.domain.workers import end_with_parent
 from immunopath.pipeline.cohort.case_run import Analyzer, CasePlan, Done, run_case
 from immunopath.pipeline.cohort.record import failure_of
 from immunopath.pipeline.cohort.store import ResultStore
@@ -117,6 +118,7 @@ class _Worker:
 
 def start_worker(settings: Settings, threads: int) -> None:
     """Make this process a worker: its engines are built when its first case needs them."""
+    end_with_parent()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     import cv2
