@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from immunopath.cli.options import value_of
-from immunopath.cli.output import write_json
+from immunopath.cli.output import spare, write_json
 from immunopath.domain.errors import InputError, SplitError
 from immunopath.domain.files import require_place
 from immunopath.domain.words import counted
@@ -61,6 +61,7 @@ def manifest(  # noqa: PLR0913, PLR0917 - one parameter per option, as typer wan
         "diagnostic_only": diagnostic_only, "all_slides": all_slides,
     }  # fmt: skip
     rules = value_of(Rules, chosen)
+    spare((*lists, *([areas] if areas else [])), out)
     require_place(out)
     found = resolve(read_gdc(lists), rules, None if areas is None else read_areas(areas))
     write_manifest(out, found.rows)

@@ -30,12 +30,15 @@ def compare(
     Of two cohorts: changed calls and recommendations. Of two evaluations: every metric.
     """
     from immunopath.cli.evaluate import compare_evaluations
+    from immunopath.cli.output import spare_run
     from immunopath.domain.files import require_place, write_text
     from immunopath.training.evaluation.cohort_runs import compare_runs, read_run
     from immunopath.training.evaluation.resample import Plan
 
     plan = Plan(draws, seed)
     if out is not None:
+        for run in (run_a, run_b):
+            spare_run(run, out)
         require_place(out)
     if not (run_a / "records").is_dir() and not (run_b / "records").is_dir():
         compare_evaluations(run_a, run_b, out, plan)

@@ -173,3 +173,25 @@ def test_a_checkpoint_that_cannot_be_written_beside_is_not_calibrated(tmp_path: 
     fault = refused("calibrate", tmp_path / "none.json", "--samples", tmp_path / "none.jsonl",
                     "--checkpoint", folder)  # fmt: skip
     assert "calibration.json: is not a regular file" in str(fault)
+
+
+def test_a_list_of_files_is_not_written_over(tmp_path: Path) -> None:
+    given = tmp_path / "sheet.tsv"
+    given.write_text("id\tfilename\n1\ta.svs\n")
+    (tmp_path / "link.csv").symlink_to(given)
+    for out in (given, tmp_path / "link.csv", tmp_path / "x" / ".." / "sheet.tsv"):
+        said = refused("cohort-data", "manifest", given, "-o", out)
+        assert "is named twice" in str(said)
+    assert given.read_text().startswith("id\t")
+
+
+def test_a_comparison_is_not_written_over_what_it_compares(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "predictions").mkdir(parents=True)
+        (tmp_path / name / "predictions" / "predictor.json").write_text("{}")
+    for name in ("a", "b"):
+        out = tmp_path / name / "predictions" / "predictor.json"
+        assert "lies in the folder of a run" in str(
+            refused("compare", tmp_path / "a", tmp_path / "b", "-o", out)
+        )
+        assert out.read_text() == "{}"
