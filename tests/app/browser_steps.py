@@ -18,6 +18,7 @@ FLAGS = (
 )
 PATIENCE_MS = 60_000
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TWO_FRAMES = "() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))"
 BANNER = "document.querySelector('.banner').getBoundingClientRect().top"
 
 
@@ -30,11 +31,17 @@ def run_case(page: Page, image: str, **fields: str) -> None:
 
 
 def layout(page: Page) -> dict[str, Any]:
-    """Return, for both widths, what sticks out and where the banner is once scrolled down."""
+    """Return, for both widths, what sticks out and where the banner is once scrolled down.
+
+    A new width reaches the page only with its next frames, so what is measured is after them.
+    """
     seen = {}
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 844})
+        page.wait_for_function("width => window.innerWidth === width", arg=width)
+        page.evaluate(TWO_FRAMES)
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.evaluate(TWO_FRAMES)
         seen[width] = {"overflow": page.evaluate(OVERFLOW), "banner": page.evaluate(BANNER)}
     return seen
 
