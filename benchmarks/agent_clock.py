@@ -19,42 +19,41 @@ def body_clock() -> Iterator[dict[str, float]]:
     Processor time of the body's own thread: what it starts elsewhere is not its time.
     """
     spent: dict[str, float] = defaultdict(float)
-    run = boundary._run
 
-    def timed(
-        body: Callable[..., Outcome[Any]], state: CaseState, context: RunContext
-    ) -> Outcome[Any]:
-        start = thread_time()
-        try:
-            return run(body, state, context)
-        finally:
-            spent[body.__name__] += (thread_time() - start) * 1000
+    def add(name: str, start: float, end: float) -> None:
+        spent[name] += (end - start) * 1000
 
-    boundary._run = timed
-    try:
+    with _bodies_timed(thread_time, add):
         yield spent
-    finally:
-        boundary._run = run
 
 
 @contextmanager
 def body_spans() -> Iterator[list[tuple[float, float]]]:
     """List when each body began and ended (`perf_counter`), until the list is cleared."""
     spans: list[tuple[float, float]] = []
+    with _bodies_timed(perf_counter, lambda _, start, end: spans.append((start, end))):
+        yield spans
+
+
+@contextmanager
+def _bodies_timed(
+    clock: Callable[[], float], note: Callable[[str, float, float], None]
+) -> Iterator[None]:
+    """Tell `note` the name, start and end of every agent's body, also of one that raises."""
     run = boundary._run
 
-    def noted(
+    def timed(
         body: Callable[..., Outcome[Any]], state: CaseState, context: RunContext
     ) -> Outcome[Any]:
-        start = perf_counter()
+        start = clock()
         try:
             return run(body, state, context)
         finally:
-            spans.append((start, perf_counter()))
+            note(body.__name__, start, clock())
 
-    boundary._run = noted
+    boundary._run = timed
     try:
-        yield spans
+        yield
     finally:
         boundary._run = run
 
