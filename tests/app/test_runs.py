@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from page_clock import Clock
 
 from immunopath.app.engines import EnginePool
 from immunopath.app.runs import DeskFull, Job, Run, RunDesk
@@ -31,18 +32,6 @@ class Held(EnginePool):
         self.begun.set()
         assert self.go.wait(30)
         return self.act(case)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_clock import Clock
 
 from immunopath.app.slide_shelf import HeldSlide, ShelfFull, SlideGone, SlideShelf
 from immunopath.app.uploads import Limits, UploadFolder
@@ -22,18 +23,6 @@ OFFER = Offer(
     side_um=256,
     tissue=0.0,
 )
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
