@@ -12,14 +12,13 @@ from immunopath.imaging.arrays import RGB
 from immunopath.imaging.decode import MAX_PIXELS, printable
 from immunopath.imaging.slides.grid import GridTile
 from immunopath.imaging.slides.opening import open_slide
-from immunopath.imaging.slides.plan import TilePlan, TileRules, lay_out, look_at, refuse_scale
+from immunopath.imaging.slides.plan import refuse_scale
 from immunopath.imaging.slides.sample import (
-    REGION_PX,
     REGIONS,
-    SMALL_REGION_PX,
     SlideRegion,
     native,
     picture_of,
+    plan_regions,
 )
 from immunopath.imaging.slides.slide import Slide
 from immunopath.imaging.tiles import Box, SlidePicture
@@ -65,7 +64,7 @@ def offer_of(path: Path, stated_mpp: float | None = None) -> Offer:
     that it has no dozen of those. Raises `ImageReadError` and `ResolutionError` as reading does.
     """
     with _opened(path, stated_mpp) as slide:
-        plan = _plan(slide)
+        plan = plan_regions(slide, REGIONS)
         return Offer(
             thumbnail=slide.thumbnail(slide.mpp, SHOWN_PX),
             bounds=slide.facts.bounds,
@@ -112,12 +111,3 @@ def _opened(path: Path, stated_mpp: float | None) -> Slide:
     if path.is_dir():
         raise ImageReadError(f"{path}: is a folder; name the slide file")
     return open_slide(path, stated_mpp)
-
-
-def _plan(slide: Slide) -> TilePlan:
-    large = TileRules(target_mpp=WORKING_MPP, size_px=REGION_PX)
-    mask = look_at(slide, WORKING_MPP)
-    plan = lay_out(slide, large, mask)
-    if len(plan.candidates) >= REGIONS:
-        return plan
-    return lay_out(slide, TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX), mask)

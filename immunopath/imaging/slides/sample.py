@@ -84,7 +84,7 @@ def sample_slide(
     the scale is not known or too coarse for the engines.
     """
     with open_slide(path, stated_mpp) as slide:
-        plan = _planned(slide)
+        plan = plan_regions(slide, 1)
         places = _worthwhile(plan, count)
         frame = tuple(place.box for place in places)
         even = tuple(place.box for place in spread(places, count))
@@ -148,10 +148,13 @@ def spread(places: tuple[GridTile, ...], count: int) -> tuple[GridTile, ...]:
     return tuple(sorted((places[i] for i in taken), key=lambda place: (place.row, place.column)))
 
 
-def _planned(slide: Slide) -> TilePlan:
-    """Lay out large regions, or small ones where no large one holds enough tissue."""
+def plan_regions(slide: Slide, least: int) -> TilePlan:
+    """Lay out large regions, or small ones where fewer than `least` large ones hold tissue.
+
+    Raises as `look_at` does.
+    """
     plan = plan_tiles_of(slide, TileRules(target_mpp=WORKING_MPP, size_px=REGION_PX))
-    if plan.candidates:
+    if len(plan.candidates) >= least:
         return plan
     small = TileRules(target_mpp=WORKING_MPP, size_px=SMALL_REGION_PX)
     return lay_out(slide, small, plan.mask)

@@ -57,7 +57,6 @@ class Sums:
         self.energies: list[Energy] = []
         self.spots: I64 = np.zeros(4, np.int64)
         self.read_s = self.work_s = 0.0
-        self.gain = 1.0
 
     def add(self, found: CellCounts) -> None:
         """Add one cell."""
@@ -72,13 +71,12 @@ class Sums:
 
     def slide(self, plan: DensePlan, gain: float) -> DenseSlide:
         """Return the slide, read with this gain."""
-        self.gain = gain
         fits = fits_resolution(int(self.areas.sum()), self._median(), coarse_to_fine(self.energies))
         windows, cells = (
             [_withheld(call) for call in calls] if fits is False else calls
             for calls in (self.windows, self.cells)
         )
-        summary = _summary(plan, self, (windows, cells), fits)
+        summary = _summary(plan, self, (windows, cells), fits, gain)
         return DenseSlide(plan, tuple(self.tiles), tuple(windows), summary)
 
     def _median(self) -> float | None:
@@ -111,6 +109,7 @@ def _summary(
     sums: Sums,
     squares: tuple[Sequence[SquareCall], Sequence[SquareCall]],
     fits: bool | None,
+    gain: float,
 ) -> SlideHeat:
     measured = [tile for tile in sums.tiles if not tile.reason]
     nuclei = sum(tile.n_nuclei for tile in measured)
@@ -133,7 +132,7 @@ def _summary(
             preprocess=PREPROCESS,
         ),
         tile_um=TILE_UM,
-        gain=sums.gain,
+        gain=gain,
         grid=len(plan.plan.places),
         measured=len(measured),
         rejected=dict(sorted(rejected.items())),
